@@ -1,0 +1,72 @@
+use serde::{Deserialize, Serialize};
+
+/// Why something could not be done, as a script can catch it and as a person reads it.
+///
+/// `Display` says the message alone; hint and evidence are shown beside it by `report`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Stable name of the reason in `snake_case`, for scripts and for `-o json`.
+    pub code: String,
+    /// What is wrong: lower case, values in backticks, no full stop.
+    pub message: String,
+    /// What to type or to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What was seen that shows it: a container's last lines, a command's output. Oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// The same call may succeed a moment later.
+    #[serde(default)]
+    pub retryable: bool,
+    /// Nobody knows whether the effect happened: the answer was lost after work had begun.
+    #[serde(default)]
+    pub unknown: bool,
+}
+
+impl Failure {
+    /// A failure with a stable `code` (`snake_case`) and a message in lower case, values in backticks.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            evidence: Vec::new(),
+            retryable: false,
+            unknown: false,
+        }
+    }
+
+    /// Adds what to type or to change.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds lines that show it.
+    #[must_use]
+    pub fn evidence(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(lines);
+        self
+    }
+
+    /// Says that the same call may succeed a moment later.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// Says that nobody knows whether the effect happened.
+    #[must_use]
+    pub fn unknown(mut self) -> Self {
+        self.unknown = true;
+        self
+    }
+}
+
+/// A failure found while only reading: the effect has not begun, nothing of it is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error(transparent)]
+pub struct Refusal(#[from] pub Failure);

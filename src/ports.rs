@@ -1,0 +1,123 @@
+//! What may be asked of the world outside: one file per outside system, each with a reading trait and a writing
+//! trait that extends it.
+//!
+//! Ports speak in verbs and reports, not in bytes, so that the twin can answer with an estimate. Everything that a
+//! writing method is told is one request value, and the request can say what it changes ([`crate::event::Write`]):
+//! plans are made of these, never of a second, hand-written list.
+
+pub mod clock;
+pub mod compose;
+pub mod docker;
+pub mod files;
+pub mod http;
+mod outside;
+pub mod postgres;
+
+pub use outside::{Outside, Port};
+
+use crate::{event::Teller, site::Site};
+
+/// The reading side of every port: all that a plan, a check or a question may use.
+#[derive(Clone, Copy)]
+pub struct Observe<'a> {
+    pub site: &'a Site,
+    pub docker: &'a dyn docker::DockerRead,
+    pub compose: &'a dyn compose::ComposeRead,
+    pub postgres: &'a dyn postgres::PostgresRead,
+    pub files: &'a dyn files::FilesRead,
+    pub http: &'a dyn http::Http,
+    pub clock: &'a dyn clock::Clock,
+    pub tell: &'a Teller,
+    /// The run that asks, e.g. `20261124-031500-7f3a`; names kept files and backup sets.
+    pub run: &'a str,
+    outside: &'a Outside,
+}
+
+/// Both sides of every port.
+#[derive(Clone, Copy)]
+pub struct Operate<'a> {
+    pub site: &'a Site,
+    pub docker: &'a dyn docker::Docker,
+    pub compose: &'a dyn compose::Compose,
+    pub postgres: &'a dyn postgres::Postgres,
+    pub files: &'a dyn files::Files,
+    pub http: &'a dyn http::Http,
+    pub clock: &'a dyn clock::Clock,
+    pub tell: &'a Teller,
+    pub run: &'a str,
+    outside: &'a Outside,
+}
+
+/// One owner for a whole set of ports: the real clients, a simulated world, or the twin over either.
+#[derive(Clone)]
+pub struct Ports {
+    pub docker: std::sync::Arc<dyn docker::Docker>,
+    pub compose: std::sync::Arc<dyn compose::Compose>,
+    pub postgres: std::sync::Arc<dyn postgres::Postgres>,
+    pub files: std::sync::Arc<dyn files::Files>,
+    pub http: std::sync::Arc<dyn http::Http>,
+    pub clock: std::sync::Arc<dyn clock::Clock>,
+    pub outside: Outside,
+}
+
+impl Ports {
+    #[must_use]
+    pub fn operate<'a>(&'a self, site: &'a Site, run: &'a str, tell: &'a Teller) -> Operate<'a> {
+        Operate {
+            site,
+            docker: &*self.docker,
+            compose: &*self.compose,
+            postgres: &*self.postgres,
+            files: &*self.files,
+            http: &*self.http,
+            clock: &*self.clock,
+            tell,
+            run,
+            outside: &self.outside,
+        }
+    }
+
+    #[must_use]
+    pub fn observe<'a>(&'a self, site: &'a Site, run: &'a str, tell: &'a Teller) -> Observe<'a> {
+        self.operate(site, run, tell).observe()
+    }
+}
+
+impl<'a> Operate<'a> {
+    /// The same site with its writing side out of reach.
+    #[must_use]
+    pub fn observe(&self) -> Observe<'a> {
+        Observe {
+            site: self.site,
+            docker: self.docker,
+            compose: self.compose,
+            postgres: self.postgres,
+            files: self.files,
+            http: self.http,
+            clock: self.clock,
+            tell: self.tell,
+            run: self.run,
+            outside: self.outside,
+        }
+    }
+
+    /// The writing side of a port from outside this crate; `None` if the embedder did not bring it.
+    #[must_use]
+    pub fn port<P: Port>(&self) -> Option<std::sync::Arc<P::Write>> {
+        self.outside.write::<P>()
+    }
+}
+
+impl Observe<'_> {
+    /// The reading side of a port from outside this crate; `None` if the embedder did not bring it.
+    #[must_use]
+    pub fn port<P: Port>(&self) -> Option<std::sync::Arc<P::Read>> {
+        self.outside.read::<P>()
+    }
+
+    /// The folder for copies of files that undo may need: `kept/RUN` in the state folder, 0700.
+    #[must_use]
+    pub fn kept(&self) -> std::path::PathBuf {
+        self.site.state.join("kept").join(self.run)
+    }
+}

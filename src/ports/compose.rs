@@ -1,0 +1,148 @@
+//! The `docker compose` command, for what only compose can do: reading a project's files as compose reads them,
+//! and making containers from them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::files::{quote, quoted};
+use crate::{
+    event::{Change, Failure, Write},
+    site::{Project, Secret},
+};
+
+/// A project as compose resolves it, variables filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// In the order of their names.
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// Real names of the named volumes, by their names in the file.
+    pub volumes: BTreeMap<String, String>,
+}
+
+/// One service of a [`Config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// With its tag, e.g. `registry.example/strata/server:1.0.0`; `None` where the service is only built.
+    pub image: Option<String>,
+    /// All values are treated as secrets; compose's doubled `$` is undone.
+    pub environment: BTreeMap<String, Secret>,
+    pub command: Vec<String>,
+    pub ports: Vec<PublishedPort>,
+    pub mounts: Vec<ConfiguredMount>,
+    pub has_healthcheck: bool,
+    /// `no`, `always`, `unless-stopped`, `on-failure[:N]`.
+    pub restart: String,
+    /// `None`: the engine's own 10 s.
+    pub stop_grace: Option<Duration>,
+    /// Names of the services that this one waits for.
+    pub depends_on: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// Address on the host, empty for all.
+    pub host_ip: String,
+    /// `None`: the engine chooses one.
+    pub published: Option<u16>,
+    pub target: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfiguredMount {
+    /// `volume` or `bind`.
+    pub kind: String,
+    /// The volume's name in the file, or the host path.
+    pub source: String,
+    pub target: String,
+}
+
+/// Makes and starts the containers of some services from the project's files as they are now, without pulling,
+/// building or touching any other service. A container that already runs as configured stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Up {
+    pub project: Project,
+    pub services: Vec<String>,
+}
+
+/// What [`Compose::up`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpReport {
+    /// Ids of the services' containers afterwards, by service.
+    pub containers: BTreeMap<String, Vec<String>>,
+}
+
+#[async_trait]
+pub trait ComposeRead: Send + Sync {
+    /// Version of the plugin, e.g. `2.26.1`. Fails with `compose_missing` or `compose_v1`, with the fix.
+    async fn version(&self) -> Result<semver::Version, Failure>;
+
+    /// `docker compose config` under a cleaned environment; `overrides` win over the project's env files.
+    async fn config(
+        &self,
+        project: &Project,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Config, Failure>;
+}
+
+#[async_trait]
+pub trait Compose: ComposeRead {
+    /// A failure after the command has begun is `unknown`.
+    async fn up(&self, request: &Up) -> Result<UpReport, Failure>;
+}
+
+impl Up {
+    /// `replaced` are the containers that go, by service; `images` what the new ones run.
+    #[must_use]
+    pub fn changes(
+        &self,
+        replaced: &BTreeMap<String, String>,
+        images: &BTreeMap<String, String>,
+    ) -> Vec<Write> {
+        let mut shell = Some(self.shell());
+        self.services
+            .iter()
+            .map(|service| Write {
+                change: Change::ServiceUp {
+                    service: service.clone(),
+                    image: images.get(service).cloned().unwrap_or_default(),
+                    replaces: replaced.get(service).cloned(),
+                },
+                shell: shell.take(),
+            })
+            .collect()
+    }
+
+    /// The arguments after `docker`.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = project_arguments(&self.project);
+        let rest = ["up", "--detach", "--no-deps", "--no-build", "--pull", "never", "--quiet-pull"];
+        arguments.extend(rest.map(str::to_owned));
+        arguments.extend(self.services.iter().cloned());
+        arguments
+    }
+
+    fn shell(&self) -> String {
+        let services: Vec<_> = self.services.iter().map(|service| quote(service)).collect();
+        format!("cd {} && docker compose up -d --no-deps {}", quoted(&self.project.dir), services.join(" "))
+    }
+}
+
+/// The arguments that make `docker compose` mean exactly this project.
+#[must_use]
+pub fn project_arguments(project: &Project) -> Vec<String> {
+    let mut arguments = vec!["compose".to_owned(), "--project-name".to_owned(), project.name.clone()];
+    arguments.extend(["--project-directory".to_owned(), project.dir.display().to_string()]);
+    for file in &project.files {
+        arguments.extend(["--file".to_owned(), file.display().to_string()]);
+    }
+    for file in &project.env_files {
+        arguments.extend(["--env-file".to_owned(), file.display().to_string()]);
+    }
+    for profile in &project.profiles {
+        arguments.extend(["--profile".to_owned(), profile.clone()]);
+    }
+    arguments
+}

@@ -1,0 +1,159 @@
+//! Files and folders on the host where uplift runs.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Change, Failure, Write};
+
+/// A file as it is. The content may hold secrets: it never goes into a journal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    pub bytes: Vec<u8>,
+    /// Permission bits, e.g. `0o600`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Room on the file system that holds a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    /// Bytes that an ordinary user may still write.
+    pub free: u64,
+    pub total: u64,
+    /// Equal for paths on the same file system.
+    pub device: u64,
+    /// NFS, SMB and their like.
+    pub network: bool,
+}
+
+/// Replaces a file as a whole or makes it: written beside it, synced, renamed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WriteFile {
+    pub path: PathBuf,
+    pub file: File,
+    /// What the file is, in a few words for the plan.
+    pub what: String,
+}
+
+/// Copies a file; refuses to replace one with other content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyFile {
+    pub from: PathBuf,
+    pub to: PathBuf,
+    pub mode: u32,
+    pub what: String,
+}
+
+/// Makes a folder with its parents, 0700 where it is new; nothing if it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeFolder {
+    pub path: PathBuf,
+    pub what: String,
+}
+
+/// Removes a file or a whole folder that uplift made; nothing if it is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    pub path: PathBuf,
+    pub what: String,
+}
+
+/// Gives a finished file or folder its final name; fails if that is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rename {
+    pub from: PathBuf,
+    pub to: PathBuf,
+    pub what: String,
+}
+
+#[async_trait]
+pub trait FilesRead: Send + Sync {
+    /// `None` if there is none; `permission_denied` with the fix if it cannot be read.
+    async fn read(&self, path: &Path) -> Result<Option<File>, Failure>;
+    /// BLAKE3 of the content as 64 hex digits; read as a stream. `None` if there is no such file.
+    async fn hash(&self, path: &Path) -> Result<Option<String>, Failure>;
+    /// Length in bytes; `None` if there is no such file.
+    async fn size(&self, path: &Path) -> Result<Option<u64>, Failure>;
+    /// Names in a folder, sorted; empty if there is no such folder.
+    async fn list(&self, path: &Path) -> Result<Vec<String>, Failure>;
+    /// Room where `path` is or, if it does not exist, where it would be.
+    async fn space(&self, path: &Path) -> Result<Space, Failure>;
+}
+
+#[async_trait]
+pub trait Files: FilesRead {
+    async fn write(&self, request: &WriteFile) -> Result<(), Failure>;
+    async fn copy(&self, request: &CopyFile) -> Result<(), Failure>;
+    async fn make_folder(&self, request: &MakeFolder) -> Result<(), Failure>;
+    async fn remove(&self, request: &Remove) -> Result<(), Failure>;
+    async fn rename(&self, request: &Rename) -> Result<(), Failure>;
+}
+
+impl WriteFile {
+    /// `before` is the file as it is now; `diff` is made by the caller, who knows what in it is secret.
+    #[must_use]
+    pub fn change(&self, before: Option<&File>, diff: &str) -> Write {
+        let path = self.path.display().to_string();
+        let change = match before {
+            Some(_) => Change::File { path, diff: diff.to_owned() },
+            None => {
+                Change::Added { path, bytes: Some(self.file.bytes.len() as u64), what: self.what.clone() }
+            }
+        };
+        Write { change, shell: before.map(|_| format!("\"${{EDITOR:-vi}}\" {}", quoted(&self.path))) }
+    }
+}
+
+impl CopyFile {
+    #[must_use]
+    pub fn change(&self, bytes: Option<u64>) -> Write {
+        let change = Change::Added { path: self.to.display().to_string(), bytes, what: self.what.clone() };
+        Write { change, shell: Some(format!("cp -p {} {}", quoted(&self.from), quoted(&self.to))) }
+    }
+}
+
+impl MakeFolder {
+    #[must_use]
+    pub fn change(&self) -> Write {
+        let change =
+            Change::Added { path: self.path.display().to_string(), bytes: None, what: self.what.clone() };
+        Write { change, shell: Some(format!("install -d -m 700 {}", quoted(&self.path))) }
+    }
+}
+
+impl Remove {
+    #[must_use]
+    pub fn change(&self) -> Write {
+        let change = Change::Removed { path: self.path.display().to_string(), what: self.what.clone() };
+        Write { change, shell: Some(format!("rm -rf {}", quoted(&self.path))) }
+    }
+}
+
+impl Rename {
+    #[must_use]
+    pub fn change(&self) -> Write {
+        let change =
+            Change::Added { path: self.to.display().to_string(), bytes: None, what: self.what.clone() };
+        Write { change, shell: Some(format!("mv -T {} {}", quoted(&self.from), quoted(&self.to))) }
+    }
+}
+
+/// A path as a POSIX shell reads it back.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    quote(&path.display().to_string())
+}
+
+/// Any text as a POSIX shell reads it back.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,13 @@
+//! The contract of a primitive, and the one seam where its types end.
+
+mod catalogue;
+mod effect;
+mod record;
+mod seam;
+mod units;
+
+pub use catalogue::{Catalogue, Kind, Verb, suggest};
+pub use effect::{Decision, Effect, Found, Read, Undone, WhenUnknown};
+pub use record::{Record, from_value, to_value};
+pub use seam::{Call, Fut, UndoCall};
+pub use units::{Size, Span};

@@ -1,0 +1,155 @@
+use std::{fmt, sync::Arc};
+
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    effect::{Effect, Read},
+    record::{Record, to_value},
+    seam::{Call, EffectCall, Kept, ReadCall, UndoCall},
+};
+use crate::event::Failure;
+
+/// Whether a primitive writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Read,
+    Effect,
+}
+
+/// One primitive as everything but itself sees it.
+#[derive(Clone)]
+pub struct Verb {
+    pub name: &'static str,
+    pub version: u32,
+    pub kind: Kind,
+    /// Schema of the options, with their doc comments.
+    pub options: Schema,
+    /// Schema of what the script gets.
+    pub outcome: Schema,
+    /// The options of the example call.
+    pub example: Value,
+    parse: fn(Value) -> Result<Box<dyn Call>, Failure>,
+    kept: Option<Arc<dyn UndoCall>>,
+}
+
+impl Verb {
+    /// Understands the options of one call. Fails with `bad_option`; unknown names come with a suggestion.
+    pub fn parse(&self, options: Value) -> Result<Box<dyn Call>, Failure> {
+        self.check_names(&options)?;
+        (self.parse)(options)
+    }
+
+    /// `None` for reads.
+    #[must_use]
+    pub fn kept(&self) -> Option<&dyn UndoCall> {
+        self.kept.as_deref()
+    }
+
+    /// Names of the options, in the order of the struct.
+    #[must_use]
+    pub fn option_names(&self) -> Vec<&str> {
+        let properties = self.options.as_value().get("properties").and_then(Value::as_object);
+        properties.map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default()
+    }
+
+    /// `NAME: option ...` failures for keys that no option has; an effect that takes any key says so in its schema.
+    fn check_names(&self, options: &Value) -> Result<(), Failure> {
+        let open = self.options.as_value().get("additionalProperties").is_some_and(|more| more != false);
+        let Some(map) = options.as_object().filter(|_| !open) else { return Ok(()) };
+        let known = self.option_names();
+        for key in map.keys() {
+            if !known.contains(&key.as_str()) {
+                let message = format!("`{}` has no option `{key}`", self.name);
+                return Err(Failure::new("bad_option", message).hint(suggest(key, &known)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verb").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// "did you mean `x`?", or the list of what there is.
+#[must_use]
+pub fn suggest(wrong: &str, known: &[&str]) -> String {
+    let near = known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(wrong, name), *name))
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    match near {
+        Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
+        _ if known.is_empty() => "it takes none".to_owned(),
+        _ => {
+            format!("known: {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// All primitives that a host offers, in the order in which they were added.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue(Vec<Verb>);
+
+impl Catalogue {
+    #[must_use]
+    pub fn effect<P: Effect>(self) -> Self {
+        self.with(Verb {
+            name: P::NAME,
+            version: P::VERSION,
+            kind: Kind::Effect,
+            options: schema_for!(P),
+            outcome: schema_for!(P::Outcome),
+            example: example::<P>(&P::example()),
+            parse: |value| Ok(Box::new(EffectCall(options::<P>(P::NAME, value)?))),
+            kept: Some(Arc::new(Kept::<P>::new())),
+        })
+    }
+
+    #[must_use]
+    pub fn read<P: Read>(self) -> Self {
+        self.with(Verb {
+            name: P::NAME,
+            version: P::VERSION,
+            kind: Kind::Read,
+            options: schema_for!(P),
+            outcome: schema_for!(P::Outcome),
+            example: example::<P>(&P::example()),
+            parse: |value| Ok(Box::new(ReadCall(options::<P>(P::NAME, value)?))),
+            kept: None,
+        })
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Verb> {
+        self.0.iter().find(|verb| verb.name == name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Verb> {
+        self.0.iter()
+    }
+
+    fn with(mut self, verb: Verb) -> Self {
+        // A later one of the same name replaces the earlier: an embedder's word goes before ours.
+        self.0.retain(|known| known.name != verb.name);
+        self.0.push(verb);
+        self
+    }
+}
+
+fn example<P: Record>(example: &P) -> Value {
+    to_value(example).unwrap_or(Value::Null)
+}
+
+fn options<P: DeserializeOwned + JsonSchema>(name: &str, value: Value) -> Result<P, Failure> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let place = error.path().to_string();
+        let option = if place == "." { String::new() } else { format!(": option `{place}`") };
+        Failure::new("bad_option", format!("`{name}`{option}: {}", error.inner()))
+    })
+}

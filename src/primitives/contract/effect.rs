@@ -1,0 +1,131 @@
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::record::{Record, from_value};
+use crate::{
+    event::{Failure, Question, Refusal},
+    ports::{Observe, Operate},
+};
+
+/// What to do with an effect that began and has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnknown {
+    /// Doing it again with the same intent gives the same end.
+    Repeat,
+    /// The world tells whether it happened.
+    Probe,
+    /// Only a person can tell.
+    Ask,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Found<O> {
+    Applied(O),
+    /// Provably nothing of it is there: its preconditions are checked again before it is tried again.
+    NotApplied,
+    /// Some of it is there; executing the same intent again completes it.
+    Partial(String),
+    CannotTell(String),
+}
+
+/// What a person chose for one effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The key of the [`crate::event::Choice`].
+    pub choice: String,
+    pub reason: String,
+    /// Who decided: user and host.
+    pub by: String,
+}
+
+/// What came of taking an effect back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "undone", rename_all = "snake_case")]
+pub enum Undone {
+    /// The running site is as it was before the effect.
+    Restored { what: String },
+    /// Nothing had to be done, and why: a sentence that a reviewer can disagree with.
+    Nothing { why: String },
+    /// Nothing was done: a person must choose first.
+    NeedsPerson { question: Question },
+}
+
+/// One effect. The implementing struct is the options; a value of it is one call.
+///
+/// Its doc comments are its documentation: reference, definitions and checker read them through `JsonSchema`. The
+/// first line of the struct's says what it does.
+///
+/// The laws that every effect keeps, proved by machine: planning writes nothing; executing twice equals once; undo
+/// restores the running site whether `execute` finished, stopped half way or never began.
+pub trait Effect: Record {
+    const NAME: &'static str;
+    const VERSION: u32 = 1;
+    /// Decided by reading, committed to the journal before the first write. Holds all that `execute`, `probe` and
+    /// `undo` need: from then on there are no options, so that a newer binary can take an older run back.
+    type Intent: Record;
+    /// Learned by writing, committed after the last write; what the script gets.
+    type Outcome: Record;
+
+    /// One call as the reference page shows it and the laws try it.
+    fn example() -> Self;
+
+    fn when_unknown(&self) -> WhenUnknown;
+
+    /// The preconditions live here: what can be refused is refused before anything is touched.
+    fn intend(&self, site: Observe<'_>) -> impl Future<Output = Result<Self::Intent, Refusal>> + Send;
+
+    /// In a few words, for the screen: what it is about to do.
+    fn summary(intent: &Self::Intent) -> String;
+
+    /// What taking it back would do, in a sentence, for the plan.
+    fn undo_summary(intent: &Self::Intent) -> String;
+
+    /// Reads an intent that `version` of this primitive wrote.
+    fn read_intent(version: u32, value: Value) -> Result<Self::Intent, Failure> {
+        if version == Self::VERSION {
+            return from_value(value);
+        }
+        Err(Failure::new(
+            "intent_version",
+            format!("`{}` cannot read what its version {version} wrote", Self::NAME),
+        )
+        .hint("use the uplift that began the run"))
+    }
+
+    fn probe(
+        intent: &Self::Intent,
+        site: Observe<'_>,
+    ) -> impl Future<Output = Result<Found<Self::Outcome>, Failure>> + Send;
+
+    fn execute(
+        intent: &Self::Intent,
+        site: Operate<'_>,
+    ) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send;
+
+    fn undo(
+        intent: &Self::Intent,
+        decision: Option<&Decision>,
+        site: Operate<'_>,
+    ) -> impl Future<Output = Result<Undone, Failure>> + Send;
+}
+
+/// One look at the site, which changes nothing. Its answer is journalled, because the script's path depends on it.
+pub trait Read: Record {
+    const NAME: &'static str;
+    const VERSION: u32 = 1;
+    type Outcome: Record;
+
+    fn example() -> Self;
+
+    /// In a few words, for the screen: what is looked at.
+    fn summary(&self) -> String;
+
+    /// The outcome in a few words, for the screen.
+    fn result(outcome: &Self::Outcome) -> String;
+
+    fn look(&self, site: Observe<'_>) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send;
+}

@@ -1,0 +1,142 @@
+//! Types end here: what the host holds is JSON and a box.
+
+use std::{future::Future, marker::PhantomData, pin::Pin};
+
+use serde_json::Value;
+
+use super::{
+    effect::{Decision, Effect, Found, Read, Undone, WhenUnknown},
+    record::to_value,
+};
+use crate::{
+    event::{Failure, Refusal},
+    ports::{Observe, Operate},
+};
+
+/// A boxed future; the only place where primitives' futures are boxed.
+pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One call of a primitive, its options already understood.
+pub trait Call: Send + Sync {
+    /// `None` for reads.
+    fn when_unknown(&self) -> Option<WhenUnknown>;
+    /// Effects: decides and gives the intent with its summary. Reads: `None` with a summary, without looking.
+    fn intend<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Option<Value>, String), Refusal>>;
+    /// Reads: the answer with its summary. Effects: a failure (`not_a_read`).
+    fn look<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>>;
+}
+
+/// An effect known by name and version alone: all that resume, probe and undo need.
+pub trait UndoCall: Send + Sync {
+    fn summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
+    fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
+    fn probe<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        site: Observe<'a>,
+    ) -> Fut<'a, Result<Found<Value>, Failure>>;
+    fn execute<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        site: Operate<'a>,
+    ) -> Fut<'a, Result<Value, Failure>>;
+    fn undo<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        decision: Option<&'a Decision>,
+        site: Operate<'a>,
+    ) -> Fut<'a, Result<Undone, Failure>>;
+}
+
+pub(super) struct ReadCall<P>(pub P);
+pub(super) struct EffectCall<P>(pub P);
+pub(super) struct Kept<P>(PhantomData<fn() -> P>);
+
+impl<P> Kept<P> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<P: Read> Call for ReadCall<P> {
+    fn when_unknown(&self) -> Option<WhenUnknown> {
+        None
+    }
+
+    fn intend<'a>(&'a self, _site: Observe<'a>) -> Fut<'a, Result<(Option<Value>, String), Refusal>> {
+        Box::pin(async { Ok((None, self.0.summary())) })
+    }
+
+    fn look<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>> {
+        Box::pin(async move {
+            let outcome = self.0.look(site).await?;
+            Ok((to_value(&outcome)?, P::result(&outcome)))
+        })
+    }
+}
+
+impl<P: Effect> Call for EffectCall<P> {
+    fn when_unknown(&self) -> Option<WhenUnknown> {
+        Some(self.0.when_unknown())
+    }
+
+    fn intend<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Option<Value>, String), Refusal>> {
+        Box::pin(async move {
+            let intent = self.0.intend(site).await?;
+            Ok((Some(to_value(&intent)?), P::summary(&intent)))
+        })
+    }
+
+    fn look<'a>(&'a self, _site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>> {
+        Box::pin(async { Err(Failure::new("not_a_read", format!("`{}` changes the site", P::NAME))) })
+    }
+}
+
+impl<P: Effect> UndoCall for Kept<P> {
+    fn summary(&self, version: u32, intent: Value) -> Result<String, Failure> {
+        Ok(P::summary(&P::read_intent(version, intent)?))
+    }
+
+    fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure> {
+        Ok(P::undo_summary(&P::read_intent(version, intent)?))
+    }
+
+    fn probe<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        site: Observe<'a>,
+    ) -> Fut<'a, Result<Found<Value>, Failure>> {
+        Box::pin(async move {
+            let intent = P::read_intent(version, intent)?;
+            Ok(match P::probe(&intent, site).await? {
+                Found::Applied(outcome) => Found::Applied(to_value(&outcome)?),
+                Found::NotApplied => Found::NotApplied,
+                Found::Partial(what) => Found::Partial(what),
+                Found::CannotTell(why) => Found::CannotTell(why),
+            })
+        })
+    }
+
+    fn execute<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        site: Operate<'a>,
+    ) -> Fut<'a, Result<Value, Failure>> {
+        Box::pin(async move { to_value(&P::execute(&P::read_intent(version, intent)?, site).await?) })
+    }
+
+    fn undo<'a>(
+        &'a self,
+        version: u32,
+        intent: Value,
+        decision: Option<&'a Decision>,
+        site: Operate<'a>,
+    ) -> Fut<'a, Result<Undone, Failure>> {
+        Box::pin(async move { P::undo(&P::read_intent(version, intent)?, decision, site).await })
+    }
+}

@@ -1,0 +1,7 @@
+//! What a site is: one installation being operated. Types only.
+
+mod describe;
+mod secret;
+
+pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
+pub use secret::{Scrubber, Secret};
