@@ -25,6 +25,8 @@ pub struct Verb {
     pub name: &'static str,
     pub version: u32,
     pub kind: Kind,
+    /// See [`Effect::ADDS_ONLY`]; true for reads.
+    pub adds_only: bool,
     /// Schema of the options, with their doc comments.
     pub options: Schema,
     /// Schema of what the script gets.
@@ -103,6 +105,7 @@ impl Catalogue {
             name: P::NAME,
             version: P::VERSION,
             kind: Kind::Effect,
+            adds_only: P::ADDS_ONLY,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),
@@ -117,6 +120,7 @@ impl Catalogue {
             name: P::NAME,
             version: P::VERSION,
             kind: Kind::Read,
+            adds_only: true,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),

@@ -64,6 +64,9 @@ pub enum Undone {
 pub trait Effect: Record {
     const NAME: &'static str;
     const VERSION: u32 = 1;
+    /// It only adds something beside the site (a backup, an image): containers, configuration and databases stay
+    /// as they are. A run that did nothing else has changed nothing.
+    const ADDS_ONLY: bool = false;
     /// Decided by reading, committed to the journal before the first write. Holds all that `execute`, `probe` and
     /// `undo` need: from then on there are no options, so that a newer binary can take an older run back.
     type Intent: Record;
