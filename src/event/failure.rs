@@ -16,6 +16,9 @@ pub struct Failure {
     /// What was seen that shows it: a container's last lines, a command's output. Oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// Where in the runbook it came from: the source lines with a mark, as text for a terminal without colour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
     /// The same call may succeed a moment later.
     #[serde(default)]
     pub retryable: bool,
@@ -32,6 +35,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             evidence: Vec::new(),
+            excerpt: None,
             retryable: false,
             unknown: false,
         }
