@@ -1,1 +1,26 @@
-//! sim
+//! Ports in memory: a [`World`] with its own clock, containers, databases and faults, and a [`Twin`] that rehearses
+//! on top of any ports.
+//!
+//! Shipped, not test-only: `--simulate` runs on a world, and every plan runs on a twin.
+
+mod compose;
+mod disk;
+mod dotenv;
+mod engine;
+mod faults;
+mod files;
+mod instance;
+mod picture;
+mod postgres;
+mod registry;
+mod server;
+mod setup;
+mod state;
+mod web;
+mod world;
+
+pub use faults::Fault;
+pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
+pub use registry::{Exit, Release, WebHealth};
+pub use server::Db;
+pub use world::World;

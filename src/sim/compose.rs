@@ -1,0 +1,252 @@
+//! The compose project of a world: its services, their variables filled in from the env file as it is now.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    dotenv::{self, fill},
+    engine::not_on_host,
+    instance::Instance,
+    state::{State, hex},
+    world::World,
+};
+use crate::{
+    event::Failure,
+    ports::{
+        compose::{
+            Compose, ComposeRead, Config, ConfiguredMount, PublishedPort, ServiceConfig, Up, UpReport,
+        },
+        docker::{Binding, Container, Mount, State as Running},
+    },
+    site::{Project, Secret},
+};
+
+/// One service as the compose file has it, variables not filled in.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceModel {
+    pub image: String,
+    pub command: Vec<String>,
+    /// Set in the file itself; the rest comes from the env file.
+    pub environment: BTreeMap<String, String>,
+    /// Host port, as text with variables, and container port.
+    pub port: Option<(String, u16)>,
+    pub has_healthcheck: bool,
+    pub depends_on: Vec<String>,
+    pub takes_env_file: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    pub project: Project,
+    pub version: semver::Version,
+    pub services: BTreeMap<String, ServiceModel>,
+    /// Names in the file and mount points of volumes that web and job share.
+    pub volumes: BTreeMap<String, String>,
+}
+
+impl State {
+    /// Variables of the project's env files, later files first.
+    pub(super) fn variables(&self) -> BTreeMap<String, String> {
+        let project = &self.model.project;
+        let files =
+            if project.env_files.is_empty() { vec![project.env_file()] } else { project.env_files.clone() };
+        let known = files.iter().filter_map(|path| self.disk.files.get(path));
+        known.flat_map(|file| dotenv::parse(&file.bytes)).collect()
+    }
+
+    fn resolve(&self, project: &Project, overrides: &BTreeMap<String, String>) -> Result<Config, Failure> {
+        let absent = |path: &&PathBuf| !self.disk.files.contains_key(*path);
+        if let Some(path) = project.files.iter().find(absent) {
+            let message = format!("`docker compose config` failed: `{}` does not exist", path.display());
+            return Err(Failure::new("compose_failed", message));
+        }
+        let written = self.variables();
+        let mut variables = written.clone();
+        variables.extend(overrides.clone());
+        let services = &self.model.services;
+        let services =
+            services.iter().map(|(name, model)| (name.clone(), self.service(model, &written, &variables)));
+        let volumes = self.model.volumes.keys();
+        let volumes = volumes.map(|name| (name.clone(), format!("{}_{name}", self.model.project.name)));
+        Ok(Config { services: services.collect(), volumes: volumes.collect() })
+    }
+
+    /// One service as it is configured now.
+    pub(super) fn service_config(&self, name: &str) -> Option<ServiceConfig> {
+        let variables = self.variables();
+        self.model.services.get(name).map(|model| self.service(model, &variables, &variables))
+    }
+
+    /// `written` reaches the containers as it stands in the env file; `variables` fill in the compose file.
+    fn service(
+        &self,
+        model: &ServiceModel,
+        written: &BTreeMap<String, String>,
+        variables: &BTreeMap<String, String>,
+    ) -> ServiceConfig {
+        let mut environment = if model.takes_env_file { written.clone() } else { BTreeMap::new() };
+        environment
+            .extend(model.environment.iter().map(|(key, value)| (key.clone(), fill(value, variables))));
+        let published = model.port.iter().map(|(port, target)| PublishedPort {
+            host_ip: String::new(),
+            published: fill(port, variables).parse().ok(),
+            target: *target,
+        });
+        let mounts = self.model.volumes.iter().filter(|_| model.takes_env_file).map(|(name, target)| {
+            ConfiguredMount { kind: "volume".to_owned(), source: name.clone(), target: target.clone() }
+        });
+        ServiceConfig {
+            image: Some(fill(&model.image, variables)),
+            environment: environment.into_iter().map(|(key, value)| (key, Secret::new(value))).collect(),
+            command: model.command.clone(),
+            ports: published.collect(),
+            mounts: mounts.collect(),
+            has_healthcheck: model.has_healthcheck,
+            restart: "unless-stopped".to_owned(),
+            stop_grace: None,
+            depends_on: model.depends_on.clone(),
+        }
+    }
+
+    /// A new container of a service, not started.
+    pub(super) fn create(&mut self, service: &str, config: &ServiceConfig, image_id: &str) -> String {
+        let project = self.model.project.clone();
+        let id = self.next_id();
+        let labels = [
+            ("project", project.name.clone()),
+            ("service", service.to_owned()),
+            ("container-number", "1".to_owned()),
+            ("oneoff", "False".to_owned()),
+            ("config-hash", fingerprint(config)),
+            ("image", image_id.to_owned()),
+            ("version", self.model.version.to_string()),
+            ("project.working_dir", project.dir.display().to_string()),
+            ("project.config_files", paths(&project.files)),
+        ];
+        let binding = |port: &PublishedPort| {
+            let host_port = port.published?;
+            Some((port.target, Binding { host_ip: "0.0.0.0".to_owned(), host_port }))
+        };
+        let mount = |mount: &ConfiguredMount| Mount {
+            kind: mount.kind.clone(),
+            source: format!("{}_{}", project.name, mount.source),
+            target: mount.target.clone(),
+        };
+        let shown = Container {
+            id: id.clone(),
+            name: format!("{}-{service}-1", project.name),
+            image_id: image_id.to_owned(),
+            image: config.image.clone().unwrap_or_default(),
+            created: self.now,
+            started: None,
+            state: Running::Created,
+            exit_code: None,
+            oom_killed: false,
+            restarts: 0,
+            health: None,
+            restart_policy: config.restart.clone(),
+            stop_timeout: config.stop_grace.map(|grace| grace.as_secs()),
+            labels: labels.map(|(key, value)| (format!("com.docker.compose.{key}"), value)).into(),
+            mounts: config.mounts.iter().map(mount).collect(),
+            ports: config.ports.iter().filter_map(binding).collect(),
+            networks: [(format!("{}_default", project.name), String::new())].into(),
+        };
+        let values = config.environment.iter();
+        let instance = Instance {
+            shown,
+            environment: values.map(|(key, value)| (key.clone(), value.reveal().to_owned())).collect(),
+            command: config.command.clone(),
+            has_healthcheck: config.has_healthcheck,
+            restart_at: None,
+            migrated: false,
+            logs: Vec::new(),
+        };
+        self.host.instances.insert(id.clone(), instance);
+        id
+    }
+
+    /// Brings one service to its configuration, each change a write of its own.
+    fn up(&mut self, service: &str, config: &ServiceConfig) -> Result<Vec<String>, Failure> {
+        let reference = config.image.clone().unwrap_or_default();
+        let image = self.host.image(&reference).map(|image| image.id.clone());
+        let image = image.ok_or_else(|| failed(&not_on_host(&reference)))?;
+        let current = |shown: &Container| {
+            let label = |name: &str| shown.labels.get(&format!("com.docker.compose.{name}"));
+            label("config-hash") == Some(&fingerprint(config)) && shown.image_id == image
+        };
+        let (kept, replaced): (Vec<_>, Vec<_>) =
+            self.host.service(&self.model.project.name, service).into_iter().partition(current);
+        for old in replaced {
+            self.write(&format!("up {service}: remove {}", old.name), |state| {
+                state.stop(&old.id)?;
+                state.host.instances.remove(&old.id);
+                Ok(())
+            })?;
+        }
+        let id = match kept.first() {
+            Some(kept) => kept.id.clone(),
+            None => self.write(&format!("up {service}: create"), |state| {
+                state.pass(Duration::from_millis(500));
+                Ok(state.create(service, config, &image))
+            })?,
+        };
+        if !self.host.get(&id)?.shown.is_running() {
+            self.write(&format!("up {service}: start"), |state| state.start(&id))?;
+        }
+        Ok(vec![id])
+    }
+}
+
+#[async_trait]
+impl ComposeRead for World {
+    async fn version(&self) -> Result<semver::Version, Failure> {
+        self.look(|state| Ok(state.model.version.clone()))
+    }
+
+    async fn config(
+        &self,
+        project: &Project,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Config, Failure> {
+        self.look(|state| state.resolve(project, overrides))
+    }
+}
+
+#[async_trait]
+impl Compose for World {
+    async fn up(&self, request: &Up) -> Result<UpReport, Failure> {
+        self.act(&format!("up {}", request.services.join(" ")), |state| {
+            state.host.reach()?;
+            let config = state.resolve(&request.project, &BTreeMap::new())?;
+            let mut containers = BTreeMap::new();
+            for service in &request.services {
+                let known = config.services.get(service);
+                let known = known.ok_or_else(|| {
+                    let message = format!("`docker compose up` failed: no such service: `{service}`");
+                    Failure::new("compose_failed", message).unknown()
+                })?;
+                containers.insert(service.clone(), state.up(service, known)?);
+            }
+            Ok(UpReport { containers })
+        })
+    }
+}
+
+fn failed(cause: &Failure) -> Failure {
+    Failure::new("compose_failed", format!("`docker compose up` failed: {cause}")).unknown()
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// What compose's `config-hash` label is for: equal as long as the service's configuration is.
+pub(super) fn fingerprint(config: &ServiceConfig) -> String {
+    let environment: Vec<_> =
+        config.environment.iter().map(|(key, value)| format!("{key}={}", value.reveal())).collect();
+    hex(&format!(
+        "{:?} {environment:?} {:?} {:?} {:?} {}",
+        config.image, config.command, config.ports, config.mounts, config.restart
+    ))
+}

@@ -1,0 +1,44 @@
+//! The one gate that every write of a world passes: it counts, logs, and fails where it was told to.
+
+use std::collections::BTreeMap;
+
+use super::state::State;
+use crate::event::Failure;
+
+/// How one write goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing happens, and the caller is told that it failed.
+    FailBefore,
+    /// It happens, and the caller is told that it failed.
+    FailAfter,
+    /// It happens, and the caller is told that nobody knows.
+    TimeoutAfter,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// One line per write, in order.
+    pub log: Vec<String>,
+    /// By the number of the write, counted from 1 over the world's whole life.
+    pub armed: BTreeMap<usize, Fault>,
+}
+
+impl State {
+    /// One write: `work`, unless a fault stands in its way.
+    pub(super) fn write<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.settle();
+        self.faults.log.push(what.to_owned());
+        let number = self.faults.log.len();
+        let Some(fault) = self.faults.armed.remove(&number) else { return work(self) };
+        if fault != Fault::FailBefore {
+            work(self)?;
+        }
+        let failure = Failure::new("fault", format!("write {number} (`{what}`) was made to fail"));
+        Err(if fault == Fault::TimeoutAfter { failure.unknown() } else { failure })
+    }
+}

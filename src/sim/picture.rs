@@ -1,0 +1,97 @@
+//! What runs, in a form that two moments can be compared in.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{dotenv, state::State, world::World};
+use crate::ports::{docker::State as Running, postgres::TableRows};
+
+/// The running site: what users and operators would notice if it changed. Left out: images, what lies in the state
+/// folder, and names that change when the same container is made again (its id, its address).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub files: BTreeMap<PathBuf, PictureFile>,
+    /// By service, then by container name.
+    pub containers: BTreeMap<String, BTreeMap<String, PictureContainer>>,
+    pub databases: BTreeMap<String, PictureDatabase>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFile {
+    pub blake3: String,
+    pub mode: u32,
+    pub owner: (u32, u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureContainer {
+    pub image_id: String,
+    pub image: String,
+    pub running: bool,
+    pub restart_policy: String,
+    /// Of its environment: values are secrets.
+    pub environment_blake3: String,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureDatabase {
+    pub owner: String,
+    pub versions: Option<Vec<String>>,
+    pub tables: Vec<TableRows>,
+}
+
+impl World {
+    /// The running site as it is now.
+    #[must_use]
+    pub fn running(&self) -> Picture {
+        let mut state = self.lock();
+        state.settle();
+        Picture { files: files(&state), containers: containers(&state), databases: databases(&state) }
+    }
+
+    /// The settings in the env file as it is now.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<String> {
+        let state = self.lock();
+        let file = state.disk.files.get(&state.model.project.env_file())?;
+        dotenv::parse(&file.bytes).remove(name)
+    }
+}
+
+fn files(state: &State) -> BTreeMap<PathBuf, PictureFile> {
+    let ours = state.model.project.dir.join(".uplift");
+    let seen = state.disk.files.iter().filter(|(path, _)| !path.starts_with(&ours));
+    seen.map(|(path, file)| {
+        let blake3 = blake3::hash(&file.bytes).to_hex().to_string();
+        (path.clone(), PictureFile { blake3, mode: file.mode, owner: (file.uid, file.gid) })
+    })
+    .collect()
+}
+
+fn containers(state: &State) -> BTreeMap<String, BTreeMap<String, PictureContainer>> {
+    let mut by_service: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for instance in state.host.instances.values() {
+        let shown = &instance.shown;
+        let environment = format!("{:?}", instance.environment);
+        let picture = PictureContainer {
+            image_id: shown.image_id.clone(),
+            image: shown.image.clone(),
+            running: matches!(shown.state, Running::Running | Running::Restarting),
+            restart_policy: shown.restart_policy.clone(),
+            environment_blake3: blake3::hash(environment.as_bytes()).to_hex().to_string(),
+            labels: shown.labels.clone(),
+        };
+        let service = shown.service().unwrap_or_default().to_owned();
+        by_service.entry(service).or_default().insert(shown.name.clone(), picture);
+    }
+    by_service
+}
+
+fn databases(state: &State) -> BTreeMap<String, PictureDatabase> {
+    let all = state.server.databases.iter();
+    all.map(|(name, db)| {
+        let (versions, tables) = (db.versions.clone(), db.tables.clone());
+        (name.clone(), PictureDatabase { owner: db.facts.owner.clone(), versions, tables })
+    })
+    .collect()
+}

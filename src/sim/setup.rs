@@ -1,0 +1,262 @@
+//! A ready site to begin with.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{
+    compose::{Model, ServiceModel},
+    disk::{Disk, FileSystem},
+    engine::Host,
+    faults::Faults,
+    registry::{Exit, Registry, Release, WebHealth},
+    server::{Db, Server},
+    state::{State, hex},
+    world::World,
+};
+use crate::{
+    ports::{
+        docker::Engine,
+        files::{File, Space},
+        postgres::DumpClient,
+    },
+    site::Project,
+};
+
+pub(super) const REPOSITORY: &str = "registry.example/strata/server";
+const FOLDER: &str = "/srv/strata";
+const GIB: u64 = 1 << 30;
+
+const MIGRATIONS: [&str; 3] = [
+    "20260105090000_create_accounts.rb",
+    "20260105090100_create_projects.rb",
+    "20260212140000_add_archived_at_to_projects.rb",
+];
+const NEWER: [&str; 2] = ["20260703101500_create_webhooks.rb", "20260709083000_add_plan_to_accounts.rb"];
+
+const COMPOSE_FILE: &str = r#"services:
+  web:
+    image: registry.example/strata/server:${STRATA_VERSION:-latest}
+    env_file: .env
+    environment:
+      STRATA_RUN_DB_PREPARE: "true"
+    ports: ["${PORT:-3000}:80"]
+    volumes: ["strata_storage:/rails/storage"]
+    restart: unless-stopped
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://127.0.0.1:80/up"]
+      interval: 30s
+      timeout: 5s
+      retries: 3
+      start_period: 120s
+  job:
+    image: registry.example/strata/server:${STRATA_VERSION:-latest}
+    command: ["./bin/jobs"]
+    env_file: .env
+    environment:
+      STRATA_RUN_DB_PREPARE: "false"
+    volumes: ["strata_storage:/rails/storage"]
+    restart: unless-stopped
+    depends_on:
+      web: { condition: service_healthy }
+volumes:
+  strata_storage:
+"#;
+
+/// The site before its first start.
+pub(super) fn strata() -> State {
+    State {
+        // Four days before the night on which the tests play.
+        now: "2026-11-20T03:15:00Z".parse().unwrap_or_default(),
+        made: 0,
+        disk: disk(),
+        host: host(),
+        registry: registry(),
+        model: model(),
+        server: server(),
+        faults: Faults::default(),
+        elsewhere: BTreeMap::new(),
+    }
+}
+
+/// Web and job come up as compose would bring them, four days ago.
+pub(super) fn start(world: &World) {
+    world.pulled("1.0.0");
+    let mut state = world.lock();
+    for service in ["web", "job"] {
+        let config = state.service_config(service);
+        let Some(config) = config else { continue };
+        let reference = config.image.clone().unwrap_or_default();
+        let Some(image) = state.host.image(&reference).map(|image| image.id.clone()) else { continue };
+        let id = state.create(service, &config, &image);
+        // It was just made: it cannot be missing.
+        let _started = state.start(&id);
+    }
+    state.pass(Duration::from_hours(4 * 24));
+}
+
+fn disk() -> Disk {
+    let mut disk = Disk::default();
+    let system = |at: &str, free: u64, device: u64| FileSystem {
+        at: at.into(),
+        space: Space { free: free * GIB, total: 100 * GIB, device, network: false },
+    };
+    disk.systems = vec![system("/", 40, 1), system("/var/lib/docker", 30, 2)];
+    disk.make_folders(FOLDER.as_ref(), 0o755);
+    let folder = PathBuf::from(FOLDER);
+    let file = |text: &str, mode| File { bytes: text.as_bytes().to_vec(), mode, uid: 1000, gid: 1000 };
+    disk.files.insert(folder.join(".env"), file(&env(), 0o600));
+    disk.files.insert(folder.join("docker-compose.yml"), file(COMPOSE_FILE, 0o644));
+    disk
+}
+
+/// Settings as an operator keeps them, with comments, quotes and secrets.
+fn env() -> String {
+    let secret = |name: &str| hex(name)[..32].to_owned();
+    format!(
+        "# Strata, see the vendor's guide\n\
+         STRATA_VERSION=1.0.0\n\
+         PORT=3000\n\
+         APP_HOST=strata.example\n\
+         APP_PROTOCOL=https\n\
+         ASSUME_SSL=true\n\
+         FORCE_SSL=true\n\
+         \n\
+         # database\n\
+         DB_HOST=db.example\n\
+         DB_PORT=5432\n\
+         DB_USERNAME=strata\n\
+         DB_PASSWORD='{}'\n\
+         \n\
+         STRATA_SECRET_KEY_BASE={}{}\n\
+         STRATA_ENCRYPTION_PRIMARY_KEY={}\n\
+         STRATA_ENCRYPTION_DETERMINISTIC_KEY={}\n\
+         STRATA_ENCRYPTION_KEY_DERIVATION_SALT={}\n\
+         LICENSE_KEY=eyJhbGciOiJub25lIn0.{}\n\
+         STORAGE_BACKEND=local\n",
+        PASSWORD,
+        hex("secret key base"),
+        hex("secret key base, second half"),
+        secret("primary key"),
+        secret("deterministic key"),
+        secret("salt"),
+        secret("licence"),
+    )
+}
+
+const PASSWORD: &str = "correct horse #7 battery";
+
+fn host() -> Host {
+    let volume = "strata_strata_storage";
+    Host {
+        engine: Engine {
+            version: "24.0.7".to_owned(),
+            api_version: "1.43".to_owned(),
+            root: "/var/lib/docker".to_owned(),
+            rootless: false,
+            kind: "Docker Engine".to_owned(),
+            local: true,
+        },
+        reachable: true,
+        images: BTreeMap::new(),
+        instances: BTreeMap::new(),
+        volumes: [(volume.to_owned(), format!("/var/lib/docker/volumes/{volume}/_data"))].into(),
+    }
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry { reachable: true, ..Registry::default() };
+    let newer = [&MIGRATIONS[..], &NEWER[..]].concat();
+    let ends = |after: u64, line: &str| {
+        Some(Exit { code: 1, lines: vec![line.to_owned()], after: Duration::from_millis(after) })
+    };
+    let releases = [
+        Release::new("1.0.0", &MIGRATIONS),
+        Release::new("1.1.0", &newer),
+        Release::new("1.1.1", &newer),
+        Release { web: WebHealth::Never, ..Release::new("1.2.0", &newer) },
+        Release {
+            job_exits: ends(2_000, "bin/jobs: uninitialized constant Strata::Exports (NameError)"),
+            ..Release::new("1.6.0", &newer)
+        },
+        Release {
+            exits: ends(200, "bin/rails: cannot load such file -- strata/license (LoadError)"),
+            ..Release::new("1.7.0", &newer)
+        },
+    ];
+    for release in releases {
+        registry.push(REPOSITORY, release, 0);
+    }
+    registry
+}
+
+fn model() -> Model {
+    let service = |command: &[&str], prepare: &str| ServiceModel {
+        image: format!("{REPOSITORY}:${{STRATA_VERSION:-latest}}"),
+        command: command.iter().map(|&word| word.to_owned()).collect(),
+        environment: [("STRATA_RUN_DB_PREPARE".to_owned(), prepare.to_owned())].into(),
+        port: None,
+        has_healthcheck: false,
+        depends_on: Vec::new(),
+        takes_env_file: true,
+    };
+    let web = ServiceModel {
+        port: Some(("${PORT:-3000}".to_owned(), 80)),
+        has_healthcheck: true,
+        ..service(&[], "true")
+    };
+    let job = ServiceModel { depends_on: vec!["web".to_owned()], ..service(&["./bin/jobs"], "false") };
+    Model {
+        project: Project {
+            name: "strata".to_owned(),
+            dir: FOLDER.into(),
+            files: vec![PathBuf::from(FOLDER).join("docker-compose.yml")],
+            env_files: Vec::new(),
+            profiles: Vec::new(),
+        },
+        version: semver::Version::new(2, 26, 1),
+        services: [("web".to_owned(), web), ("job".to_owned(), job)].into(),
+        volumes: [("strata_storage".to_owned(), "/rails/storage".to_owned())].into(),
+    }
+}
+
+fn server() -> Server {
+    let versions: Vec<_> = MIGRATIONS.iter().map(|name| &name[..14]).collect();
+    let primary = Db::new(
+        "strata_production",
+        "strata",
+        &versions,
+        &[("accounts", 42), ("projects", 380), ("active_storage_blobs", 1_204)],
+    );
+    let extra = |name: &str, tables: &[(&str, u64)]| {
+        Db::new(&format!("strata_production_{name}"), "strata", &["1"], tables)
+    };
+    let all = [
+        primary,
+        extra("queue", &[("solid_queue_jobs", 17)]),
+        extra("cache", &[("solid_cache_entries", 230)]),
+        extra("cable", &[("solid_cable_messages", 3)]),
+    ];
+    Server {
+        host: "db.example".to_owned(),
+        port: 5432,
+        user: "strata".to_owned(),
+        password: PASSWORD.to_owned(),
+        reachable: true,
+        version_num: 150_018,
+        version: "15.18 (Debian 15.18-0+deb12u1)".to_owned(),
+        in_recovery: false,
+        may_create: true,
+        product: all.iter().map(|db| db.facts.name.clone()).collect(),
+        databases: all.into_iter().map(|db| (db.facts.name.clone(), db)).collect(),
+        clients: vec![dump_client("15.18")],
+        transaction: 7_301,
+    }
+}
+
+pub(super) fn dump_client(version: &str) -> DumpClient {
+    let major = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
+    DumpClient {
+        path: format!("/usr/lib/postgresql/{major}/bin/pg_dump").into(),
+        version: version.to_owned(),
+        major,
+    }
+}

@@ -1,0 +1,45 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{compose::Model, disk::Disk, engine::Host, faults::Faults, registry::Registry, server::Server};
+
+/// All that a world is. One lock guards it, and no method waits while it holds that.
+#[derive(Debug)]
+pub(super) struct State {
+    pub now: Timestamp,
+    /// Counts what was made: ids derive from it.
+    pub made: u64,
+    pub disk: Disk,
+    pub host: Host,
+    pub registry: Registry,
+    pub model: Model,
+    pub server: Server,
+    pub faults: Faults,
+    /// Answers of addresses that are no container of this world, by URL.
+    pub elsewhere: BTreeMap<String, u16>,
+}
+
+impl State {
+    /// 64 hex digits that no other thing of this world has, the same in every run.
+    pub(super) fn next_id(&mut self) -> String {
+        self.made += 1;
+        hex(&format!("container {}", self.made))
+    }
+
+    /// Lets time pass, with all that happens in it.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now = later(self.now, time);
+        self.settle();
+    }
+}
+
+/// `time` after `at`; the end of time itself if there is no such moment.
+pub(super) fn later(at: Timestamp, time: Duration) -> Timestamp {
+    at.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+/// 64 hex digits derived from a name.
+pub(super) fn hex(name: &str) -> String {
+    blake3::hash(name.as_bytes()).to_hex().to_string()
+}

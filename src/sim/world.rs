@@ -1,0 +1,146 @@
+mod changes;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{dotenv, faults::Fault, setup, state::State};
+use crate::{
+    event::Failure,
+    ports::{Outside, Ports},
+    site::{Database, Databases, DeploymentPath, Endpoint, Secret, Service, Site, SslMode, Storage},
+};
+
+/// A host with Docker, compose, PostgreSQL, files and a clock of its own, all in memory. Nothing in it is random, and
+/// time passes only when somebody waits or works.
+///
+/// A clone is the same world.
+#[derive(Debug, Clone)]
+pub struct World(Arc<Mutex<State>>);
+
+impl World {
+    /// A healthy site at 1.0.0: web and job, four databases, a registry with
+    /// - `1.1.0`, which brings two migrations, and `1.1.1` on the same schema;
+    /// - `1.2.0`, whose web is never healthy;
+    /// - `1.6.0`, whose worker ends 2 s after its start;
+    /// - `1.7.0`, which ends at once, before it can migrate.
+    #[must_use]
+    pub fn strata() -> Self {
+        let world = Self(Arc::new(Mutex::new(setup::strata())));
+        setup::start(&world);
+        world
+    }
+
+    /// All ports of this world.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        Ports {
+            docker: Arc::new(self.clone()),
+            compose: Arc::new(self.clone()),
+            postgres: Arc::new(self.clone()),
+            files: Arc::new(self.clone()),
+            http: Arc::new(self.clone()),
+            clock: Arc::new(self.clone()),
+            outside: Outside::default(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn look<T>(&self, at: impl FnOnce(&mut State) -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut state = self.lock();
+        state.settle();
+        at(&mut state)
+    }
+
+    pub(super) fn act<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&mut State) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.lock().write(what, work)
+    }
+
+    /// The site as a look at this world finds it now.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        let state = self.lock();
+        let (secrets, settings): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            state.variables().into_iter().partition(|(name, _)| dotenv::is_secret(name));
+        let version = settings.get("STRATA_VERSION").cloned().unwrap_or_else(|| "latest".to_owned());
+        let port = settings.get("PORT").cloned().unwrap_or_else(|| "3000".to_owned());
+        let service = |name: &str, url: Option<String>| Service {
+            name: name.to_owned(),
+            repository: setup::REPOSITORY.to_owned(),
+            tag: version.clone(),
+            url,
+        };
+        let running = state.host.service(&state.model.project.name, "web");
+        let image = running.first().and_then(|web| state.host.image(&web.image_id));
+        let digest = image.and_then(|image| image.digest_in(setup::REPOSITORY)).map(str::to_owned);
+        let roles = ["primary", "queue", "cache", "cable"].iter().zip(&state.server.product);
+        Site {
+            name: state.model.project.name.clone(),
+            path: DeploymentPath::Compose,
+            project: state.model.project.clone(),
+            web: service("web", Some(format!("http://127.0.0.1:{port}"))),
+            job: state.model.services.contains_key("job").then(|| service("job", None)),
+            services: state.model.services.keys().cloned().collect(),
+            hosts: Vec::new(),
+            version: version.clone(),
+            digest,
+            storage: Storage::Local {
+                volume: format!("{}_strata_storage", state.model.project.name),
+                path: "/rails/storage".to_owned(),
+            },
+            databases: Databases {
+                endpoint: Endpoint {
+                    host: settings.get("DB_HOST").cloned().unwrap_or_default(),
+                    port: settings.get("DB_PORT").and_then(|port| port.parse().ok()).unwrap_or(5432),
+                    user: settings.get("DB_USERNAME").cloned().unwrap_or_default(),
+                    ssl: SslMode::Prefer,
+                    route: "`DB_HOST` as it is".to_owned(),
+                },
+                all: roles
+                    .map(|(role, name)| Database { role: (*role).to_owned(), name: name.clone() })
+                    .collect(),
+            },
+            state: state.model.project.dir.join(".uplift"),
+            secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+            settings,
+        }
+    }
+
+    /// How many writes were asked for so far.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.lock().faults.log.len()
+    }
+
+    /// What was asked for, one line per write. A call that changes several things counts once per thing.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.lock().faults.log.clone()
+    }
+
+    /// Makes the `n`-th write from now on go wrong, counted from 1.
+    pub fn fault(&self, n: usize, fault: Fault) {
+        let mut state = self.lock();
+        let number = state.faults.log.len() + n;
+        state.faults.armed.insert(number, fault);
+    }
+
+    /// Takes back what [`World::fault`] armed and was not reached.
+    pub fn clear_faults(&self) {
+        self.lock().faults.armed.clear();
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        self.lock().pass(time);
+    }
+}

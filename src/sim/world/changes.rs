@@ -1,0 +1,135 @@
+use std::path::Path;
+
+use super::World;
+use crate::{
+    ports::{docker::Container, files::File},
+    sim::{registry::Release, server::Db, setup},
+};
+
+/// Changes that come from elsewhere: the operator, the vendor, bad luck. They count as no write.
+impl World {
+    /// Puts a file, with its folders.
+    pub fn put_file(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>, mode: u32) {
+        let (mut state, path) = (self.lock(), path.as_ref());
+        state.disk.make_folders(path.parent().unwrap_or(Path::new("/")), 0o755);
+        let file = File { bytes: text.as_ref().to_vec(), mode, uid: 1000, gid: 1000 };
+        state.disk.files.insert(path.to_owned(), file);
+    }
+
+    #[must_use]
+    pub fn file(&self, path: impl AsRef<Path>) -> Option<File> {
+        self.lock().disk.files.get(path.as_ref()).cloned()
+    }
+
+    pub fn remove_file(&self, path: impl AsRef<Path>) {
+        self.lock().disk.remove(path.as_ref());
+    }
+
+    /// Sets one setting in the env file, as an editor would: its line is replaced or added.
+    pub fn set(&self, name: &str, value: &str) {
+        let mut state = self.lock();
+        let path = state.model.project.env_file();
+        let Some(file) = state.disk.files.get_mut(&path) else { return };
+        let text = String::from_utf8_lossy(&file.bytes).into_owned();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        let wanted = format!("{name}=");
+        match lines.iter_mut().find(|line| line.starts_with(&wanted)) {
+            Some(line) => *line = format!("{name}={value}"),
+            None => lines.push(format!("{name}={value}")),
+        }
+        file.bytes = format!("{}\n", lines.join("\n")).into_bytes();
+    }
+
+    /// A path that may not be read any more.
+    pub fn deny(&self, path: impl AsRef<Path>) {
+        self.lock().disk.denied.insert(path.as_ref().to_owned());
+    }
+
+    /// Sets how much room there is where `path` lies.
+    pub fn set_free(&self, path: impl AsRef<Path>, bytes: u64) {
+        if let Some(space) = self.lock().disk.system(path.as_ref()) {
+            space.free = bytes;
+        }
+    }
+
+    /// Pushes a release; a second push of one tag moves it to another image.
+    pub fn push(&self, release: Release) {
+        let mut state = self.lock();
+        state.made += 1;
+        let edition = u32::try_from(state.made).unwrap_or(u32::MAX);
+        state.registry.push(setup::REPOSITORY, release, edition);
+    }
+
+    /// Brings an image to the host without a write, as an operator's own `docker pull` would.
+    pub fn pulled(&self, tag: &str) {
+        let mut state = self.lock();
+        let reference = format!("{}:{tag}", setup::REPOSITORY);
+        if let Some((_, built)) = state.registry.tags.get(&reference).cloned() {
+            let id = built.image.id.clone();
+            state.host.images.insert(id.clone(), built);
+            state.host.name(&id, &reference);
+        }
+    }
+
+    pub fn set_registry(&self, reachable: bool, denied: bool) {
+        let mut state = self.lock();
+        (state.registry.reachable, state.registry.denied) = (reachable, denied);
+    }
+
+    pub fn set_engine(&self, reachable: bool) {
+        self.lock().host.reachable = reachable;
+    }
+
+    /// Whether the database server answers, and whether as a standby.
+    pub fn set_server(&self, reachable: bool, in_recovery: bool) {
+        let mut state = self.lock();
+        (state.server.reachable, state.server.in_recovery) = (reachable, in_recovery);
+    }
+
+    /// Changes the password on the server alone.
+    pub fn set_server_password(&self, password: &str) {
+        password.clone_into(&mut self.lock().server.password);
+    }
+
+    pub fn set_dump_clients(&self, versions: &[&str]) {
+        self.lock().server.clients = versions.iter().map(|version| setup::dump_client(version)).collect();
+    }
+
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<Db> {
+        self.lock().server.databases.get(name).cloned()
+    }
+
+    pub fn put_database(&self, db: Db) {
+        let mut state = self.lock();
+        state.server.transaction += 1;
+        state.server.databases.insert(db.facts.name.clone(), db);
+    }
+
+    pub fn drop_database(&self, name: &str) {
+        self.lock().server.databases.remove(name);
+    }
+
+    /// All containers, by name.
+    #[must_use]
+    pub fn containers(&self) -> Vec<Container> {
+        let mut state = self.lock();
+        state.settle();
+        let mut all: Vec<_> = state.host.instances.values().map(|one| one.shown.clone()).collect();
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        all
+    }
+
+    /// Puts a container that compose did not make, or changes one; `edit` sees it as `inspect` shows it.
+    pub fn edit_container(&self, name: &str, edit: impl FnOnce(&mut Container)) {
+        let mut state = self.lock();
+        if let Some(one) = state.host.instances.values_mut().find(|one| one.shown.name == name) {
+            edit(&mut one.shown);
+        }
+    }
+
+    /// Answers at an address that is no container of this world.
+    pub fn answer(&self, url: &str, status: u16) {
+        self.lock().elsewhere.insert(url.to_owned(), status);
+    }
+}
