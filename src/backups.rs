@@ -1,1 +1,10 @@
-//! backups
+//! Backup sets: what is in one, where it lies, and whether it is still what was written.
+
+mod manifest;
+mod set;
+
+pub use manifest::{
+    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Manifest, ServerEntry, SnapshotEntry, ToolEntry,
+    Verification,
+};
+pub use set::{SetSummary, folder, list, partial, read, set_id, verify};

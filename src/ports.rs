@@ -12,6 +12,7 @@ pub mod files;
 pub mod http;
 mod outside;
 pub mod postgres;
+pub mod project;
 
 pub use outside::{Outside, Port};
 

@@ -3,7 +3,9 @@
 //! The reference page, the editor's definitions, the checker, the plan and the laws all read this list; there is no
 //! second one. [`contract`] says what a primitive must keep.
 
+mod as_before;
 pub mod contract;
+mod env_file;
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -21,4 +23,19 @@ macro_rules! stock {
     };
 }
 
-stock! {}
+stock! {
+    read check_host::CheckHost,
+    read check_room::CheckRoom,
+    read check_release::CheckRelease,
+    read check_drift::CheckDrift,
+    read check_health::CheckHealth,
+    read check_database::CheckDatabase,
+    read pending_migrations::PendingMigrations,
+    read wait_healthy::WaitHealthy,
+    read verify_running::VerifyRunning,
+    effect backup::Backup,
+    effect compose_pull::ComposePull,
+    effect compose_stop::ComposeStop,
+    effect env_set::EnvSet,
+    effect compose_up::ComposeUp,
+}

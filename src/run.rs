@@ -1,1 +1,16 @@
-//! run
+//! Plan, execute, resume, undo: the only code that knows the order of journal and effect.
+
+mod context;
+mod execute;
+mod live;
+mod perform;
+mod plan;
+mod position;
+mod rehearse;
+mod unwind;
+mod verify;
+
+pub use context::Context;
+pub use execute::{Job, Record, execute, take_back};
+pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};
+pub use rehearse::rehearse;

@@ -1,5 +1,24 @@
 //! The Rhai engine as a host for runbooks: hardened, with steps, and no way out but [`Conduct`].
 
+mod checker;
 mod conduct;
+mod engine;
+mod error;
+mod header;
+mod limits;
+mod names;
+mod outcome;
+mod perform;
+mod resolver;
+mod runbook;
+mod session;
+mod source;
+mod syntax;
+mod value;
 
 pub use conduct::{Answer, Asked, Budget, Conduct, Place, Stop};
+pub use error::ScriptError;
+pub use header::{API, Header, OnFailure, Param, ParamType};
+pub use perform::perform;
+pub use runbook::Runbook;
+pub use source::{Bundle, Source};

@@ -16,6 +16,7 @@ mod registry;
 mod server;
 mod setup;
 mod state;
+mod twin;
 mod web;
 mod world;
 
@@ -23,4 +24,6 @@ pub use faults::Fault;
 pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
 pub use registry::{Exit, Release, WebHealth};
 pub use server::Db;
+pub use setup::Shape;
+pub use twin::{Reading, Twin};
 pub use world::World;

@@ -1,7 +1,9 @@
 //! What a site is: one installation being operated. Types only.
 
 mod describe;
+mod fingerprint;
 mod secret;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
+pub use fingerprint::{KEYS, fingerprints};
 pub use secret::{Scrubber, Secret};

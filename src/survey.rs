@@ -1,1 +1,13 @@
-//! survey
+//! Reads a site: what it is, what it was before a run, and how it is now. Changes nothing.
+
+mod before;
+mod find;
+mod platform;
+mod roles;
+mod settings;
+mod status;
+
+pub use before::{Before, ContainerThen, differences, keep, look as before};
+pub use find::{Start, find};
+pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
+pub use status::{ServiceStatus, Status, status};

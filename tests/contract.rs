@@ -1,33 +1,148 @@
-//! contract
+//! How ports behave, whoever is behind them: one suite, run on the simulated world, on the rehearsal above it, and
+//! on the real clients. A behaviour that only one of them has fails here.
 
-use std::time::Duration;
+mod compose;
+mod docker;
+mod files;
+mod postgres;
+mod rehearsal;
+mod web;
+mod world;
+
+use std::{future::Future, path::PathBuf, pin::Pin};
 
 use uplift::{
-    event::Teller,
-    ports::{compose::Up, docker::Pull, http::Probe},
-    sim::World,
+    event::{Failure, Teller},
+    ports::{
+        Ports,
+        docker::{Container, Image, Pull, Select},
+    },
+    site::Site,
 };
 
-#[tokio::test]
-async fn a_world_upgrades() {
-    let world = World::strata();
-    let (ports, site) = (world.ports(), world.site());
-    let tell = Teller::silent();
-    let reference = format!("{}:1.1.0", site.web.repository);
-    let digest = ports.docker.remote_digest(&reference).await.unwrap();
-    ports.docker.pull(&Pull { reference, digest }, &tell).await.unwrap();
-    world.set("STRATA_VERSION", "1.1.0");
-    let services = vec!["web".to_owned(), "job".to_owned()];
-    let before = world.running();
-    let report = ports.compose.up(&Up { project: site.project.clone(), services }).await.unwrap();
-    let web = ports.docker.container(&report.containers["web"][0]).await.unwrap().unwrap();
-    assert!(web.image.ends_with(":1.1.0"), "{web:?}");
-    let probe = Probe::up(&site, &web).unwrap();
-    assert_eq!(ports.http.probe(&probe).await.unwrap_err().code, "no_answer");
-    ports.clock.sleep(Duration::from_secs(10)).await;
-    assert_eq!(ports.http.probe(&probe).await.unwrap().status, 200);
-    let after = world.running();
-    assert_eq!(after.databases["strata_production"].versions.as_ref().unwrap().len(), 5);
-    assert_ne!(before, after);
-    assert_eq!(world.writes(), 8, "{:#?}", world.log());
+/// A running site at some release, with web and job, for the behaviours to try. Each behaviour leaves it as it was, so
+/// that an expensive site can serve several.
+pub(crate) trait Fixture: Send + Sync {
+    fn ports(&self) -> Ports;
+    fn site(&self) -> Site;
+    /// A folder that exists, may be written and is empty, or holds what earlier behaviours left in it.
+    fn scratch(&self) -> PathBuf;
+    /// A healthy release in the registry other than the one that runs.
+    fn other_tag(&self) -> String;
+    /// Who owns files that the ports write: user and group id.
+    fn owner(&self) -> (u32, u32);
+    /// Ports that were made with a wrong database password. The last call on a fixture.
+    fn with_wrong_password(&self) -> Ports;
+}
+
+type Run = for<'a> fn(&'a dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// One behaviour, to be run on any fixture.
+pub(crate) struct Behaviour {
+    pub(crate) name: &'static str,
+    pub(crate) run: Run,
+    /// A rehearsal cannot know it.
+    pub(crate) needs_a_site: bool,
+}
+
+macro_rules! behaviours {
+    ($($area:ident { $($name:ident $(($needs:ident))?,)* })*) => {
+        /// Every behaviour, in the order of the ports.
+        pub(crate) const ALL: &[Behaviour] = &[$($(Behaviour {
+            name: stringify!($name),
+            run: |fixture| Box::pin($area::$name(fixture)),
+            needs_a_site: behaviours!(@needs $($needs)?),
+        },)*)*];
+
+        mod on_the_world {
+            $($(#[tokio::test]
+            async fn $name() {
+                super::$area::$name(&super::world::Simulated::new()).await;
+            })*)*
+        }
+    };
+    (@needs) => { false };
+    (@needs needs_a_site) => { true };
+}
+
+behaviours! {
+    files {
+        a_missing_file_is_none,
+        a_written_file_has_its_content_and_mode,
+        a_file_is_replaced_as_a_whole,
+        writing_into_a_missing_folder_fails,
+        a_copy_refuses_to_replace_other_content,
+        removing_nothing_is_fine,
+        a_folder_is_made_with_its_parents,
+        a_rename_refuses_a_taken_name,
+        room_is_known_where_nothing_is_yet,
+    }
+    docker {
+        containers_are_sorted_and_know_their_service,
+        an_unknown_container_is_none,
+        stopping_and_starting_twice_is_once,
+        a_running_container_is_not_removed,
+        a_snapshot_makes_the_same_container,
+        a_restart_policy_is_set,
+        an_unknown_tag_is_not_found,
+        a_pull_checks_the_digest,
+        a_name_is_given_to_an_image,
+        an_image_lists_its_files,
+        logs_end_with_the_last_lines,
+    }
+    compose {
+        settings_fill_in_the_configuration,
+        overrides_win_over_the_env_file,
+        up_leaves_what_is_current_alone,
+        up_starts_what_was_stopped,
+        up_replaces_what_changed,
+        up_replaces_what_has_other_settings,
+        up_without_the_image_is_unknown,
+        up_of_an_unknown_service_fails,
+    }
+    postgres {
+        the_server_says_what_it_is,
+        a_missing_database_is_left_out,
+        schema_versions_are_sorted,
+        a_server_that_is_not_there_is_unreachable,
+        the_dump_client_must_match,
+        dumps_hash_to_their_report,
+        dumps_count_rows (needs_a_site),
+        a_wrong_password_is_refused,
+    }
+    web {
+        nobody_listening_is_no_answer,
+        a_booted_web_answers,
+        a_stopped_web_does_not_answer,
+        sleeping_moves_the_clock,
+    }
+}
+
+/// The code of a failure that must be one.
+fn code<T>(result: Result<T, Failure>) -> String {
+    match result {
+        Ok(_) => "no failure".to_owned(),
+        Err(failure) => failure.code,
+    }
+}
+
+/// The only container of a service.
+async fn container(fixture: &dyn Fixture, service: &str) -> Container {
+    let select = Select::Project(fixture.site().project.name);
+    let all = fixture.ports().docker.containers(&select).await.unwrap();
+    let mut own: Vec<_> = all.into_iter().filter(|one| one.service() == Some(service)).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    own.remove(0)
+}
+
+/// `repository:tag` of the product.
+fn reference(site: &Site, tag: &str) -> String {
+    format!("{}:{tag}", site.web.repository)
+}
+
+async fn pull(fixture: &dyn Fixture, tag: &str) -> Image {
+    let docker = fixture.ports().docker;
+    let reference = reference(&fixture.site(), tag);
+    let digest = docker.remote_digest(&reference).await.unwrap();
+    docker.pull(&Pull { reference, digest }, &Teller::silent()).await.unwrap()
 }

@@ -1,1 +1,11 @@
-//! journal
+//! The durable record: its rules, its file, its locks, and what is left of it after every kind of end.
+
+mod folder;
+mod format;
+mod full;
+mod lock;
+mod model;
+mod read;
+mod scrub;
+mod story;
+mod write;

@@ -1,1 +1,6 @@
-//! script
+//! The script host: what runbooks may say, what they are told when they say it wrong, and what they cannot do.
+
+mod hostile;
+mod language;
+mod stage;
+mod wrong;

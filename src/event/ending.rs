@@ -95,6 +95,9 @@ pub enum Ending {
     /// Stopped in the middle by a signal, a lost lock or an answer that never came.
     Unfinished {
         why: String,
+        /// What a person has to answer before it can go on, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<Question>,
     },
     /// Stopped before anything was changed.
     Interrupted,
@@ -116,6 +119,16 @@ impl Ending {
             Self::NeedsPerson { .. } | Self::Stuck { .. } => ExitClass::NeedsPerson,
             Self::Unfinished { .. } => ExitClass::Unfinished,
             Self::Interrupted => ExitClass::Interrupted,
+        }
+    }
+
+    /// What a person has to answer, if that is why the run stands still.
+    #[must_use]
+    pub fn question(&self) -> Option<&Question> {
+        match self {
+            Self::NeedsPerson { question, .. } => Some(question),
+            Self::Unfinished { question, .. } => question.as_ref(),
+            _ => None,
         }
     }
 }

@@ -157,3 +157,9 @@ pub fn quote(text: &str) -> String {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
+
+/// A growing file of lines that is never read back by the one who writes it.
+pub trait LineLog: Send + Sync {
+    /// Appends a line. What cannot be written is lost: a log must not stop the work that it is about.
+    fn line(&self, text: &str);
+}

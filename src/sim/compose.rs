@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{
     dotenv::{self, fill},
@@ -36,7 +37,7 @@ pub(super) struct ServiceModel {
     pub takes_env_file: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Model {
     pub project: Project,
     pub version: semver::Version,
@@ -111,47 +112,8 @@ impl State {
 
     /// A new container of a service, not started.
     pub(super) fn create(&mut self, service: &str, config: &ServiceConfig, image_id: &str) -> String {
-        let project = self.model.project.clone();
         let id = self.next_id();
-        let labels = [
-            ("project", project.name.clone()),
-            ("service", service.to_owned()),
-            ("container-number", "1".to_owned()),
-            ("oneoff", "False".to_owned()),
-            ("config-hash", fingerprint(config)),
-            ("image", image_id.to_owned()),
-            ("version", self.model.version.to_string()),
-            ("project.working_dir", project.dir.display().to_string()),
-            ("project.config_files", paths(&project.files)),
-        ];
-        let binding = |port: &PublishedPort| {
-            let host_port = port.published?;
-            Some((port.target, Binding { host_ip: "0.0.0.0".to_owned(), host_port }))
-        };
-        let mount = |mount: &ConfiguredMount| Mount {
-            kind: mount.kind.clone(),
-            source: format!("{}_{}", project.name, mount.source),
-            target: mount.target.clone(),
-        };
-        let shown = Container {
-            id: id.clone(),
-            name: format!("{}-{service}-1", project.name),
-            image_id: image_id.to_owned(),
-            image: config.image.clone().unwrap_or_default(),
-            created: self.now,
-            started: None,
-            state: Running::Created,
-            exit_code: None,
-            oom_killed: false,
-            restarts: 0,
-            health: None,
-            restart_policy: config.restart.clone(),
-            stop_timeout: config.stop_grace.map(|grace| grace.as_secs()),
-            labels: labels.map(|(key, value)| (format!("com.docker.compose.{key}"), value)).into(),
-            mounts: config.mounts.iter().map(mount).collect(),
-            ports: config.ports.iter().filter_map(binding).collect(),
-            networks: [(format!("{}_default", project.name), String::new())].into(),
-        };
+        let shown = container(&self.model.project, service, config, image_id, &id, self.now);
         let values = config.environment.iter();
         let instance = Instance {
             shown,
@@ -233,7 +195,56 @@ impl Compose for World {
     }
 }
 
-fn failed(cause: &Failure) -> Failure {
+/// The container that compose makes for a service, as the engine shows it before its start.
+pub(super) fn container(
+    project: &Project,
+    service: &str,
+    config: &ServiceConfig,
+    image_id: &str,
+    id: &str,
+    now: Timestamp,
+) -> Container {
+    let labels = [
+        ("project", project.name.clone()),
+        ("service", service.to_owned()),
+        ("container-number", "1".to_owned()),
+        ("oneoff", "False".to_owned()),
+        ("config-hash", fingerprint(config)),
+        ("image", image_id.to_owned()),
+        ("project.working_dir", project.dir.display().to_string()),
+        ("project.config_files", paths(&project.files)),
+    ];
+    let binding = |port: &PublishedPort| {
+        let host_port = port.published?;
+        Some((port.target, Binding { host_ip: "0.0.0.0".to_owned(), host_port }))
+    };
+    let mount = |mount: &ConfiguredMount| Mount {
+        kind: mount.kind.clone(),
+        source: format!("{}_{}", project.name, mount.source),
+        target: mount.target.clone(),
+    };
+    Container {
+        id: id.to_owned(),
+        name: format!("{}-{service}-1", project.name),
+        image_id: image_id.to_owned(),
+        image: config.image.clone().unwrap_or_default(),
+        created: now,
+        started: None,
+        state: Running::Created,
+        exit_code: None,
+        oom_killed: false,
+        restarts: 0,
+        health: None,
+        restart_policy: config.restart.clone(),
+        stop_timeout: config.stop_grace.map(|grace| grace.as_secs()),
+        labels: labels.map(|(key, value)| (format!("com.docker.compose.{key}"), value)).into(),
+        mounts: config.mounts.iter().map(mount).collect(),
+        ports: config.ports.iter().filter_map(binding).collect(),
+        networks: [(format!("{}_default", project.name), String::new())].into(),
+    }
+}
+
+pub(super) fn failed(cause: &Failure) -> Failure {
     Failure::new("compose_failed", format!("`docker compose up` failed: {cause}")).unknown()
 }
 

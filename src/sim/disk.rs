@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// One file system, mounted at a folder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct FileSystem {
     pub at: PathBuf,
     pub space: Space,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone, PartialEq)]
 pub(super) struct Disk {
     pub files: BTreeMap<PathBuf, File>,
     /// Permission bits by folder.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One engine with all that it holds.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Host {
     pub engine: Engine,
     pub reachable: bool,

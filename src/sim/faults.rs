@@ -14,14 +14,18 @@ pub enum Fault {
     FailAfter,
     /// It happens, and the caller is told that nobody knows.
     TimeoutAfter,
+    /// Nothing happens, and the caller is told that it did: what a law must notice.
+    Lose,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Faults {
     /// One line per write, in order.
     pub log: Vec<String>,
     /// By the number of the write, counted from 1 over the world's whole life.
     pub armed: BTreeMap<usize, Fault>,
+    /// A write that would have changed something was lost.
+    pub lost: bool,
 }
 
 impl State {
@@ -35,8 +39,19 @@ impl State {
         self.faults.log.push(what.to_owned());
         let number = self.faults.log.len();
         let Some(fault) = self.faults.armed.remove(&number) else { return work(self) };
-        if fault != Fault::FailBefore {
-            work(self)?;
+        match fault {
+            Fault::FailBefore => {}
+            Fault::FailAfter | Fault::TimeoutAfter => drop(work(self)?),
+            Fault::Lose => {
+                let before = self.clone();
+                let answer = work(self);
+                let changed =
+                    self.disk != before.disk || self.host != before.host || self.server != before.server;
+                let mut faults = std::mem::take(&mut self.faults);
+                faults.lost |= changed;
+                *self = Self { faults, ..before };
+                return answer;
+            }
         }
         let failure = Failure::new("fault", format!("write {number} (`{what}`) was made to fail"));
         Err(if fault == Fault::TimeoutAfter { failure.unknown() } else { failure })

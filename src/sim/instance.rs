@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const START_PERIOD: Duration = Duration::from_mins(2);
 
 /// One container with what the engine knows of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
 pub(super) struct Instance {
     pub shown: Container,
     pub environment: BTreeMap<String, String>,
@@ -34,6 +34,19 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// Something else than the product: it runs and does nothing.
+    pub(super) fn still(shown: Container) -> Self {
+        Self {
+            shown,
+            environment: BTreeMap::new(),
+            command: Vec::new(),
+            has_healthcheck: false,
+            restart_at: None,
+            migrated: false,
+            logs: Vec::new(),
+        }
+    }
+
     /// The process is the product's web server, not its worker.
     pub(super) fn is_web(&self) -> bool {
         self.command.is_empty()
@@ -148,7 +161,11 @@ impl State {
         if migrates && !instance.migrated && later(started, release.boot / 2) <= now {
             instance.migrated = true;
             // Rails buffers what it says about migrations without a terminal: the log stays empty.
-            self.server.prepare(&release);
+            if !self.server.prepare(&release) {
+                let lines = vec!["bin/rails aborted! StandardError: An error has occurred".to_owned()];
+                let after = release.boot / 2;
+                instance.end(later(started, after), &Exit { code: 1, lines, after });
+            }
             return true;
         }
         instance.judge(&release, now);

@@ -114,9 +114,7 @@ fn compress(plain: &[u8]) -> Result<Vec<u8>, Failure> {
 impl PostgresRead for World {
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Facts, Failure> {
         self.look(|state| {
-            if database != "postgres" {
-                state.database(endpoint, database)?;
-            }
+            state.database(endpoint, database)?;
             let server = state.session(endpoint)?;
             Ok(Facts {
                 version_num: server.version_num,
@@ -160,7 +158,8 @@ impl PostgresRead for World {
                 query: "SELECT 1".to_owned(),
                 seconds: one.shown.started.map_or(0, |at| now.duration_since(at).as_secs().unsigned_abs()),
             };
-            Ok((4_100..).zip(pairs).map(session).collect())
+            let others = state.server.sessions.iter().filter(|one| databases.contains(&one.database));
+            Ok((4_100..).zip(pairs).map(session).chain(others.cloned()).collect())
         })
     }
 

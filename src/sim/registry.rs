@@ -37,6 +37,8 @@ pub struct Release {
     pub exits: Option<Exit>,
     /// The worker ends.
     pub job_exits: Option<Exit>,
+    /// The migration that raises, by its file name; what went through before it stays.
+    pub raises: Option<String>,
     pub size: u64,
 }
 
@@ -51,20 +53,21 @@ impl Release {
             web: WebHealth::Healthy,
             exits: None,
             job_exits: None,
+            raises: None,
             size: 412 << 20,
         }
     }
 }
 
 /// An image with what it does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Built {
     pub image: Image,
     /// `None` for what is not the product.
     pub release: Option<Release>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Registry {
     /// By `repository:tag`.
     pub tags: BTreeMap<String, (String, Built)>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::registry::Release;
-use crate::ports::postgres::{DatabaseFacts, DumpClient, TableRows};
+use crate::ports::postgres::{DatabaseFacts, DumpClient, Session, TableRows};
 
 /// One database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Db {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Server {
     pub host: String,
     pub port: u16,
@@ -62,13 +62,16 @@ pub(super) struct Server {
     /// The product's own databases, the primary first.
     pub product: Vec<String>,
     pub clients: Vec<DumpClient>,
+    /// Of somebody else.
+    pub sessions: Vec<Session>,
     /// Transaction ids: moves on with every change.
     pub transaction: u64,
 }
 
 impl Server {
     /// What `db:prepare` does: makes what is missing, loads the schema into what is empty, migrates the primary.
-    pub(super) fn prepare(&mut self, release: &Release) {
+    /// False if a migration raised.
+    pub(super) fn prepare(&mut self, release: &Release) -> bool {
         for name in self.product.clone() {
             if !self.databases.contains_key(&name) && self.may_create {
                 // In silence: an upgrade with one database missing goes well and loses what was in it.
@@ -77,7 +80,7 @@ impl Server {
             }
         }
         let Some(primary) = self.product.first().and_then(|name| self.databases.get_mut(name)) else {
-            return;
+            return false;
         };
         let versions = primary.versions.get_or_insert_default();
         for migration in &release.migrations {
@@ -85,13 +88,17 @@ impl Server {
             if versions.iter().any(|known| known == version) {
                 continue;
             }
+            if release.raises.as_ref() == Some(migration) {
+                return false;
+            }
             versions.push(version.to_owned());
+            versions.sort();
             self.transaction += 1;
             if let Some(table) = what.strip_prefix("create_").and_then(|name| name.strip_suffix(".rb")) {
                 let table = TableRows { schema: "public".to_owned(), name: table.to_owned(), rows: 0 };
                 primary.tables.push(table);
             }
         }
-        versions.sort();
+        true
     }
 }

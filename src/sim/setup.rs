@@ -32,45 +32,34 @@ const MIGRATIONS: [&str; 3] = [
 ];
 const NEWER: [&str; 2] = ["20260703101500_create_webhooks.rb", "20260709083000_add_plan_to_accounts.rb"];
 
-const COMPOSE_FILE: &str = r#"services:
-  web:
-    image: registry.example/strata/server:${STRATA_VERSION:-latest}
-    env_file: .env
-    environment:
-      STRATA_RUN_DB_PREPARE: "true"
-    ports: ["${PORT:-3000}:80"]
-    volumes: ["strata_storage:/rails/storage"]
-    restart: unless-stopped
-    healthcheck:
-      test: ["CMD", "curl", "-f", "http://127.0.0.1:80/up"]
-      interval: 30s
-      timeout: 5s
-      retries: 3
-      start_period: 120s
-  job:
-    image: registry.example/strata/server:${STRATA_VERSION:-latest}
-    command: ["./bin/jobs"]
-    env_file: .env
-    environment:
-      STRATA_RUN_DB_PREPARE: "false"
-    volumes: ["strata_storage:/rails/storage"]
-    restart: unless-stopped
-    depends_on:
-      web: { condition: service_healthy }
-volumes:
-  strata_storage:
-"#;
+/// How a site's compose file looks, where sites differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// The worker's service, `None` where web does its work.
+    pub job: Option<String>,
+    pub health_check: bool,
+    /// Web's port is bound on the host; else a proxy reaches it on its network.
+    pub published: bool,
+}
+
+impl Default for Shape {
+    /// The vendor's newest: `web` and `job`, with a health check.
+    fn default() -> Self {
+        Self { job: Some("job".to_owned()), health_check: true, published: true }
+    }
+}
 
 /// The site before its first start.
-pub(super) fn strata() -> State {
+pub(super) fn strata(shape: &Shape) -> State {
+    let model = model(shape);
     State {
         // Four days before the night on which the tests play.
         now: "2026-11-20T03:15:00Z".parse().unwrap_or_default(),
         made: 0,
-        disk: disk(),
+        disk: disk(&model),
         host: host(),
         registry: registry(),
-        model: model(),
+        model,
         server: server(),
         faults: Faults::default(),
         elsewhere: BTreeMap::new(),
@@ -81,7 +70,10 @@ pub(super) fn strata() -> State {
 pub(super) fn start(world: &World) {
     world.pulled("1.0.0");
     let mut state = world.lock();
-    for service in ["web", "job"] {
+    // Web comes before its worker, whatever that is called.
+    let mut services: Vec<_> = state.model.services.keys().cloned().collect();
+    services.sort_by_key(|name| name != "web");
+    for service in &services {
         let config = state.service_config(service);
         let Some(config) = config else { continue };
         let reference = config.image.clone().unwrap_or_default();
@@ -93,7 +85,7 @@ pub(super) fn start(world: &World) {
     state.pass(Duration::from_hours(4 * 24));
 }
 
-fn disk() -> Disk {
+fn disk(model: &Model) -> Disk {
     let mut disk = Disk::default();
     let system = |at: &str, free: u64, device: u64| FileSystem {
         at: at.into(),
@@ -104,8 +96,33 @@ fn disk() -> Disk {
     let folder = PathBuf::from(FOLDER);
     let file = |text: &str, mode| File { bytes: text.as_bytes().to_vec(), mode, uid: 1000, gid: 1000 };
     disk.files.insert(folder.join(".env"), file(&env(), 0o600));
-    disk.files.insert(folder.join("docker-compose.yml"), file(COMPOSE_FILE, 0o644));
+    disk.files.insert(folder.join("docker-compose.yml"), file(&compose_file(model), 0o644));
     disk
+}
+
+/// The model as an operator would read it.
+fn compose_file(model: &Model) -> String {
+    let mut lines = vec!["services:".to_owned()];
+    for (name, service) in &model.services {
+        lines.push(format!("  {name}:\n    image: {}\n    env_file: .env", service.image));
+        if !service.command.is_empty() {
+            lines.push(format!("    command: {:?}", service.command));
+        }
+        lines.push("    environment:".to_owned());
+        lines.extend(service.environment.iter().map(|(key, value)| format!("      {key}: {value:?}")));
+        lines.extend(service.port.iter().map(|(port, target)| format!("    ports: [\"{port}:{target}\"]")));
+        if service.has_healthcheck {
+            let test = r#"["CMD", "curl", "-f", "http://127.0.0.1:80/up"]"#;
+            lines.push(format!("    healthcheck:\n      test: {test}"));
+        }
+        lines.extend(service.depends_on.iter().map(|other| format!("    depends_on: [{other}]")));
+        lines.push("    restart: unless-stopped".to_owned());
+        let volumes = model.volumes.iter().map(|(volume, target)| format!("{volume}:{target}"));
+        lines.push(format!("    volumes: {:?}", volumes.collect::<Vec<_>>()));
+    }
+    lines.push("volumes:".to_owned());
+    lines.extend(model.volumes.keys().map(|volume| format!("  {volume}:")));
+    lines.join("\n") + "\n"
 }
 
 /// Settings as an operator keeps them, with comments, quotes and secrets.
@@ -188,7 +205,7 @@ fn registry() -> Registry {
     registry
 }
 
-fn model() -> Model {
+fn model(shape: &Shape) -> Model {
     let service = |command: &[&str], prepare: &str| ServiceModel {
         image: format!("{REPOSITORY}:${{STRATA_VERSION:-latest}}"),
         command: command.iter().map(|&word| word.to_owned()).collect(),
@@ -199,11 +216,12 @@ fn model() -> Model {
         takes_env_file: true,
     };
     let web = ServiceModel {
-        port: Some(("${PORT:-3000}".to_owned(), 80)),
-        has_healthcheck: true,
+        port: shape.published.then(|| ("${PORT:-3000}".to_owned(), 80)),
+        has_healthcheck: shape.health_check,
         ..service(&[], "true")
     };
     let job = ServiceModel { depends_on: vec!["web".to_owned()], ..service(&["./bin/jobs"], "false") };
+    let job = shape.job.clone().map(|name| (name, job));
     Model {
         project: Project {
             name: "strata".to_owned(),
@@ -213,7 +231,7 @@ fn model() -> Model {
             profiles: Vec::new(),
         },
         version: semver::Version::new(2, 26, 1),
-        services: [("web".to_owned(), web), ("job".to_owned(), job)].into(),
+        services: [("web".to_owned(), web)].into_iter().chain(job).collect(),
         volumes: [("strata_storage".to_owned(), "/rails/storage".to_owned())].into(),
     }
 }
@@ -229,6 +247,8 @@ fn server() -> Server {
     let extra = |name: &str, tables: &[(&str, u64)]| {
         Db::new(&format!("strata_production_{name}"), "strata", &["1"], tables)
     };
+    // Every server has it; the product has nothing in it.
+    let maintenance = Db { versions: None, ..Db::new("postgres", "postgres", &[], &[]) };
     let all = [
         primary,
         extra("queue", &[("solid_queue_jobs", 17)]),
@@ -246,8 +266,9 @@ fn server() -> Server {
         in_recovery: false,
         may_create: true,
         product: all.iter().map(|db| db.facts.name.clone()).collect(),
-        databases: all.into_iter().map(|db| (db.facts.name.clone(), db)).collect(),
+        databases: all.into_iter().chain([maintenance]).map(|db| (db.facts.name.clone(), db)).collect(),
         clients: vec![dump_client("15.18")],
+        sessions: Vec::new(),
         transaction: 7_301,
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{compose::Model, disk::Disk, engine::Host, faults::Faults, registry::Registry, server::Server};
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub now: Timestamp,
     /// Counts what was made: ids derive from it.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{instance::Instance, state::State, world::World};
+use super::{state::State, world::World};
 use crate::{
     event::Failure,
     ports::{
         clock::Clock,
+        docker::Container,
         http::{Answer, Http, Probe},
     },
 };
@@ -25,30 +26,23 @@ impl Clock for World {
     }
 }
 
-/// The `host:port` of a URL.
-pub(super) fn authority(url: &str) -> &str {
+/// Whether a request to `url` reaches this container: through a published port, or by its own address.
+pub(super) fn listens(container: &Container, url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
+    let authority = rest.split('/').next().unwrap_or_default();
+    let Some((host, port)) = authority.rsplit_once(':') else { return false };
+    let local = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+    let published = container.ports.values().any(|bound| bound.host_port.to_string() == port);
+    local && published || container.networks.values().any(|address| address == host)
 }
 
 impl State {
-    /// The container that listens where `url` points.
-    fn listener(&self, url: &str) -> Option<&Instance> {
-        let (host, port) = authority(url).rsplit_once(':')?;
-        let port: u16 = port.parse().ok()?;
-        let local = ["127.0.0.1", "localhost", "[::1]"].contains(&host);
-        self.host.instances.values().find(|instance| {
-            let published = local && instance.shown.ports.values().any(|bound| bound.host_port == port);
-            let inside = instance.shown.networks.values().any(|address| address == host);
-            instance.shown.is_running() && (published || inside)
-        })
-    }
-
     fn answer(&self, probe: &Probe) -> Option<Answer> {
         if let Some(status) = self.elsewhere.get(&probe.url) {
             return Some(Answer { status: *status, location: None });
         }
-        let instance = self.listener(&probe.url)?;
+        let mut running = self.host.instances.values().filter(|one| one.shown.is_running());
+        let instance = running.find(|one| listens(&one.shown, &probe.url))?;
         let release = self.host.images.get(&instance.shown.image_id)?.release.as_ref()?;
         let status = instance.answers(release, self.now)?;
         let secure = |name: &str, value: &str| {

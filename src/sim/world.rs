@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use super::{dotenv, faults::Fault, setup, state::State};
+use super::{
+    dotenv,
+    faults::Fault,
+    setup::{self, Shape},
+    state::State,
+};
 use crate::{
     event::Failure,
     ports::{Outside, Ports},
@@ -28,7 +33,13 @@ impl World {
     /// - `1.7.0`, which ends at once, before it can migrate.
     #[must_use]
     pub fn strata() -> Self {
-        let world = Self(Arc::new(Mutex::new(setup::strata())));
+        Self::shaped(&Shape::default())
+    }
+
+    /// The same site under another compose file.
+    #[must_use]
+    pub fn shaped(shape: &Shape) -> Self {
+        let world = Self(Arc::new(Mutex::new(setup::strata(shape))));
         setup::start(&world);
         world
     }
@@ -82,13 +93,15 @@ impl World {
         let running = state.host.service(&state.model.project.name, "web");
         let image = running.first().and_then(|web| state.host.image(&web.image_id));
         let digest = image.and_then(|image| image.digest_in(setup::REPOSITORY)).map(str::to_owned);
+        let job = state.model.services.keys().find(|name| *name != "web");
+        let published = state.model.services.get("web").is_some_and(|web| web.port.is_some());
         let roles = ["primary", "queue", "cache", "cable"].iter().zip(&state.server.product);
         Site {
             name: state.model.project.name.clone(),
             path: DeploymentPath::Compose,
             project: state.model.project.clone(),
-            web: service("web", Some(format!("http://127.0.0.1:{port}"))),
-            job: state.model.services.contains_key("job").then(|| service("job", None)),
+            web: service("web", published.then(|| format!("http://127.0.0.1:{port}"))),
+            job: job.map(|name| service(name, None)),
             services: state.model.services.keys().cloned().collect(),
             hosts: Vec::new(),
             version: version.clone(),
@@ -132,6 +145,12 @@ impl World {
         let mut state = self.lock();
         let number = state.faults.log.len() + n;
         state.faults.armed.insert(number, fault);
+    }
+
+    /// Whether [`Fault::Lose`] took away a write that would have changed something.
+    #[must_use]
+    pub fn lost(&self) -> bool {
+        self.lock().faults.lost
     }
 
     /// Takes back what [`World::fault`] armed and was not reached.

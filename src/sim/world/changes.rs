@@ -1,9 +1,16 @@
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use super::World;
 use crate::{
-    ports::{docker::Container, files::File},
-    sim::{registry::Release, server::Db, setup},
+    ports::{
+        docker::{Container, Engine, Image, State},
+        files::{File, Space},
+        postgres::Session,
+    },
+    sim::{instance::Instance, registry::Release, server::Db, setup, state::hex},
 };
 
 /// Changes that come from elsewhere: the operator, the vendor, bad luck. They count as no write.
@@ -16,11 +23,13 @@ impl World {
         state.disk.files.insert(path.to_owned(), file);
     }
 
+    /// A file as it is; `None` if there is none.
     #[must_use]
     pub fn file(&self, path: impl AsRef<Path>) -> Option<File> {
         self.lock().disk.files.get(path.as_ref()).cloned()
     }
 
+    /// Removes a file, or a folder with all in it.
     pub fn remove_file(&self, path: impl AsRef<Path>) {
         self.lock().disk.remove(path.as_ref());
     }
@@ -71,11 +80,13 @@ impl World {
         }
     }
 
+    /// Whether the registry answers, and whether it refuses the host's login.
     pub fn set_registry(&self, reachable: bool, denied: bool) {
         let mut state = self.lock();
         (state.registry.reachable, state.registry.denied) = (reachable, denied);
     }
 
+    /// Whether the docker engine answers.
     pub fn set_engine(&self, reachable: bool) {
         self.lock().host.reachable = reachable;
     }
@@ -91,23 +102,45 @@ impl World {
         password.clone_into(&mut self.lock().server.password);
     }
 
+    /// The `pg_dump` versions on the host, e.g. `15.18`.
     pub fn set_dump_clients(&self, versions: &[&str]) {
         self.lock().server.clients = versions.iter().map(|version| setup::dump_client(version)).collect();
     }
 
+    /// A database as it is; `None` if there is none.
     #[must_use]
     pub fn database(&self, name: &str) -> Option<Db> {
         self.lock().server.databases.get(name).cloned()
     }
 
+    /// Makes or replaces a database.
     pub fn put_database(&self, db: Db) {
         let mut state = self.lock();
         state.server.transaction += 1;
         state.server.databases.insert(db.facts.name.clone(), db);
     }
 
+    /// Drops a database, as somebody else would.
     pub fn drop_database(&self, name: &str) {
         self.lock().server.databases.remove(name);
+    }
+
+    /// Image ids on the host, by name.
+    #[must_use]
+    pub fn images(&self) -> BTreeMap<String, String> {
+        let state = self.lock();
+        let names = |image: &Image| {
+            let id = image.id.clone();
+            image.tags.iter().map(|tag| (tag.clone(), id.clone())).collect::<Vec<_>>()
+        };
+        state.host.images.values().flat_map(|built| names(&built.image)).collect()
+    }
+
+    /// Paths of all files in a folder and below.
+    #[must_use]
+    pub fn files_in(&self, folder: impl AsRef<Path>) -> BTreeSet<PathBuf> {
+        let state = self.lock();
+        state.disk.files.keys().filter(|path| path.starts_with(folder.as_ref())).cloned().collect()
     }
 
     /// All containers, by name.
@@ -120,12 +153,73 @@ impl World {
         all
     }
 
-    /// Puts a container that compose did not make, or changes one; `edit` sees it as `inspect` shows it.
+    /// Puts a running container that is not the product's; `edit` sees it as `inspect` will show it.
+    pub fn put_container(&self, name: &str, image: &str, edit: impl FnOnce(&mut Container)) {
+        let mut state = self.lock();
+        let id = state.next_id();
+        let now = state.now;
+        let mut shown = Container {
+            id: id.clone(),
+            name: name.to_owned(),
+            image_id: format!("sha256:{}", hex(&format!("image {image}"))),
+            image: image.to_owned(),
+            created: now,
+            started: Some(now),
+            state: State::Running,
+            exit_code: None,
+            oom_killed: false,
+            restarts: 0,
+            health: None,
+            restart_policy: "unless-stopped".to_owned(),
+            stop_timeout: None,
+            labels: BTreeMap::new(),
+            mounts: Vec::new(),
+            ports: BTreeMap::new(),
+            networks: [("bridge".to_owned(), format!("172.17.0.{}", state.made % 250 + 2))].into(),
+        };
+        edit(&mut shown);
+        state.host.instances.insert(id, Instance::still(shown));
+    }
+
+    /// Changes what `inspect` shows of a container.
     pub fn edit_container(&self, name: &str, edit: impl FnOnce(&mut Container)) {
         let mut state = self.lock();
         if let Some(one) = state.host.instances.values_mut().find(|one| one.shown.name == name) {
             edit(&mut one.shown);
         }
+    }
+
+    /// Changes what the engine says of itself.
+    pub fn edit_engine(&self, edit: impl FnOnce(&mut Engine)) {
+        edit(&mut self.lock().host.engine);
+    }
+
+    /// Sets the version of the compose plugin.
+    pub fn set_compose_version(&self, version: semver::Version) {
+        self.lock().model.version = version;
+    }
+
+    /// A session of somebody else on the database server.
+    pub fn put_session(&self, session: Session) {
+        self.lock().server.sessions.push(session);
+    }
+
+    /// Changes what the file system under `path` is.
+    pub fn edit_space(&self, path: impl AsRef<Path>, edit: impl FnOnce(&mut Space)) {
+        if let Some(space) = self.lock().disk.system(path.as_ref()) {
+            edit(space);
+        }
+    }
+
+    /// Takes one setting out of the env file.
+    pub fn unset(&self, name: &str) {
+        let mut state = self.lock();
+        let path = state.model.project.env_file();
+        let Some(file) = state.disk.files.get_mut(&path) else { return };
+        let text = String::from_utf8_lossy(&file.bytes).into_owned();
+        let wanted = format!("{name}=");
+        let kept: Vec<_> = text.lines().filter(|line| !line.starts_with(&wanted)).collect();
+        file.bytes = format!("{}\n", kept.join("\n")).into_bytes();
     }
 
     /// Answers at an address that is no container of this world.

@@ -1,0 +1,205 @@
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    error::HostError,
+    library,
+    past::{self, Shown},
+    runbook::Runbook,
+};
+use crate::{
+    clients,
+    event::{Failure, Teller},
+    journal::{Folder, Reader, RunRow},
+    ports::{Outside, Port, Ports},
+    primitives::contract::Catalogue,
+    script,
+    site::{Scrubber, Site},
+    survey::{self, Start, Status},
+};
+
+/// What a host is made of, before it looks for its site.
+pub struct HostBuilder {
+    start: Start,
+    catalogue: Catalogue,
+    ports: Option<Ports>,
+    outside: Outside,
+}
+
+impl HostBuilder {
+    /// Other primitives than the stock ones, or more: `Catalogue::stock().effect::<Mine>()`.
+    #[must_use]
+    pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
+        self.catalogue = catalogue;
+        self
+    }
+
+    /// Another world than the real one, e.g. [`crate::sim::World::ports`].
+    #[must_use]
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// A port of the embedder's own, for primitives of the embedder's own.
+    #[must_use]
+    pub fn port<P: Port>(mut self, read: Arc<P::Read>, write: Arc<P::Write>) -> Self {
+        self.outside = self.outside.with::<P>(read, write);
+        self
+    }
+
+    /// Looks for the site. Changes nothing and takes no lock.
+    pub async fn open(self) -> Result<Host, HostError> {
+        let (mut ports, hands) = match self.ports {
+            Some(ports) => (ports, None),
+            None => {
+                let (ports, hands) = clients::real()?;
+                (ports, Some(hands))
+            }
+        };
+        ports.outside = self.outside;
+        let site = survey::find(&ports, &self.start).await?;
+        let scrubber = Scrubber::default();
+        for secret in site.secrets.values() {
+            scrubber.learn(secret);
+        }
+        if let (Some(hands), Some(password)) = (&hands, site.secrets.get("DB_PASSWORD")) {
+            hands.set_password(password.clone());
+        }
+        let catalogue = Arc::new(self.catalogue);
+        Ok(Host(Arc::new(Inner {
+            ports,
+            hands,
+            site: Arc::new(site),
+            scrubber,
+            catalogue,
+            log: OnceLock::new(),
+        })))
+    }
+}
+
+/// One site, ready to be planned for, changed and looked at. Cheap to clone.
+#[derive(Clone)]
+pub struct Host(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) ports: Ports,
+    /// Handles on the real world; none on a simulated one.
+    pub(super) hands: Option<clients::Hands>,
+    pub(super) site: Arc<Site>,
+    pub(super) scrubber: Scrubber,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) log: OnceLock<()>,
+}
+
+impl Host {
+    /// Begins with where the site is; [`HostBuilder::open`] finds it.
+    #[must_use]
+    pub fn at(start: Start) -> HostBuilder {
+        HostBuilder { start, catalogue: Catalogue::stock(), ports: None, outside: Outside::default() }
+    }
+
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    /// Takes the site's secrets out of text that is about to be shown.
+    #[must_use]
+    pub fn scrubber(&self) -> &Scrubber {
+        &self.0.scrubber
+    }
+
+    /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
+    pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
+        let is_file = Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("rhai"));
+        let bundle = if is_file {
+            let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
+            let file = self.0.ports.files.read(&path).await?.ok_or_else(|| {
+                let text = format!("there is no file `{name}`");
+                HostError::Invalid(Failure::new("runbook_not_found", text).hint("`uplift runbook list`"))
+            })?;
+            let text = String::from_utf8(file.bytes).map_err(|_| {
+                HostError::Invalid(Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")))
+            })?;
+            library::around(name, &text)
+        } else {
+            library::bundle(name).map_err(HostError::Invalid)?
+        };
+        let script = self.check(bundle)?;
+        let params =
+            script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
+        Ok(Runbook::new(self.clone(), script, params))
+    }
+
+    /// Parses and checks; every problem is found before anything runs.
+    pub(super) fn check(&self, bundle: script::Bundle) -> Result<Arc<script::Runbook>, HostError> {
+        let members: Vec<String> = match script_site(&self.0.site) {
+            Value::Object(map) => map.keys().cloned().collect(),
+            _ => Vec::new(),
+        };
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        let runbook = script::Runbook::load(bundle.clone(), &self.0.catalogue, &members);
+        runbook.map(Arc::new).map_err(|errors| HostError::script(&bundle.main.name, &errors, &bundle))
+    }
+
+    /// What the site is like now. Each source that cannot be read is a line of it, not a failure.
+    pub async fn status(&self) -> Status {
+        let tell = Teller::silent();
+        survey::status(self.0.ports.observe(&self.0.site, "status", &tell)).await
+    }
+
+    /// All runs, newest first.
+    pub fn history(&self) -> Result<Vec<RunRow>, HostError> {
+        match self.reader()? {
+            Some(reader) => Ok(reader.runs()?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The run that has to be ended before another can begin, or that is at work right now.
+    pub fn unfinished(&self) -> Result<Option<RunRow>, HostError> {
+        match self.reader()? {
+            Some(reader) => Ok(reader.unfinished()?),
+            None => Ok(None),
+        }
+    }
+
+    /// One run with all its calls. `run` may be the beginning of an id; `None` is the newest.
+    pub fn show(&self, run: Option<&str>) -> Result<Shown, HostError> {
+        let reader = self.reader()?.ok_or(HostError::NoRun("show"))?;
+        past::shown(&reader, run)
+    }
+
+    pub(super) fn reader(&self) -> Result<Option<Reader>, HostError> {
+        match Folder::find(&self.0.site.state) {
+            Some(folder) => Ok(Reader::open(&folder)?),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What a script reads as `site::`.
+pub(super) fn script_site(site: &Site) -> Value {
+    let storage = serde_json::to_value(&site.storage).unwrap_or(Value::Null);
+    let databases: Vec<_> = site.databases.all.iter().map(|database| database.name.clone()).collect();
+    json!({
+        "name": site.name,
+        "path": site.path.as_str(),
+        "project": site.project.name,
+        "web": site.web.name,
+        "job": site.job.as_ref().map(|job| job.name.clone()),
+        "services": site.services,
+        "hosts": site.hosts,
+        "version": site.version,
+        "digest": site.digest,
+        "storage": storage,
+        "databases": databases,
+        "settings": site.settings,
+    })
+}

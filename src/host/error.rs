@@ -1,0 +1,85 @@
+use crate::{
+    event::{ExitClass, Failure},
+    journal::JournalError,
+    script::ScriptError,
+};
+
+/// Why the door stays shut. Nothing was changed in any of these cases.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The site cannot be found, read or operated.
+    #[error(transparent)]
+    Site(Failure),
+    /// A runbook, parameter or setting is wrong.
+    #[error(transparent)]
+    Invalid(Failure),
+    /// A runbook does not pass the checks; every problem is shown with its source lines.
+    #[error("`{runbook}` cannot be run")]
+    Runbook { runbook: String, problems: Vec<String> },
+    #[error(transparent)]
+    Journal(JournalError),
+    /// An earlier run has to be ended first.
+    #[error("run `{run}` of {runbook} is not finished ({state})")]
+    Unfinished { run: String, runbook: String, state: String },
+    #[error("the site is no longer as it was when the plan was made")]
+    Stale { changes: Vec<String> },
+    /// A child of a run that was killed still works on the site.
+    #[error("a part of an earlier run is still at work")]
+    Orphans { children: Vec<String> },
+    #[error("there is no run to {0}")]
+    NoRun(&'static str),
+}
+
+impl HostError {
+    #[must_use]
+    pub fn exit(&self) -> ExitClass {
+        match self {
+            Self::Site(failure) if failure.code == "several_sites" => ExitClass::Invalid,
+            Self::Site(_) | Self::Stale { .. } => ExitClass::Refused,
+            Self::Invalid(_) | Self::Runbook { .. } | Self::NoRun(_) => ExitClass::Invalid,
+            Self::Journal(error) => error.exit(),
+            Self::Unfinished { .. } => ExitClass::Unfinished,
+            Self::Orphans { .. } => ExitClass::Held,
+        }
+    }
+
+    /// The reason as the stable code, message, hint and evidence that `-o json` and the screen show.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let own = |code: &str| Failure::new(code, self.to_string());
+        match self {
+            Self::Site(failure) | Self::Invalid(failure) => failure.clone(),
+            Self::Runbook { problems, .. } => own("runbook_invalid").evidence(problems.iter().cloned()),
+            Self::Journal(error) => error.into(),
+            Self::Unfinished { run, .. } => own("run_unfinished").hint(format!(
+                "go on with `uplift resume {run}`, or take it back with `uplift rollback {run}`"
+            )),
+            Self::Stale { changes } => {
+                own("plan_stale").evidence(changes.iter().cloned()).hint("run it again to see the new plan")
+            }
+            Self::Orphans { children } => own("children_at_work")
+                .evidence(children.iter().cloned())
+                .hint("wait until it has ended, or end it with `kill`, and type the command again"),
+            Self::NoRun(_) => own("no_run").hint("`uplift history` lists the runs of this site"),
+        }
+    }
+}
+
+impl From<Failure> for HostError {
+    fn from(failure: Failure) -> Self {
+        Self::Site(failure)
+    }
+}
+
+impl From<JournalError> for HostError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl HostError {
+    pub(super) fn script(runbook: &str, errors: &[ScriptError], bundle: &crate::script::Bundle) -> Self {
+        let problems = errors.iter().map(|error| error.render(bundle)).collect();
+        Self::Runbook { runbook: runbook.to_owned(), problems }
+    }
+}

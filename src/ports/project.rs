@@ -1,0 +1,78 @@
+//! What primitives and survey ask of a project's containers again and again.
+
+use std::collections::BTreeMap;
+
+use super::{
+    compose::ComposeRead,
+    docker::{Container, DockerRead, Select},
+};
+use crate::{
+    event::Failure,
+    site::{Project, Site},
+};
+
+/// The containers of one service, in the order of their names.
+pub async fn of_service(
+    docker: &dyn DockerRead,
+    project: &Project,
+    service: &str,
+) -> Result<Vec<Container>, Failure> {
+    let mut all = docker.containers(&Select::Project(project.name.clone())).await?;
+    all.retain(|container| container.service() == Some(service));
+    Ok(all)
+}
+
+/// The image that each service would run now, by the project's files as they are.
+pub async fn configured_images(
+    compose: &dyn ComposeRead,
+    project: &Project,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let config = compose.config(project, &BTreeMap::new()).await?;
+    Ok(config.services.into_iter().filter_map(|(name, service)| Some((name, service.image?))).collect())
+}
+
+/// `repository:tag` for every repository that the product's services run from, each once.
+#[must_use]
+pub fn references(site: &Site, tag: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for service in std::iter::once(&site.web).chain(&site.job) {
+        let reference = format!("{}:{tag}", service.repository);
+        if !found.contains(&reference) {
+            found.push(reference);
+        }
+    }
+    found
+}
+
+/// An image reference without its tag or digest. A port in the registry's address is no tag.
+#[must_use]
+pub fn repository(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    match name.rfind(':') {
+        Some(at) if !name[at..].contains('/') => &name[..at],
+        _ => name,
+    }
+}
+
+/// The tag of a reference; `latest` where none is written, as Docker reads it.
+#[must_use]
+pub fn tag(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or(reference);
+    name.strip_prefix(repository(reference)).and_then(|rest| rest.strip_prefix(':')).unwrap_or("latest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_tag() {
+        for (reference, name, tagged) in [
+            ("localhost:5000/strata/server:1.0.0", "localhost:5000/strata/server", "1.0.0"),
+            ("localhost:5000/strata/server", "localhost:5000/strata/server", "latest"),
+            ("strata@sha256:ab", "strata", "latest"),
+        ] {
+            assert_eq!((repository(reference), tag(reference)), (name, tagged));
+        }
+    }
+}

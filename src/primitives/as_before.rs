@@ -1,0 +1,227 @@
+//! Returning a compose service to how it was: the same container if it is still there, else the same container made
+//! again from its kept definition. Never through compose, which would read the files as they are now.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Failure,
+    ports::{
+        Observe, Operate,
+        docker::{Container, Recreate, RemoveContainer, SetRestart, Snapshot, Start, Stop},
+        files::{File, MakeFolder, WriteFile},
+        project::of_service,
+    },
+    site::Secret,
+};
+
+const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+
+/// A service before an effect: what is needed to tell its containers again and to bring them back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct ServiceBefore {
+    pub service: String,
+    pub containers: Vec<ContainerBefore>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct ContainerBefore {
+    pub id: String,
+    pub name: String,
+    pub image_id: String,
+    pub image: String,
+    pub created: String,
+    pub running: bool,
+    pub restart_policy: String,
+    pub config_hash: Option<String>,
+    /// Where its definition is kept. It holds the container's environment, so it is a file and no part of an intent.
+    pub definition: PathBuf,
+}
+
+impl ContainerBefore {
+    fn of(container: &Container, site: &Observe<'_>) -> Self {
+        Self {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            image_id: container.image_id.clone(),
+            image: container.image.clone(),
+            created: container.created.to_string(),
+            running: container.is_running(),
+            restart_policy: container.restart_policy.clone(),
+            config_hash: container.labels.get(CONFIG_HASH).cloned(),
+            definition: site.kept().join("containers").join(format!("{}.json", container.id)),
+        }
+    }
+
+    /// The very container, or the one that was made again from its definition.
+    fn is(&self, container: &Container) -> bool {
+        container.id == self.id
+            || (container.name == self.name
+                && container.image_id == self.image_id
+                && container.labels.get(CONFIG_HASH) == self.config_hash.as_ref())
+    }
+}
+
+impl ServiceBefore {
+    pub(super) async fn look(service: &str, site: Observe<'_>) -> Result<Self, Failure> {
+        let containers = of_service(site.docker, &site.site.project, service).await?;
+        let containers = containers.iter().map(|container| ContainerBefore::of(container, &site)).collect();
+        Ok(Self { service: service.to_owned(), containers })
+    }
+
+    /// Whether the service runs from exactly these containers, in the same state.
+    pub(super) async fn is_so(&self, site: Observe<'_>) -> Result<bool, Failure> {
+        let now = of_service(site.docker, &site.site.project, &self.service).await?;
+        let same = |before: &ContainerBefore| {
+            now.iter().any(|container| before.is(container) && container.is_running() == before.running)
+        };
+        Ok(now.len() == self.containers.len() && self.containers.iter().all(same))
+    }
+
+    /// Keeps all definitions, so that the containers can be made again.
+    pub(super) async fn keep(&self, site: Operate<'_>) -> Result<(), Failure> {
+        for before in &self.containers {
+            if site.files.size(&before.definition).await?.is_some() {
+                continue;
+            }
+            // Gone already: then an earlier attempt has kept what there was to keep.
+            if site.docker.container(&before.id).await?.is_none() {
+                continue;
+            }
+            let snapshot = site.docker.snapshot(&before.id).await?;
+            let bytes = snapshot.definition.reveal().as_bytes().to_vec();
+            write_kept(&before.definition, bytes, "definition of a container, for the way back", site)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the complete logs of the service's containers before any of them can go.
+    pub(super) async fn keep_logs(&self, site: Operate<'_>) -> Result<(), Failure> {
+        for container in of_service(site.docker, &site.site.project, &self.service).await? {
+            keep_log(&container, site).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the service what it was. Does nothing where that is so already.
+    pub(super) async fn restore(&self, site: Operate<'_>) -> Result<(), Failure> {
+        for container in of_service(site.docker, &site.site.project, &self.service).await? {
+            if !self.containers.iter().any(|before| before.is(&container)) {
+                self.take_away(&container, site).await?;
+            }
+        }
+        for before in &self.containers {
+            self.bring_back(before, site).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_away(&self, container: &Container, site: Operate<'_>) -> Result<(), Failure> {
+        keep_log(container, site).await?;
+        if container.is_running() || container.state == crate::ports::docker::State::Restarting {
+            let stop = Stop { id: container.id.clone(), service: self.service.clone(), timeout: None };
+            site.docker.stop(&stop).await?;
+        }
+        let remove = RemoveContainer { id: container.id.clone(), service: self.service.clone() };
+        site.docker.remove(&remove).await
+    }
+
+    async fn bring_back(&self, before: &ContainerBefore, site: Operate<'_>) -> Result<(), Failure> {
+        let now = of_service(site.docker, &site.site.project, &self.service).await?;
+        let found = now.into_iter().find(|container| before.is(container));
+        let container = match found {
+            Some(container) => container,
+            None => self.make_again(before, site).await?,
+        };
+        if container.restart_policy != before.restart_policy {
+            let set = SetRestart {
+                id: container.id.clone(),
+                service: self.service.clone(),
+                from: container.restart_policy.clone(),
+                to: before.restart_policy.clone(),
+            };
+            site.docker.set_restart(&set).await?;
+        }
+        if before.running && !container.is_running() {
+            let (service, image) = (self.service.clone(), before.image.clone());
+            site.docker.start(&Start { id: container.id, service, image }).await?;
+        } else if !before.running && container.is_running() {
+            site.docker
+                .stop(&Stop { id: container.id, service: self.service.clone(), timeout: None })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn make_again(&self, before: &ContainerBefore, site: Operate<'_>) -> Result<Container, Failure> {
+        let lost = |what: &str| {
+            let text =
+                format!("the container `{}` of `{}` cannot be made again: {what}", before.name, self.service);
+            Failure::new("cannot_recreate", text).hint(format!(
+                "make it by hand from the image `{}` with `docker compose up -d --no-deps {}`",
+                before.image, self.service
+            ))
+        };
+        let file =
+            site.files.read(&before.definition).await?.ok_or_else(|| lost("its definition was not kept"))?;
+        let definition = String::from_utf8(file.bytes).map_err(|_| lost("its kept definition is damaged"))?;
+        let request = Recreate {
+            snapshot: Snapshot { definition: Secret::new(definition) },
+            service: self.service.clone(),
+            image: before.image.clone(),
+        };
+        let id = site.docker.recreate(&request).await?;
+        site.docker.container(&id).await?.ok_or_else(|| lost("it is gone again"))
+    }
+}
+
+/// The complete log of a container, kept in the run's folder. A log that is there already is longer only if more was
+/// said since, so it is written again.
+async fn keep_log(container: &Container, site: Operate<'_>) -> Result<(), Failure> {
+    let lines = site.docker.logs(&container.id, None).await?;
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    for line in lines {
+        if let Some(at) = line.at {
+            text.push_str(&at.to_string());
+            text.push(' ');
+        }
+        text.push_str(&line.text);
+        text.push('\n');
+    }
+    let name = format!("{}-{}.log", container.name, container.short_id());
+    let path = site.observe().kept().join("logs").join(name);
+    write_kept(&path, text.into_bytes(), "complete log of a container", site).await
+}
+
+/// Writes a file of the run's kept folder: 0600 in a folder 0700.
+pub(super) async fn write_kept(
+    path: &std::path::Path,
+    bytes: Vec<u8>,
+    what: &str,
+    site: Operate<'_>,
+) -> Result<(), Failure> {
+    if let Some(folder) = path.parent() {
+        let what = "folder for what the way back needs".to_owned();
+        site.files.make_folder(&MakeFolder { path: folder.to_owned(), what }).await?;
+    }
+    let file = File { bytes, mode: 0o600, uid: 0, gid: 0 };
+    let file = match site.files.read(&site.site.project.env_file()).await? {
+        // Whoever owns the settings may read what came from them, and nobody else.
+        Some(owner) => File { uid: owner.uid, gid: owner.gid, ..file },
+        None => file,
+    };
+    let expected = blake3::hash(&file.bytes).to_hex().to_string();
+    site.files.write(&WriteFile { path: path.to_owned(), file, what: what.to_owned() }).await?;
+    // What comes next may remove the only other copy, so this one is looked at first.
+    if site.files.hash(path).await?.as_deref() == Some(expected.as_str()) {
+        return Ok(());
+    }
+    let text = format!("`{}` was written and is not there as it was written", path.display());
+    Err(Failure::new("not_kept", text).hint("nothing was removed; check the disk and type the command again"))
+}

@@ -1,0 +1,72 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::Read;
+use crate::{event::Failure, ports::Observe};
+
+/// Check that all databases are there, can be read, and can be dumped by a client of the server's own version.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckDatabase {}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// The server's version.
+    pub server: String,
+    /// The version of `pg_dump` that will be used.
+    pub pg_dump: String,
+    /// Names of the databases.
+    pub databases: Vec<String>,
+}
+
+impl Read for CheckDatabase {
+    const NAME: &'static str = "check_database";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn summary(&self) -> String {
+        "look at the databases".to_owned()
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let count = outcome.databases.len();
+        format!("{count} databases on PostgreSQL {}, `pg_dump` {}", outcome.server, outcome.pg_dump)
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        let all = &site.site.databases;
+        let endpoint = &all.endpoint;
+        let server = site.postgres.server(endpoint, all.primary()).await?;
+        if server.in_recovery {
+            let text = format!("`{}` is a standby: it cannot be migrated", endpoint.host);
+            return Err(Failure::new("standby", text).hint("set `DB_HOST` to the primary server"));
+        }
+        let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+        let found = site.postgres.databases(endpoint, &names).await?;
+        let missing: Vec<_> =
+            names.iter().filter(|name| !found.iter().any(|facts| facts.name == **name)).collect();
+        if let Some(name) = missing.first() {
+            let text = format!("the server `{}` has no database `{name}`", endpoint.host);
+            return Err(Failure::new("database_missing", text).hint(
+                "the next start would make an empty one in silence: check `DB_HOST`, or create the database first",
+            ));
+        }
+        let client = site.postgres.dump_client(server.major()).await?;
+        for name in &names {
+            let unreadable = site.postgres.unreadable(endpoint, name).await?;
+            if !unreadable.is_empty() {
+                let text = format!(
+                    "`{}` may not read everything in `{name}`, so it cannot be backed up",
+                    endpoint.user
+                );
+                return Err(Failure::new("not_readable", text)
+                    .evidence(unreadable)
+                    .hint(format!("let the owner grant `SELECT` on these to `{}`", endpoint.user)));
+            }
+        }
+        Ok(Outcome { server: server.version, pg_dump: client.version, databases: names })
+    }
+}

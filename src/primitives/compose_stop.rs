@@ -1,0 +1,158 @@
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    as_before::ServiceBefore,
+    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+};
+use crate::{
+    event::{Failure, Refusal},
+    ports::{
+        Observe, Operate,
+        docker::{Select, Stop},
+        project::{of_service, repository},
+    },
+};
+
+/// Stop services, in the order given, each with its own stop timeout.
+///
+/// Containers that the compose files no longer name, but that run the product's image (an old `worker` after its
+/// service was renamed), stop too: they would go on with the old code against the new database. Others are told and
+/// left alone.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComposeStop {
+    /// Names of services, e.g. `[site::job, site::web]`.
+    pub services: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Intent {
+    services: Vec<ServiceBefore>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// Services that were stopped, in this order.
+    pub stopped: Vec<String>,
+}
+
+impl Effect for ComposeStop {
+    const NAME: &'static str = "compose_stop";
+    type Intent = Intent;
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { services: vec!["web".to_owned()] }
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Repeat
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        let mut names = orphans(site).await?;
+        for service in &self.services {
+            if !site.site.services.contains(service) {
+                let known =
+                    site.site.services.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let failure =
+                    Failure::new("no_such_service", format!("this project has no service `{service}`"));
+                return Err(Refusal(failure.hint(format!("its services: {known}"))));
+            }
+            if !names.contains(service) {
+                names.push(service.clone());
+            }
+        }
+        let mut services = Vec::new();
+        for name in names {
+            services.push(ServiceBefore::look(&name, site).await?);
+        }
+        Ok(Intent { services })
+    }
+
+    fn summary(intent: &Intent) -> String {
+        let names: Vec<_> = intent.services.iter().map(|before| format!("`{}`", before.service)).collect();
+        format!("stop {}", names.join(", then "))
+    }
+
+    fn undo_summary(_: &Intent) -> String {
+        "start again what ran".to_owned()
+    }
+
+    async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        let mut running = 0;
+        let mut stopped = 0;
+        for before in &intent.services {
+            for container in of_service(site.docker, &site.site.project, &before.service).await? {
+                if container.is_running() { running += 1 } else { stopped += 1 }
+            }
+        }
+        Ok(match (running, stopped) {
+            (0, _) => Found::Applied(outcome(intent)),
+            (_, 0) => Found::NotApplied,
+            _ => Found::Partial(format!("{running} containers still run")),
+        })
+    }
+
+    async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
+        for before in intent.services.iter().rev() {
+            before.keep(site).await?;
+        }
+        for before in &intent.services {
+            for container in of_service(site.docker, &site.site.project, &before.service).await? {
+                if container.is_running() {
+                    let stop = Stop { id: container.id, service: before.service.clone(), timeout: None };
+                    site.docker.stop(&stop).await?;
+                }
+            }
+        }
+        Ok(outcome(intent))
+    }
+
+    async fn undo(intent: &Intent, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
+        let mut started = Vec::new();
+        // Last stopped, first started: web before the service that needs it.
+        for before in intent.services.iter().rev() {
+            if !before.is_so(site.observe()).await? {
+                before.restore(site).await?;
+                started.push(format!("`{}`", before.service));
+            }
+        }
+        if started.is_empty() {
+            return Ok(Undone::Nothing { why: "everything runs that ran before".to_owned() });
+        }
+        Ok(Undone::Restored { what: format!("started {} again", started.join(", ")) })
+    }
+}
+
+fn outcome(intent: &Intent) -> Outcome {
+    Outcome { stopped: intent.services.iter().map(|before| before.service.clone()).collect() }
+}
+
+/// Services that run the product's image and that no compose file names any more.
+async fn orphans(site: Observe<'_>) -> Result<Vec<String>, Failure> {
+    let containers = site.docker.containers(&Select::Project(site.site.project.name.clone())).await?;
+    let mut ours = Vec::new();
+    let mut others = BTreeSet::new();
+    for container in containers {
+        let Some(service) = container.service().map(str::to_owned) else { continue };
+        if site.site.services.contains(&service) || !container.is_running() {
+            continue;
+        }
+        if repository(&container.image) == site.site.web.repository {
+            if !ours.contains(&service) {
+                ours.push(service);
+            }
+        } else {
+            others.insert(service);
+        }
+    }
+    for service in others {
+        site.tell
+            .warn(format!("`{service}` is no service of the compose files any more; it is left running"));
+    }
+    Ok(ours)
+}

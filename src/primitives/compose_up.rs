@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    as_before::ServiceBefore,
+    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+};
+use crate::{
+    event::{Choice, Failure, Question, Refusal},
+    ports::{
+        Observe, Operate,
+        compose::Up,
+        docker::Container,
+        project::{configured_images, of_service},
+    },
+    site::Project,
+};
+
+/// Make and start the containers of services as the compose files say now, without touching any other service.
+///
+/// What ran before is kept first: the containers' whole definitions and their complete logs. Going back makes the
+/// very same containers again, from the same images.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComposeUp {
+    /// Names of services, e.g. `[site::web]`.
+    pub services: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Intent {
+    #[schemars(with = "serde_json::Value")]
+    project: Project,
+    services: Vec<ServiceBefore>,
+    /// Id of the image that each service is to run.
+    images: BTreeMap<String, String>,
+    /// Applied migrations of each database before: a container of the new release may run more while it boots.
+    schemas: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// Ids of the containers that run now, by service.
+    pub containers: BTreeMap<String, Vec<String>>,
+}
+
+impl Effect for ComposeUp {
+    const NAME: &'static str = "compose_up";
+    type Intent = Intent;
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { services: vec!["web".to_owned()] }
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Probe
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        let configured = configured_images(site.compose, &site.site.project).await?;
+        let mut services = Vec::new();
+        let mut images = BTreeMap::new();
+        for service in &self.services {
+            let reference = configured.get(service).ok_or_else(|| {
+                let failure =
+                    Failure::new("no_such_service", format!("the compose files have no service `{service}`"));
+                let known = configured.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                Refusal(failure.hint(format!("their services: {known}")))
+            })?;
+            let image = site.docker.image(reference).await?.ok_or_else(|| {
+                let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
+                Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook"))
+            })?;
+            images.insert(service.clone(), image.id);
+            services.push(ServiceBefore::look(service, site).await?);
+        }
+        Ok(Intent { project: site.site.project.clone(), services, images, schemas: schemas(site).await? })
+    }
+
+    fn summary(intent: &Intent) -> String {
+        let names: Vec<_> = intent.services.iter().map(|before| format!("`{}`", before.service)).collect();
+        format!("start {} as configured", names.join(", "))
+    }
+
+    fn undo_summary(_: &Intent) -> String {
+        "make the same containers again from the same images; once the database has been migrated, only after a \
+         person has chosen"
+            .to_owned()
+    }
+
+    async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        let (mut done, mut untouched) = (true, true);
+        for before in &intent.services {
+            let now = of_service(site.docker, &intent.project, &before.service).await?;
+            done &= runs(&now, intent.images.get(&before.service));
+            untouched &= before.is_so(site).await?;
+        }
+        if done {
+            return Ok(Found::Applied(outcome(intent, site).await?));
+        }
+        Ok(if untouched {
+            Found::NotApplied
+        } else {
+            Found::Partial("some containers were made and do not run as they should".to_owned())
+        })
+    }
+
+    async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
+        for before in &intent.services {
+            before.keep(site).await?;
+            before.keep_logs(site).await?;
+        }
+        let services = intent.services.iter().map(|before| before.service.clone()).collect();
+        site.compose.up(&Up { project: intent.project.clone(), services }).await?;
+        outcome(intent, site.observe()).await
+    }
+
+    async fn undo(
+        intent: &Intent,
+        decision: Option<&Decision>,
+        site: Operate<'_>,
+    ) -> Result<Undone, Failure> {
+        let mut as_it_was = true;
+        for before in &intent.services {
+            as_it_was &= before.is_so(site.observe()).await?;
+        }
+        if as_it_was {
+            return Ok(Undone::Nothing { why: "the same containers as before are there".to_owned() });
+        }
+        let added = moved(intent, site.observe()).await?;
+        if !added.is_empty() && decision.is_none() {
+            return Ok(Undone::NeedsPerson { question: question(intent, &added, site.observe()).await? });
+        }
+        for before in intent.services.iter().rev() {
+            before.restore(site).await?;
+        }
+        let names: Vec<_> = intent.services.iter().map(|before| format!("`{}`", before.service)).collect();
+        Ok(Undone::Restored { what: format!("made {} what it was", names.join(", ")) })
+    }
+}
+
+async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let databases = &site.site.databases;
+    let mut found = BTreeMap::new();
+    for database in &databases.all {
+        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
+        found.insert(database.name.clone(), versions.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// Migrations that were not there before, by database.
+async fn moved(intent: &Intent, site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let mut added = BTreeMap::new();
+    for (database, now) in schemas(site).await? {
+        let before = intent.schemas.get(&database);
+        let new: Vec<_> =
+            now.into_iter().filter(|version| before.is_none_or(|before| !before.contains(version))).collect();
+        if !new.is_empty() {
+            added.insert(database, new);
+        }
+    }
+    Ok(added)
+}
+
+async fn question(
+    intent: &Intent,
+    added: &BTreeMap<String, Vec<String>>,
+    site: Observe<'_>,
+) -> Result<Question, Failure> {
+    let mut found: Vec<_> = added
+        .iter()
+        .map(|(database, versions)| format!("`{database}` has been migrated: {}", versions.join(", ")))
+        .collect();
+    for before in &intent.services {
+        for container in of_service(site.docker, &intent.project, &before.service).await? {
+            let state = serde_json::to_value(container.state).unwrap_or_default();
+            let state = state.as_str().unwrap_or("there").to_owned();
+            found.push(format!("`{}` is {state}, from `{}`", before.service, container.image));
+        }
+    }
+    let old: Vec<_> = intent
+        .services
+        .iter()
+        .flat_map(|before| &before.containers)
+        .map(|container| format!("`{}`", container.image))
+        .collect();
+    Ok(Question {
+        address: String::new(),
+        text: "the new release has already changed the database: what is to run now?".to_owned(),
+        found,
+        choices: vec![
+            Choice {
+                key: "return-code".to_owned(),
+                does: format!("run {} again, on the database as it is now", old.join(", ")),
+                costs: "no rows are lost, but the older release was not made for this database: it may fail where \
+                        columns or tables have changed"
+                    .to_owned(),
+            },
+            Choice {
+                key: "stay".to_owned(),
+                does: "leave everything as it is now and close this run".to_owned(),
+                costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
+            },
+        ],
+    })
+}
+
+fn runs(now: &[Container], image: Option<&String>) -> bool {
+    !now.is_empty()
+        && now.iter().all(|container| Some(&container.image_id) == image && container.is_running())
+}
+
+async fn outcome(intent: &Intent, site: Observe<'_>) -> Result<Outcome, Failure> {
+    let mut containers = BTreeMap::new();
+    for before in &intent.services {
+        let now = of_service(site.docker, &intent.project, &before.service).await?;
+        containers.insert(before.service.clone(), now.into_iter().map(|container| container.id).collect());
+    }
+    Ok(Outcome { containers })
+}

@@ -1,0 +1,129 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::Read;
+use crate::{
+    event::Failure,
+    ports::{
+        Observe,
+        docker::Container,
+        project::{of_service, repository},
+    },
+    site::{Service, fingerprints},
+};
+
+/// Prove that every container of the product runs the release: same image, same keys, nothing left to migrate.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRunning {
+    /// The image tag, e.g. `1.1.0`.
+    pub tag: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// Services that run the release.
+    pub services: Vec<String>,
+    /// The image's id on this host.
+    pub image: String,
+}
+
+impl Read for VerifyRunning {
+    const NAME: &'static str = "verify_running";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { tag: "1.1.0".to_owned() }
+    }
+
+    fn summary(&self) -> String {
+        format!("prove that everything runs `{}`", self.tag)
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let names: Vec<_> = outcome.services.iter().map(|name| format!("`{name}`")).collect();
+        format!("{} run it", names.join(" and "))
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        let mut services = Vec::new();
+        let mut image_id = String::new();
+        for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+            let reference = format!("{}:{}", service.repository, self.tag);
+            let image =
+                site.docker.image(&reference).await?.ok_or_else(|| {
+                    Failure::new("image_missing", format!("`{reference}` is not on this host"))
+                })?;
+            let containers = of_service(site.docker, &site.site.project, &service.name).await?;
+            if containers.is_empty() {
+                return Err(Failure::new(
+                    "container_missing",
+                    format!("`{}` has no container", service.name),
+                ));
+            }
+            for container in containers {
+                runs(&container, service, &image.id, &reference)?;
+            }
+            image_id = image.id;
+            services.push(service.name.clone());
+        }
+        self.same_keys(site).await?;
+        self.nothing_pending(&image_id, site).await?;
+        Ok(Outcome { services, image: image_id })
+    }
+}
+
+impl VerifyRunning {
+    /// The keys that the files give now are those that the site had when it was looked at first.
+    async fn same_keys(&self, site: Observe<'_>) -> Result<(), Failure> {
+        let config = site.compose.config(&site.site.project, &std::collections::BTreeMap::new()).await?;
+        let Some(web) = config.services.get(&site.site.web.name) else { return Ok(()) };
+        if fingerprints(&web.environment) == fingerprints(&site.site.secrets) {
+            return Ok(());
+        }
+        Err(Failure::new("keys_changed", "the encryption keys are not the ones that the site had before")
+            .hint("put the keys in the env file back: without them encrypted columns cannot be read"))
+    }
+
+    async fn nothing_pending(&self, image: &str, site: Observe<'_>) -> Result<(), Failure> {
+        let names = match site.docker.image_files(image, "/rails/db/migrate").await {
+            Ok(names) => names,
+            Err(failure) if failure.code == "not_on_host" => return Ok(()),
+            Err(failure) => return Err(failure),
+        };
+        let databases = &site.site.databases;
+        let applied = site.postgres.schema_versions(&databases.endpoint, databases.primary()).await?;
+        let applied = applied.unwrap_or_default();
+        let left: Vec<_> = names
+            .iter()
+            .filter_map(|name| name.get(..14))
+            .filter(|version| version.chars().all(|digit| digit.is_ascii_digit()))
+            .filter(|version| !applied.iter().any(|one| one == version))
+            .map(|version| format!("`{version}`"))
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let text =
+            format!("{} of the release were not applied to `{}`", left.join(", "), databases.primary());
+        Err(Failure::new("migrations_missing", text)
+            .hint("check `STRATA_RUN_DB_PREPARE=true` for web in the compose file"))
+    }
+}
+
+fn runs(container: &Container, service: &Service, image: &str, reference: &str) -> Result<(), Failure> {
+    if container.image_id != image {
+        let text = format!("`{}` runs `{}` instead of `{reference}`", service.name, container.image);
+        let other = repository(&container.image) != service.repository;
+        let failure = Failure::new("other_image", text);
+        return Err(if other {
+            failure.hint("the compose file names another image for it")
+        } else {
+            failure
+        });
+    }
+    if !container.is_running() {
+        return Err(Failure::new("service_down", format!("`{}` does not run", service.name)));
+    }
+    Ok(())
+}

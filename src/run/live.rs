@@ -1,0 +1,362 @@
+//! The real thing: every call goes through the journal, and what the journal already answers is not done again.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    context::Context,
+    position::{Halt, Recorded},
+};
+use crate::{
+    event::{Event, Failure},
+    journal::{Entry, Kind as Recordable, NewEntry, State as Stands, Writer},
+    primitives::contract::{Kind, Verb, WhenUnknown},
+    script::{Answer, Asked, Budget, Conduct, Place, Stop},
+};
+
+/// The conductor of a run and of its resumption.
+pub(super) struct Live {
+    pub(super) context: Context,
+    pub(super) journal: Arc<Writer>,
+    state: Mutex<State>,
+}
+
+struct State {
+    recorded: Recorded,
+    halt: Option<Halt>,
+    /// Something that is not a mere addition has begun.
+    changed: bool,
+    steps: Vec<Timestamp>,
+}
+
+/// An effect whose intent stands in the journal.
+pub(super) struct Begun<'a> {
+    pub(super) seq: i64,
+    pub(super) address: String,
+    pub(super) verb: &'a Verb,
+    pub(super) version: u32,
+    pub(super) intent: Value,
+    pub(super) when_unknown: WhenUnknown,
+    pub(super) budget: Budget,
+    pub(super) input: Value,
+}
+
+impl Live {
+    pub(super) fn new(context: Context, journal: Arc<Writer>, recorded: Vec<Entry>) -> Self {
+        let changed = recorded.iter().any(|entry| {
+            entry.kind == Recordable::Effect
+                && entry.intent.is_some()
+                && context.catalogue.get(&entry.verb).is_none_or(|verb| !verb.adds_only)
+        });
+        let state = State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new() };
+        Self { context, journal, state: Mutex::new(state) }
+    }
+
+    /// Why the run ended against the script's will.
+    pub(super) fn halted(&self) -> Option<Halt> {
+        self.state().halt.clone()
+    }
+
+    /// Whether containers, configuration or databases may have been changed.
+    pub(super) fn changed(&self) -> bool {
+        self.state().changed
+    }
+
+    /// Ends the run. The first reason stays: what comes later are its consequences.
+    pub(super) fn halt(&self, halt: Halt) -> Stop {
+        self.state().halt.get_or_insert(halt);
+        Stop::Ends
+    }
+
+    /// A journal that cannot be written ends the run: what happens next could not be taken back.
+    pub(super) fn written<T>(&self, result: Result<T, crate::journal::JournalError>) -> Result<T, Stop> {
+        result.map_err(|error| self.halt(Halt::Journal(error.into())))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn answer(&self, asked: Asked) -> Result<Answer, Stop> {
+        let verb = self.context.verb(asked.verb).map_err(Stop::Failed)?;
+        let recorded = self.state().recorded.take(&asked, verb.version);
+        if let Some(entry) = recorded.map_err(|halt| self.halt(halt))? {
+            return self.replayed(entry, verb, &asked).await.map(Answer::Known);
+        }
+        if verb.kind == Kind::Read {
+            return self.look(&asked, verb).await.map(Answer::Known);
+        }
+        let begun = self.begin(std::slice::from_ref(&asked)).await?;
+        self.finish_all(begun).await?.pop().unwrap_or(Err(Stop::Ends)).map(Answer::Known)
+    }
+
+    /// Looks, and commits question and answer together: a path of the script that depends on an answer must not
+    /// change when the run is resumed.
+    async fn look(&self, asked: &Asked, verb: &Verb) -> Result<Value, Stop> {
+        let tell = self.context.tell.at(&asked.address);
+        let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
+        let observe = self.context.observe(&tell);
+        let (_, summary) = call.intend(observe).await.map_err(|refusal| Stop::Failed(refusal.0))?;
+        let started = self.told_start(&asked.address, &summary);
+        let answer = tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
+            answer = call.look(observe) => answer,
+        };
+        let entry = new_entry(asked, verb, summary, None, None);
+        let stored = answer.clone().map(|(value, _)| value);
+        self.written(self.journal.observe(&self.context.run, entry, stored, self.context.now()))?;
+        self.told_end(&asked.address, started, answer)
+    }
+
+    /// Decides every effect of `asked` by reading, then commits all intents in one transaction. One refusal, and
+    /// none of them starts.
+    async fn begin<'a>(&'a self, asked: &[Asked]) -> Result<Vec<Begun<'a>>, Stop> {
+        let mut entries = Vec::new();
+        let mut begun = Vec::new();
+        for one in asked {
+            if self.context.cancel.is_cancelled() {
+                return Err(self.halt(Halt::Cancelled));
+            }
+            let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
+            let tell = self.context.tell.at(&one.address);
+            let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
+            let decided = tokio::select! {
+                biased;
+                () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
+                decided = call.intend(self.context.observe(&tell)) => decided,
+            };
+            let when_unknown = call.when_unknown().unwrap_or(WhenUnknown::Ask);
+            let (intent, summary) = match decided {
+                Ok(decided) => decided,
+                Err(refusal) => return Err(self.refused(one, verb, refusal.0)),
+            };
+            let intent = intent.unwrap_or(Value::Null);
+            entries.push(new_entry(one, verb, summary, Some(when_unknown), Some(intent.clone())));
+            begun.push(Begun {
+                seq: 0,
+                address: one.address.clone(),
+                verb,
+                version: verb.version,
+                intent,
+                when_unknown,
+                budget: one.budget.clone(),
+                input: one.input.clone(),
+            });
+        }
+        if let [_, _, ..] = entries.as_slice() {
+            let group = u64::try_from(self.context.now().as_millisecond()).ok();
+            entries.iter_mut().for_each(|entry| entry.group = group);
+        }
+        let summaries: Vec<_> = entries.iter().map(|entry| entry.summary.clone()).collect();
+        let seqs = self.written(self.journal.intend(&self.context.run, entries, self.context.now()))?;
+        for ((one, seq), summary) in begun.iter_mut().zip(seqs).zip(summaries) {
+            one.seq = seq;
+            self.state().changed |= !one.verb.adds_only;
+            self.told_start(&one.address, &summary);
+        }
+        Ok(begun)
+    }
+
+    fn refused(&self, asked: &Asked, verb: &Verb, failure: Failure) -> Stop {
+        let summary = format!("`{}`", verb.name);
+        let started = self.told_start(&asked.address, &summary);
+        let entry = new_entry(asked, verb, summary, None, None);
+        let now = self.context.now();
+        if let Err(stop) = self.written(self.journal.refused(&self.context.run, entry, failure.clone(), now))
+        {
+            return stop;
+        }
+        self.told_failure(&asked.address, started, &failure);
+        Stop::Failed(failure)
+    }
+
+    /// Runs all to their end, side by side, whatever becomes of the others.
+    async fn finish_all(&self, begun: Vec<Begun<'_>>) -> Result<Vec<Result<Value, Stop>>, Stop> {
+        let results = join_all(begun.into_iter().map(|one| self.perform(one))).await;
+        if results.contains(&Err(Stop::Ends)) {
+            return Err(Stop::Ends);
+        }
+        Ok(results)
+    }
+
+    /// The answer from the journal; an effect that began and has no outcome is settled first.
+    async fn replayed(&self, entry: Entry, verb: &Verb, asked: &Asked) -> Result<Value, Stop> {
+        if entry.state.open() {
+            return match verb.kind {
+                Kind::Read => self.look_again(&entry, verb, asked).await,
+                Kind::Effect => self.settle(entry, verb, asked).await,
+            };
+        }
+        let Some(answer) = entry.answer() else {
+            let text = format!("`{}` is being taken back: the run cannot go on", entry.address);
+            let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` ends it");
+            return Err(self.halt(Halt::Journal(failure)));
+        };
+        if entry.kind == Recordable::Effect && answer.is_ok() {
+            self.context.tell.tell(Event::CallEnded {
+                address: entry.address.clone(),
+                took_ms: 0,
+                result: entry.summary.clone(),
+                replayed: true,
+            });
+        }
+        answer.cloned().map_err(|failure| Stop::Failed(failure.clone()))
+    }
+
+    /// A look that failed before and was opened again, because a person wants to go on.
+    async fn look_again(&self, entry: &Entry, verb: &Verb, asked: &Asked) -> Result<Value, Stop> {
+        self.written(self.journal.attempt(&self.context.run, entry.seq, self.context.now()))?;
+        let tell = self.context.tell.at(&asked.address);
+        let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
+        let started = self.told_start(&asked.address, &entry.summary);
+        let answer = tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
+            answer = call.look(self.context.observe(&tell)) => answer,
+        };
+        let stored = answer.clone().map(|(value, _)| value);
+        self.written(self.journal.outcome(&self.context.run, entry.seq, stored, self.context.now()))?;
+        self.told_end(&asked.address, started, answer)
+    }
+
+    async fn side_by_side(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
+        if let Some(refusal) = self.recorded_refusal(&asked) {
+            return Err(Stop::Failed(refusal));
+        }
+        let mut recorded = Vec::new();
+        for one in &asked {
+            let version = self.context.verb(one.verb).map_err(Stop::Failed)?.version;
+            let entry = self.state().recorded.take(one, version);
+            recorded.push(entry.map_err(|halt| self.halt(halt))?);
+        }
+        let results = if recorded.iter().any(Option::is_some) {
+            let mut settling = Vec::new();
+            for (one, entry) in asked.iter().zip(recorded) {
+                let Some(entry) = entry else {
+                    let text = "a block of effects stands in the journal only in part";
+                    return Err(self.halt(Halt::Diverged(Failure::new("diverged", text))));
+                };
+                let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
+                settling.push(self.replayed(entry, verb, one));
+            }
+            join_all(settling).await
+        } else {
+            let begun = self.begin(&asked).await?;
+            self.finish_all(begun).await?
+        };
+        if results.contains(&Err(Stop::Ends)) {
+            return Err(Stop::Ends);
+        }
+        results.into_iter().map(|result| result.map(Answer::Known)).collect()
+    }
+
+    /// A block that was refused as a whole left one entry: that of the call which refused.
+    fn recorded_refusal(&self, asked: &[Asked]) -> Option<Failure> {
+        let mut state = self.state();
+        let entry = state.recorded.peek()?;
+        if entry.state != Stands::Refused {
+            return None;
+        }
+        let one = asked.iter().find(|one| one.address == entry.address)?;
+        let version = entry.version;
+        let entry = state.recorded.take(one, version).ok().flatten()?;
+        entry.answer().and_then(Result::err).cloned()
+    }
+
+    pub(super) fn told_start(&self, address: &str, summary: &str) -> Timestamp {
+        self.context
+            .tell
+            .tell(Event::CallStarted { address: address.to_owned(), summary: summary.to_owned() });
+        self.context.now()
+    }
+
+    pub(super) fn told_failure(&self, address: &str, started: Timestamp, failure: &Failure) {
+        self.context.tell.tell(Event::CallFailed {
+            address: address.to_owned(),
+            took_ms: self.context.millis_since(started),
+            failure: failure.clone(),
+        });
+    }
+
+    pub(super) fn told_end(
+        &self,
+        address: &str,
+        started: Timestamp,
+        answer: Result<(Value, String), Failure>,
+    ) -> Result<Value, Stop> {
+        match answer {
+            Ok((value, result)) => {
+                self.context.tell.tell(Event::CallEnded {
+                    address: address.to_owned(),
+                    took_ms: self.context.millis_since(started),
+                    result,
+                    replayed: false,
+                });
+                Ok(value)
+            }
+            Err(failure) => {
+                self.told_failure(address, started, &failure);
+                Err(Stop::Failed(failure))
+            }
+        }
+    }
+}
+
+impl Conduct for Live {
+    fn call(&self, asked: Asked) -> Result<Answer, Stop> {
+        self.context.runtime.block_on(self.answer(asked))
+    }
+
+    fn together(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
+        self.context.runtime.block_on(self.side_by_side(asked))
+    }
+
+    fn step_started(&self, path: &str) {
+        let now = self.context.now();
+        self.state().steps.push(now);
+        self.context.tell.tell(Event::StepStarted { path: path.to_owned() });
+    }
+
+    fn step_ended(&self, path: &str, well: bool) {
+        let started = self.state().steps.pop();
+        if let (true, Some(started)) = (well, started) {
+            let took_ms = self.context.millis_since(started);
+            self.context.tell.tell(Event::StepEnded { path: path.to_owned(), took_ms });
+        }
+    }
+
+    fn print(&self, text: &str, _place: Place) {
+        self.context.tell.note(text);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.context.cancel.is_cancelled()
+    }
+}
+
+fn new_entry(
+    asked: &Asked,
+    verb: &Verb,
+    summary: String,
+    when_unknown: Option<WhenUnknown>,
+    intent: Option<Value>,
+) -> NewEntry {
+    let Place { file, line, column } = &asked.place;
+    NewEntry {
+        address: asked.address.clone(),
+        path: asked.path.clone(),
+        verb: verb.name.to_owned(),
+        version: verb.version,
+        effect: verb.kind == Kind::Effect,
+        input: asked.input.clone(),
+        place: format!("{file}:{line}:{column}"),
+        summary,
+        when_unknown: when_unknown.map(|rule| format!("{rule:?}").to_lowercase()),
+        intent,
+        group: None,
+    }
+}

@@ -1,0 +1,86 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Failure, Planned};
+
+/// Where a rehearsal came to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum PlanEnd {
+    /// The runbook came to its end.
+    Complete,
+    /// The run would be refused or fail here.
+    Fails { address: String, failure: Failure },
+    /// From here on it depends on something that cannot be known before.
+    Unknown { why: String },
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    pub path: String,
+    pub calls: Vec<Planned>,
+}
+
+/// A rehearsal of a runbook: what each step would change, and what it was decided on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub runbook: String,
+    pub site: String,
+    /// The parameters as they were understood.
+    pub params: Value,
+    pub steps: Vec<PlannedStep>,
+    pub end: PlanEnd,
+    pub warnings: Vec<String>,
+    /// For how long each service is expected to be away.
+    pub downtime: Vec<Downtime>,
+}
+
+/// How long a service is expected to be away, and what that rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Downtime {
+    pub service: String,
+    pub millis: u64,
+    pub basis: String,
+}
+
+impl Plan {
+    /// Addresses of all calls, in order: what the run that follows will journal.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<&str> {
+        self.calls().map(|call| call.address.as_str()).collect()
+    }
+
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.end == PlanEnd::Complete
+    }
+
+    /// What the plan was decided on and is no longer so in `now`, a sentence each.
+    ///
+    /// Only digests, names, schema versions and settings are remembered; sizes, counts and times move by
+    /// themselves and would make every plan stale.
+    #[must_use]
+    pub fn stale(&self, now: &Self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for (name, then) in self.calls().flat_map(|call| &call.relies_on) {
+            let today = now.calls().flat_map(|call| &call.relies_on).find(|(known, _)| known == name);
+            let line = match today {
+                Some((_, value)) if value == then => continue,
+                Some((_, value)) => format!("{name} was `{then}` and is `{value}` now"),
+                None => format!("{name} was `{then}` and is not looked at any more"),
+            };
+            if !changed.contains(&line) {
+                changed.push(line);
+            }
+        }
+        if changed.is_empty() && self.addresses() != now.addresses() {
+            changed.push("the steps to take are no longer the same".to_owned());
+        }
+        changed
+    }
+
+    fn calls(&self) -> impl Iterator<Item = &Planned> {
+        self.steps.iter().flat_map(|step| &step.calls)
+    }
+}

@@ -1,0 +1,71 @@
+//! Where a run stands between its record and the world.
+
+use crate::{
+    event::{Failure, Question},
+    journal::Entry,
+    script::Asked,
+};
+
+/// Why a run ends where no script can prevent it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Halt {
+    Cancelled,
+    /// Nobody knows whether an effect happened; only a person can tell.
+    Question(Question),
+    /// An effect made no progress for its whole time; it may go on by itself.
+    Stalled {
+        address: String,
+        after: String,
+    },
+    /// The script asked for something else than what the record holds.
+    Diverged(Failure),
+    /// The journal could not be written, or the lock is lost.
+    Journal(Failure),
+}
+
+/// The calls that the journal already holds, in their order.
+pub(super) struct Recorded {
+    entries: Vec<Entry>,
+    next: usize,
+}
+
+impl Recorded {
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        Self { entries, next: 0 }
+    }
+
+    pub(super) fn peek(&self) -> Option<&Entry> {
+        self.entries.get(self.next)
+    }
+
+    /// The record of this very call, or `None` once the record is used up.
+    pub(super) fn take(&mut self, asked: &Asked, version: u32) -> Result<Option<Entry>, Halt> {
+        let Some(entry) = self.entries.get(self.next) else { return Ok(None) };
+        let same = entry.address == asked.address
+            && entry.verb == asked.verb
+            && entry.version == version
+            && entry.input == asked.input;
+        if !same {
+            return Err(Halt::Diverged(diverged(entry, asked, version)));
+        }
+        self.next += 1;
+        Ok(Some(entry.clone()))
+    }
+}
+
+/// Both lines side by side.
+fn diverged(entry: &Entry, asked: &Asked, version: u32) -> Failure {
+    let place = &asked.place;
+    Failure::new("diverged", "the runbook no longer asks for what the journal holds, so nothing was done")
+        .evidence([
+            format!(
+                "journal: {} {} (version {}) at {}",
+                entry.address, entry.input, entry.version, entry.place
+            ),
+            format!(
+                "now:     {} {} (version {version}) at {}:{}:{}",
+                asked.address, asked.input, place.file, place.line, place.column
+            ),
+        ])
+        .hint("go back with `uplift rollback`, or resume with the uplift that began the run")
+}

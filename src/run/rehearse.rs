@@ -1,0 +1,222 @@
+//! A plan is the real runbook with the real primitives, on a twin of the site.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    context::Context,
+    plan::{Downtime, Plan, PlanEnd, PlannedStep},
+};
+use crate::{
+    event::{Change, Event, Failure, Planned, Teller, Write},
+    primitives::contract::{Catalogue, Kind},
+    script::{self, Answer, Asked, Conduct, Place, Runbook, Stop},
+    sim::Twin,
+};
+
+/// Rehearses `runbook` on a twin of the site that `context` reaches. Changes nothing, takes no lock.
+pub async fn rehearse(context: Context, runbook: Arc<Runbook>, params: Value, site: Value) -> Plan {
+    let twin = Twin::new(&context.ports, &context.site);
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
+    let name = runbook.name().to_owned();
+    let (site_name, catalogue) = (context.site.name.clone(), Arc::clone(&context.catalogue));
+    let conduct = Arc::new(Rehearsal::new(context, twin));
+    let ended = perform(runbook, catalogue, params.clone(), site, conduct.clone()).await;
+    let warnings = std::mem::take(&mut *lock(&warnings));
+    Plan { warnings, ..conduct.plan(name, site_name, params, ended) }
+}
+
+/// Nobody watches a rehearsal, but what it is warned of belongs into the plan.
+fn collecting(warnings: &Arc<Mutex<Vec<String>>>) -> Teller {
+    let warnings = Arc::clone(warnings);
+    Teller::new(Arc::new(move |event| {
+        if let Event::Warning { text, .. } = event {
+            let mut warnings = lock(&warnings);
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
+    }))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a script on its own thread without holding up the runtime.
+pub(super) async fn perform(
+    runbook: Arc<Runbook>,
+    catalogue: Arc<Catalogue>,
+    params: Value,
+    site: Value,
+    conduct: Arc<dyn Conduct>,
+) -> Result<Value, script::ScriptError> {
+    let work = move || script::perform(&runbook, catalogue, params, site, conduct);
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let panic = if error.is_panic() { "the script host panicked" } else { "the script host was stopped" };
+        Err(script::ScriptError::internal(panic))
+    })
+}
+
+struct Rehearsal {
+    context: Context,
+    twin: Twin,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    steps: Vec<PlannedStep>,
+    failed: Option<(String, Failure)>,
+    unknown: Option<String>,
+    down: Vec<(String, Timestamp)>,
+    downtime: Vec<Downtime>,
+}
+
+impl Rehearsal {
+    fn new(context: Context, twin: Twin) -> Self {
+        Self { context, twin, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn plan(
+        &self,
+        runbook: String,
+        site: String,
+        params: Value,
+        ended: Result<Value, script::ScriptError>,
+    ) -> Plan {
+        let mut state = self.state();
+        let end = match (ended, state.unknown.take()) {
+            (_, Some(why)) => PlanEnd::Unknown { why },
+            (Ok(_), None) => PlanEnd::Complete,
+            (Err(error), None) => {
+                let (address, cause) = match (error.failure(), state.failed.take()) {
+                    (Some(failure), Some((address, last))) if *failure == last => (address, last),
+                    (Some(failure), _) => (String::new(), failure.clone()),
+                    (None, _) => (String::new(), error.as_failure()),
+                };
+                PlanEnd::Fails { address, failure: cause }
+            }
+        };
+        let steps = std::mem::take(&mut state.steps);
+        let downtime = std::mem::take(&mut state.downtime);
+        Plan { runbook, site, params, steps, end, warnings: Vec::new(), downtime }
+    }
+
+    async fn one(&self, asked: &Asked) -> Result<Answer, Stop> {
+        let verb = self.context.verb(asked.verb).map_err(Stop::Failed)?;
+        let tell = self.context.tell.at(&asked.address);
+        let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
+        let (intent, summary) = match call.intend(self.context.observe(&tell)).await {
+            Ok(decided) => decided,
+            Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
+        };
+        let (result, undo) = match (verb.kind, intent) {
+            (Kind::Effect, Some(intent)) => {
+                let kept = self.context.kept(verb.name).map_err(Stop::Failed)?;
+                let undo = kept.undo_summary(verb.version, intent.clone()).map_err(Stop::Failed)?;
+                (kept.execute(verb.version, intent, self.context.operate(&tell)).await, Some(undo))
+            }
+            _ => (call.look(self.context.observe(&tell)).await.map(|(value, _)| value), None),
+        };
+        match result {
+            Ok(value) => {
+                self.planned(asked, summary, undo);
+                Ok(Answer::Known(value))
+            }
+            Err(failure) => Err(self.failed(asked, summary, failure)),
+        }
+    }
+
+    fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {
+        self.planned(asked, summary, None);
+        self.state().failed = Some((asked.address.clone(), failure.clone()));
+        Stop::Failed(failure)
+    }
+
+    fn planned(&self, asked: &Asked, summary: String, undo: Option<String>) {
+        let writes = self.twin.take_writes();
+        let call = Planned {
+            address: asked.address.clone(),
+            summary,
+            assumed: self.twin.take_assumed(),
+            undo,
+            relies_on: self.twin.take_relies_on(),
+            writes,
+        };
+        let mut state = self.state();
+        self.count_downtime(&mut state, &call.writes);
+        match state.steps.last_mut() {
+            Some(step) if step.path == asked.path => step.calls.push(call),
+            _ => state.steps.push(PlannedStep { path: asked.path.clone(), calls: vec![call] }),
+        }
+    }
+
+    /// From a service's stop to the end of the wait after its start, on the twin's clock.
+    fn count_downtime(&self, state: &mut State, writes: &[Write]) {
+        let now = self.context.now();
+        for write in writes {
+            match &write.change {
+                Change::ServiceDown { service, .. } => {
+                    state.down.retain(|(known, _)| known != service);
+                    state.down.push((service.clone(), now));
+                }
+                Change::ServiceUp { service, .. } => {
+                    if let Some(at) = state.down.iter().position(|(known, _)| known == service) {
+                        let (service, since) = state.down.remove(at);
+                        let passed = now.duration_since(since) + Twin::BOOT;
+                        let millis = u64::try_from(passed.as_millis()).unwrap_or(0);
+                        let basis =
+                            "stop as long as its limit allows, then a boot of usual length".to_owned();
+                        state.downtime.push(Downtime { service, millis, basis });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn side_by_side(&self, asked: &[Asked]) -> Result<Vec<Answer>, Stop> {
+        // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too.
+        for one in asked {
+            let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
+            let tell = self.context.tell.at(&one.address);
+            let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
+            if let Err(refusal) = call.intend(self.context.observe(&tell)).await {
+                return Err(self.failed(one, format!("`{}`", verb.name), refusal.0));
+            }
+        }
+        let mut answers = Vec::new();
+        for one in asked {
+            answers.push(self.one(one).await?);
+        }
+        Ok(answers)
+    }
+}
+
+impl Conduct for Rehearsal {
+    fn call(&self, asked: Asked) -> Result<Answer, Stop> {
+        self.context.runtime.block_on(self.one(&asked))
+    }
+
+    fn together(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
+        self.context.runtime.block_on(self.side_by_side(&asked))
+    }
+
+    fn step_started(&self, _path: &str) {}
+
+    fn step_ended(&self, _path: &str, _well: bool) {}
+
+    fn print(&self, _text: &str, _place: Place) {}
+
+    fn cancelled(&self) -> bool {
+        self.context.cancel.is_cancelled()
+    }
+}

@@ -1,0 +1,135 @@
+//! Taking effects back: data from the journal, run by the core in reverse. No script is involved.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::context::Context;
+use crate::{
+    event::{Event, Failure, Question},
+    journal::{Entry, JournalError, Kind, Writer},
+    primitives::contract::{Decision, Undone, to_value},
+    sim::Twin,
+};
+
+/// How an unwinding ended.
+#[derive(Debug)]
+pub(super) enum Unwound {
+    /// Every effect is taken back or needed nothing.
+    All,
+    /// Nothing more was done: a person must choose first.
+    Question(Question),
+    /// It failed half way; later ones may depend on what failed.
+    Stuck {
+        failure: Failure,
+        done: Vec<String>,
+        not_done: Vec<String>,
+    },
+    Journal(Failure),
+}
+
+/// Takes back what `entries` began, last first. A rehearsal on a twin comes first: if a person has to choose,
+/// that is known before anything is touched.
+pub(super) async fn unwind(
+    context: &Context,
+    journal: &Arc<Writer>,
+    entries: &[Entry],
+    because: &str,
+) -> Unwound {
+    let open: Vec<&Entry> = entries.iter().rev().filter(|entry| is_to_undo(entry)).collect();
+    if let Some(question) = ask_first(context, &open).await {
+        return Unwound::Question(question);
+    }
+    let (run, calls) = (context.run.clone(), open.len());
+    context.tell.tell(Event::UndoStarted { run, calls, because: because.to_owned() });
+    let mut done = Vec::new();
+    for (at, entry) in open.iter().enumerate() {
+        match take_back(context, journal, entry).await {
+            Ok(Undone::NeedsPerson { question }) => {
+                let question = Question { address: entry.address.clone(), ..question };
+                let stored = journal.needs_decision(&context.run, entry.seq, &question, context.now());
+                return stored
+                    .map_or_else(|error| Unwound::Journal(error.into()), |()| Unwound::Question(question));
+            }
+            Ok(Undone::Restored { what } | Undone::Nothing { why: what }) => {
+                done.push(format!("{}: {what}", entry.address));
+            }
+            Err(TakeBack::Failed(failure)) => {
+                let not_done = open[at..].iter().map(|entry| left(context, entry)).collect();
+                return Unwound::Stuck { failure, done, not_done };
+            }
+            Err(TakeBack::Journal(failure)) => return Unwound::Journal(failure),
+        }
+    }
+    Unwound::All
+}
+
+enum TakeBack {
+    Failed(Failure),
+    Journal(Failure),
+}
+
+/// An effect with an intent that is not yet taken back, whatever became of it.
+fn is_to_undo(entry: &Entry) -> bool {
+    entry.kind == Kind::Effect && entry.intent.is_some() && entry.state.to_take_back()
+}
+
+fn decision(entry: &Entry) -> Option<Decision> {
+    let decided = entry.decisions.last()?.decision.clone();
+    Some(Decision { choice: decided.choice, reason: decided.reason, by: decided.by })
+}
+
+/// The first question that going back would meet. It is not recorded with the call: until something is taken back
+/// the run may still go on, once its cause is mended.
+async fn ask_first(context: &Context, open: &[&Entry]) -> Option<Question> {
+    let twin = Twin::new(&context.ports, &context.site);
+    let rehearsal = Context { ports: twin.ports(), ..context.clone() };
+    for entry in open {
+        // What fails here fails again below, where it is recorded and told.
+        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, entry).await {
+            return Some(Question { address: entry.address.clone(), ..question });
+        }
+    }
+    None
+}
+
+async fn undo(context: &Context, entry: &Entry) -> Result<Undone, Failure> {
+    let kept = context.kept(&entry.verb)?;
+    let tell = context.tell.at(&entry.address);
+    let intent = entry.intent.clone().unwrap_or(Value::Null);
+    let decision = decision(entry);
+    kept.undo(entry.version, intent, decision.as_ref(), context.operate(&tell)).await
+}
+
+async fn take_back(context: &Context, journal: &Arc<Writer>, entry: &Entry) -> Result<Undone, TakeBack> {
+    let lost = |error: JournalError| TakeBack::Journal(error.into());
+    let started = context.now();
+    journal.undo_started(&context.run, entry.seq, started).map_err(lost)?;
+    let undone = undo(context, entry).await;
+    match &undone {
+        Ok(Undone::NeedsPerson { .. }) => {}
+        Ok(done @ (Undone::Restored { what } | Undone::Nothing { why: what })) => {
+            let value = to_value(done).map_err(TakeBack::Failed)?;
+            journal.undone(&context.run, entry.seq, value, context.now()).map_err(lost)?;
+            context.tell.tell(Event::Undone {
+                address: entry.address.clone(),
+                took_ms: context.millis_since(started),
+                result: what.clone(),
+            });
+        }
+        Err(failure) => {
+            journal.undo_failed(&context.run, entry.seq, failure, context.now()).map_err(lost)?;
+            context.tell.tell(Event::UndoFailed { address: entry.address.clone(), failure: failure.clone() });
+        }
+    }
+    undone.map_err(TakeBack::Failed)
+}
+
+/// What has not been taken back, in words.
+fn left(context: &Context, entry: &Entry) -> String {
+    let would = context
+        .kept(&entry.verb)
+        .and_then(|kept| kept.undo_summary(entry.version, entry.intent.clone().unwrap_or(Value::Null)))
+        .unwrap_or_else(|_| entry.summary.clone());
+    format!("{}: {would}", entry.address)
+}

@@ -1,0 +1,178 @@
+//! A runbook's header: what it is for and which parameters it takes, read without running anything.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::ScriptError;
+use crate::primitives::contract::{Size, Span, suggest};
+
+/// The API level that this host speaks.
+pub const API: u32 = 1;
+
+/// The constant `RUNBOOK` of a runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The API level that it was written for.
+    pub api: u32,
+    /// What it does, in a few words.
+    pub summary: String,
+    /// What happens when something fails after the site was changed.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    #[serde(default)]
+    pub params: BTreeMap<String, Param>,
+}
+
+/// What happens when something fails after the site was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Everything is taken back, last first.
+    #[default]
+    Undo,
+    /// The run stands still until a person has decided.
+    Pause,
+}
+
+impl OnFailure {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undo => "undo",
+            Self::Pause => "pause",
+        }
+    }
+}
+
+/// One parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Param {
+    #[serde(rename = "type")]
+    pub kind: ParamType,
+    #[serde(default)]
+    pub help: String,
+    /// The words that a `choice` allows.
+    #[serde(default)]
+    pub of: Vec<String>,
+    /// Its value if none is given; without one it must be given.
+    #[serde(default)]
+    pub initial: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamType {
+    /// An image tag.
+    Tag,
+    /// One of the words of `of`.
+    Choice,
+    /// `"10s"`, `"5m"`.
+    Duration,
+    /// `"5GiB"`.
+    Size,
+    Text,
+    Bool,
+    Number,
+}
+
+/// Words that rhai keeps for itself: a parameter of that name could not be written in a script.
+const RESERVED: [&str; 26] = [
+    "default", "new", "use", "with", "match", "case", "private", "static", "public", "shared", "sync", "go",
+    "is", "void", "if", "else", "switch", "let", "const", "fn", "for", "in", "while", "loop", "return",
+    "step",
+];
+
+impl Header {
+    /// Whether the header itself makes sense: API level, names, initial values.
+    pub(super) fn check(&self) -> Result<(), ScriptError> {
+        if self.api != API {
+            let text =
+                format!("this runbook is written for API level {}; this uplift speaks {API}", self.api);
+            return Err(ScriptError::new("api_level", text).hint("use the uplift that it came with"));
+        }
+        for (name, param) in &self.params {
+            let plain =
+                |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+            if RESERVED.contains(&name.as_str())
+                || !name.starts_with(|c: char| c.is_ascii_lowercase())
+                || !name.chars().all(plain)
+            {
+                let text = format!("`{name}` cannot be the name of a parameter");
+                let hint = "use lower-case letters, digits and `_`, and none of the language's own words";
+                return Err(ScriptError::new("bad_header", text).hint(hint));
+            }
+            if param.kind == ParamType::Choice && param.of.is_empty() {
+                let text = format!("parameter `{name}` is a choice of nothing");
+                return Err(ScriptError::new("bad_header", text).hint("list its words: `of: [\"a\", \"b\"]`"));
+            }
+            if let Some(initial) = &param.initial {
+                let text = initial.as_str().map_or_else(|| initial.to_string(), str::to_owned);
+                param
+                    .read(name, &text)
+                    .map_err(|error| ScriptError { code: "bad_header".into(), ..error })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The parameters of one run from what was given on the command line. Every value is checked against its type;
+    /// what is not given takes its initial value.
+    pub fn validate(&self, given: &BTreeMap<String, String>) -> Result<Value, ScriptError> {
+        let known: Vec<_> = self.params.keys().map(String::as_str).collect();
+        if let Some(name) = given.keys().find(|name| !self.params.contains_key(*name)) {
+            let text = format!("this runbook has no parameter `{name}`");
+            return Err(ScriptError::new("unknown_parameter", text).hint(suggest(name, &known)));
+        }
+        let mut values = serde_json::Map::new();
+        for (name, param) in &self.params {
+            let value = match (given.get(name), &param.initial) {
+                (Some(text), _) => param.read(name, text)?,
+                (None, Some(initial)) => initial.clone(),
+                (None, None) => {
+                    let text = format!("parameter `{name}` is missing: {}", param.help);
+                    return Err(
+                        ScriptError::new("missing_parameter", text).hint(format!("add `--{name} VALUE`"))
+                    );
+                }
+            };
+            values.insert(name.clone(), value);
+        }
+        Ok(Value::Object(values))
+    }
+}
+
+impl Param {
+    fn read(&self, name: &str, text: &str) -> Result<Value, ScriptError> {
+        let wrong = |why: String| ScriptError::new("bad_parameter", format!("parameter `{name}`: {why}"));
+        match self.kind {
+            ParamType::Tag if is_tag(text) => Ok(text.into()),
+            ParamType::Tag => Err(wrong(format!("`{text}` is no image tag")).hint("e.g. `1.1.0`")),
+            ParamType::Choice if self.of.iter().any(|word| word == text) => Ok(text.into()),
+            ParamType::Choice => {
+                let words: Vec<_> = self.of.iter().map(String::as_str).collect();
+                Err(wrong(format!("`{text}` is none of its words")).hint(suggest(text, &words)))
+            }
+            ParamType::Duration => Span::from_str(text).map(|_| text.into()).map_err(wrong),
+            ParamType::Size => Size::from_str(text).map(|_| text.into()).map_err(wrong),
+            ParamType::Text => Ok(text.into()),
+            ParamType::Bool => text
+                .parse::<bool>()
+                .map(Value::Bool)
+                .map_err(|_| wrong(format!("`{text}` is not `true` or `false`"))),
+            ParamType::Number => text
+                .parse::<i64>()
+                .map(Value::from)
+                .map_err(|_| wrong(format!("`{text}` is no whole number"))),
+        }
+    }
+}
+
+/// The grammar of the registry API: at most 128 of these, not starting with `.` or `-`.
+fn is_tag(text: &str) -> bool {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    (1..=128).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with(['.', '-'])
+}

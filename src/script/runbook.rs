@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use rhai::{AST, Dynamic, Engine};
+use serde_json::{Value, json};
+
+use super::{
+    checker,
+    conduct::{Answer, Asked, Conduct, Place, Stop},
+    engine::engine,
+    error::ScriptError,
+    header::Header,
+    limits,
+    resolver::{self, Compiled},
+    session::Session,
+    source::Bundle,
+    value::to_json,
+};
+use crate::primitives::contract::{Catalogue, suggest};
+
+/// A runbook that passed the checks.
+#[derive(Debug, Clone)]
+pub struct Runbook {
+    bundle: Bundle,
+    header: Header,
+    steps: Vec<String>,
+}
+
+impl Runbook {
+    /// Parses and checks a bundle without running any of it. `site` are the names that `site::` has.
+    pub fn load(bundle: Bundle, catalogue: &Catalogue, site: &[&str]) -> Result<Self, Vec<ScriptError>> {
+        limits::proved().map_err(|error| vec![error])?;
+        let too_large: Vec<_> = bundle
+            .sources()
+            .filter(|source| source.text.len() > limits::FILE)
+            .map(|source| ScriptError::new("too_large", format!("`{}` is larger than 1 MiB", source.name)))
+            .collect();
+        if !too_large.is_empty() {
+            return Err(too_large);
+        }
+        let members: serde_json::Map<_, _> =
+            site.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+        let mute = Arc::new(Session::new(Arc::new(Nobody), Arc::new(catalogue.clone()), &bundle.main.name));
+        let engine = engine(&mute, &json!({}), &Value::Object(members));
+        let compiled = resolver::compile(&engine, &bundle)?;
+        let main = &compiled[&bundle.main.name];
+        let header = header(&engine, main, &bundle.main.name).map_err(|error| vec![error])?;
+        let problems = checker::check(&engine, &bundle, &compiled, catalogue, &header, site);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let steps = checker::steps(main);
+        Ok(Self { bundle, header, steps })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.bundle.main.name
+    }
+
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Names of the steps that stand in the main file, in the order of the text.
+    #[must_use]
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+}
+
+/// Compiles a bundle that was checked before, on the engine that will perform it.
+pub(super) fn compiled(engine: &Engine, bundle: &Bundle) -> Result<Compiled, ScriptError> {
+    resolver::compile(engine, bundle).map_err(|errors| {
+        errors.into_iter().next().unwrap_or_else(|| ScriptError::internal("nothing was compiled"))
+    })
+}
+
+/// The literal constant `RUNBOOK`, which is read and never run.
+fn header(engine: &Engine, ast: &AST, file: &str) -> Result<Header, ScriptError> {
+    let _ = engine;
+    let at = |error: ScriptError| {
+        error.at(Place { file: file.to_owned(), line: checker::header_line(ast), column: 1 })
+    };
+    let found = ast.iter_literal_variables(true, false).find(|(name, ..)| *name == "RUNBOOK");
+    let Some((_, _, value)) = found else {
+        let error = ScriptError::new("no_header", "this file has no header, so it is no runbook");
+        return Err(
+            error.hint("write `const RUNBOOK = #{ api: 1, summary: \"...\" };` with nothing computed in it")
+        );
+    };
+    let value = flat(&value);
+    let json =
+        to_json(&value).map_err(|why| at(ScriptError::new("bad_header", format!("`RUNBOOK`: {why}"))))?;
+    let header: Header = serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().to_string();
+        let text = format!("`RUNBOOK`: `{path}`: {}", error.inner());
+        let hint = error.inner().to_string();
+        let wrong = hint.split('`').nth(1).unwrap_or("").to_owned();
+        let known = ["api", "summary", "on_failure", "params", "type", "help", "of", "initial"];
+        let made = ScriptError::new("bad_header", text);
+        at(if hint.starts_with("unknown field") { made.hint(suggest(&wrong, &known)) } else { made })
+    })?;
+    header.check().map_err(at)?;
+    Ok(header)
+}
+
+fn flat(value: &Dynamic) -> Dynamic {
+    value.flatten_clone()
+}
+
+/// The conductor of a script that is only checked.
+struct Nobody;
+
+impl Conduct for Nobody {
+    fn call(&self, _: Asked) -> Result<Answer, Stop> {
+        Err(Stop::Ends)
+    }
+
+    fn together(&self, _: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
+        Err(Stop::Ends)
+    }
+
+    fn step_started(&self, _: &str) {}
+
+    fn step_ended(&self, _: &str, _: bool) {}
+
+    fn print(&self, _: &str, _: Place) {}
+
+    fn cancelled(&self) -> bool {
+        true
+    }
+}

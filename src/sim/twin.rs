@@ -1,0 +1,184 @@
+//! The rehearsal's ports: reads fall through to the live site and are remembered, writes land in an overlay, later
+//! reads see both.
+
+mod compose;
+mod containers;
+mod diff;
+mod engine;
+mod files;
+mod postgres;
+mod tree;
+mod web;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use self::{containers::Containers, tree::Tree};
+use crate::{
+    event::Write,
+    ports::{
+        Outside, Ports, clock::Clock, compose::ComposeRead, docker::DockerRead, files::FilesRead, http::Http,
+        postgres::PostgresRead,
+    },
+    site::Site,
+};
+
+const BOOT: Duration = Duration::from_secs(10);
+
+/// The reading faces of a set of ports: all that a twin holds of the live site, so that a rehearsal cannot write even
+/// by mistake.
+#[derive(Clone)]
+pub struct Reading {
+    docker: Arc<dyn DockerRead>,
+    compose: Arc<dyn ComposeRead>,
+    postgres: Arc<dyn PostgresRead>,
+    files: Arc<dyn FilesRead>,
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+    outside: Outside,
+}
+
+impl From<&Ports> for Reading {
+    fn from(ports: &Ports) -> Self {
+        Self {
+            docker: Arc::clone(&ports.docker) as Arc<dyn DockerRead>,
+            compose: Arc::clone(&ports.compose) as Arc<dyn ComposeRead>,
+            postgres: Arc::clone(&ports.postgres) as Arc<dyn PostgresRead>,
+            files: Arc::clone(&ports.files) as Arc<dyn FilesRead>,
+            http: Arc::clone(&ports.http),
+            clock: Arc::clone(&ports.clock),
+            outside: ports.outside.reading(),
+        }
+    }
+}
+
+/// The site as a plan sees it. A clone is the same twin.
+#[derive(Clone)]
+pub struct Twin(Arc<Inner>);
+
+struct Inner {
+    live: Reading,
+    site: Site,
+    overlay: Mutex<Overlay>,
+}
+
+struct Overlay {
+    now: Timestamp,
+    writes: Vec<Write>,
+    assumed: Vec<String>,
+    relies_on: BTreeMap<String, String>,
+    tree: Tree,
+    containers: Containers,
+    /// Schema versions that a plan was told of, by database.
+    schemas: BTreeMap<String, Vec<String>>,
+}
+
+impl Twin {
+    /// How long a container is taken to need before it answers. Real ones were seen to take 9 to 11 s.
+    pub const BOOT: jiff::SignedDuration = jiff::SignedDuration::from_secs(BOOT.as_secs().cast_signed());
+
+    /// Begins a rehearsal over live ports; nothing has been written in it.
+    pub fn new(live: impl Into<Reading>, site: &Site) -> Self {
+        let live = live.into();
+        let overlay = Overlay {
+            now: live.clock.now(),
+            writes: Vec::new(),
+            assumed: Vec::new(),
+            relies_on: BTreeMap::new(),
+            tree: Tree::default(),
+            containers: Containers::default(),
+            schemas: BTreeMap::new(),
+        };
+        Self(Arc::new(Inner { live, site: site.clone(), overlay: Mutex::new(overlay) }))
+    }
+
+    /// All ports of the rehearsal. Ports from outside this crate have no twin: only their reading faces are there.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        Ports {
+            docker: Arc::new(self.clone()),
+            compose: Arc::new(self.clone()),
+            postgres: Arc::new(self.clone()),
+            files: Arc::new(self.clone()),
+            http: Arc::new(self.clone()),
+            clock: Arc::new(self.clone()),
+            outside: self.live().outside.clone(),
+        }
+    }
+
+    /// What was written since this was last asked, in order.
+    #[must_use]
+    pub fn take_writes(&self) -> Vec<Write> {
+        std::mem::take(&mut self.lock().writes)
+    }
+
+    /// What was assumed since this was last asked, each sentence once.
+    #[must_use]
+    pub fn take_assumed(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().assumed)
+    }
+
+    /// What was read from the live site since this was last asked: a name and a short value each, sorted. Only what
+    /// a plan depends on (digests, names, schema versions, settings), never sizes, counts or times.
+    #[must_use]
+    pub fn take_relies_on(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.lock().relies_on).into_iter().collect()
+    }
+
+    /// Marks the plan as resting on something that is not known; say what would make it certain.
+    pub fn assume(&self, text: impl Into<String>) {
+        let (mut overlay, text) = (self.lock(), text.into());
+        if !overlay.assumed.contains(&text) {
+            overlay.assumed.push(text);
+        }
+    }
+
+    /// From now on this database has these schema versions.
+    pub fn set_schema(&self, database: &str, versions: Vec<String>) {
+        self.lock().schemas.insert(database.to_owned(), versions);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Overlay> {
+        self.0.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn live(&self) -> &Reading {
+        &self.0.live
+    }
+
+    fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    fn wrote(&self, write: Write) {
+        self.lock().writes.push(write);
+    }
+
+    /// The first answer of a name counts: a later one comes from the same live site.
+    fn remember(&self, name: String, value: impl Into<String>) {
+        self.lock().relies_on.entry(name).or_insert_with(|| value.into());
+    }
+
+    /// Uplift's own files change while it works: nothing relies on them.
+    fn is_ours(&self, path: &Path) -> bool {
+        path.starts_with(&self.site().state)
+    }
+}
+
+impl std::fmt::Debug for Twin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Twin").field("site", &self.site().name).finish_non_exhaustive()
+    }
+}
+
+/// The first twelve digits of an id, a digest or a hash.
+fn short(id: &str) -> &str {
+    let digits = id.strip_prefix("sha256:").unwrap_or(id);
+    digits.get(..12).unwrap_or(digits)
+}

@@ -1,0 +1,238 @@
+use async_trait::async_trait;
+
+use super::{Twin, short};
+use crate::{
+    event::{Failure, Teller},
+    ports::docker::{
+        Container, Docker, DockerRead, Engine, Image, LogLine, Pull, Recreate, RemoveContainer, Select,
+        SetRestart, Snapshot, Start, State, Stop, Tag,
+    },
+    sim::{engine::not_on_host, state::hex},
+    site::Secret,
+};
+
+impl Twin {
+    /// Names as the rehearsal gave them.
+    fn dressed(&self, mut image: Image) -> Image {
+        let overlay = self.lock();
+        let tags = &overlay.containers.tags;
+        image.tags.retain(|tag| tags.get(tag).is_none_or(|owner| *owner == image.id));
+        let given = tags.iter().filter(|(_, owner)| **owner == image.id).map(|(tag, _)| tag.clone());
+        image.tags.extend(given);
+        image.tags.sort();
+        image.tags.dedup();
+        image
+    }
+
+    fn is_planned_image(&self, id: &str) -> bool {
+        self.lock().containers.pulled.iter().any(|image| image.id == id)
+    }
+
+    /// The container that a kept definition is of.
+    async fn kept(&self, request: &Recreate) -> Result<(Container, Option<String>), Failure> {
+        let known = self.lock().containers.snapshots.get(&hex(request.snapshot.definition.reveal())).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // Kept by an earlier run, in a form that only its client reads.
+        let service = &request.service;
+        self.assume(format!("the container of `{service}` is made again as it was kept"));
+        let image = self.image(&request.image).await?.ok_or_else(|| not_on_host(&request.image))?;
+        let project = &self.site().project;
+        let config = self.live().compose.config(project, &std::collections::BTreeMap::new()).await?;
+        let config = config.services.get(service).ok_or_else(|| {
+            Failure::new("service_missing", format!("the compose files have no service `{service}`"))
+        })?;
+        let now = self.lock().now;
+        let mut made = crate::sim::compose::container(project, service, config, &image.id, "", now);
+        made.image.clone_from(&request.image);
+        Ok((made, None))
+    }
+}
+
+#[async_trait]
+impl DockerRead for Twin {
+    async fn engine(&self) -> Result<Engine, Failure> {
+        let engine = self.live().docker.engine().await?;
+        self.remember("docker engine".to_owned(), &engine.version);
+        Ok(engine)
+    }
+
+    async fn containers(&self, select: &Select) -> Result<Vec<Container>, Failure> {
+        self.all(select).await
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<Container>, Failure> {
+        let seen = self.seen(id).await?;
+        if let Some(container) =
+            seen.as_ref().filter(|one| !self.lock().containers.changed.contains_key(&one.id))
+        {
+            self.rely_on(container);
+        }
+        Ok(seen)
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, Failure> {
+        let (id, planned) = {
+            let overlay = self.lock();
+            let containers = &overlay.containers;
+            let id = containers.tags.get(reference).cloned().unwrap_or_else(|| reference.to_owned());
+            let known = |image: &&Image| image.id == id || image.digests.contains(&id);
+            (id.clone(), containers.pulled.iter().find(known).cloned())
+        };
+        if let Some(planned) = planned {
+            return Ok(Some(self.dressed(planned)));
+        }
+        let live = self.live().docker.image(&id).await?;
+        let value = live.as_ref().map_or("missing", |image| short(&image.id));
+        self.remember(format!("image `{id}`"), value);
+        Ok(live.map(|image| self.dressed(image)))
+    }
+
+    async fn remote_digest(&self, reference: &str) -> Result<String, Failure> {
+        let digest = self.live().docker.remote_digest(reference).await?;
+        self.remember(format!("registry digest of `{reference}`"), &digest);
+        Ok(digest)
+    }
+
+    async fn image_files(&self, image_id: &str, folder: &str) -> Result<Vec<String>, Failure> {
+        if self.is_planned_image(image_id) {
+            return Err(not_on_host(image_id).hint("pull the image first to know what it holds"));
+        }
+        self.live().docker.image_files(image_id, folder).await
+    }
+
+    async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
+        if self.lock().containers.made.contains_key(id) {
+            return Ok(Vec::new());
+        }
+        self.live().docker.logs(id, tail).await
+    }
+
+    async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
+        let place = self.live().docker.volume(name).await?;
+        self.remember(format!("volume `{name}`"), place.as_deref().unwrap_or("missing"));
+        Ok(place)
+    }
+
+    async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure> {
+        let container = self.must_see(id).await?;
+        let made = self.lock().containers.made.get(id).cloned();
+        let snapshot = match &made {
+            Some(_) => Snapshot { definition: Secret::new(format!("planned container {id}")) },
+            None => self.live().docker.snapshot(id).await?,
+        };
+        let key = hex(snapshot.definition.reveal());
+        self.lock().containers.snapshots.insert(key, (container, made.flatten()));
+        Ok(snapshot)
+    }
+}
+
+#[async_trait]
+impl Docker for Twin {
+    async fn pull(&self, request: &Pull, _tell: &Teller) -> Result<Image, Failure> {
+        let (repository, _) = request.reference.rsplit_once(':').unwrap_or((&request.reference, ""));
+        let full = format!("{repository}@{}", request.digest);
+        let known = self.image(&full).await?;
+        if let Some(image) = &known
+            && image.tags.contains(&request.reference)
+        {
+            return Ok(image.clone());
+        }
+        let found = self.remote_digest(&request.reference).await?;
+        if found != request.digest {
+            let message = format!("`{}` is another image now than when it was looked up", request.reference);
+            let evidence = [format!("expected {}", request.digest), format!("found {found}")];
+            return Err(Failure::new("tag_moved", message).evidence(evidence));
+        }
+        let planned = known.is_none();
+        let image = known.unwrap_or_else(|| Image {
+            id: format!("sha256:{}", hex(&format!("planned image {full}"))),
+            tags: Vec::new(),
+            digests: vec![full],
+            size: 0,
+        });
+        {
+            let containers = &mut self.lock().containers;
+            containers.tags.insert(request.reference.clone(), image.id.clone());
+            if planned {
+                containers.pulled.push(image.clone());
+            }
+        }
+        self.wrote(request.change());
+        Ok(self.dressed(image))
+    }
+
+    async fn tag(&self, request: &Tag) -> Result<(), Failure> {
+        let image = self.image(&request.image_id).await?.ok_or_else(|| not_on_host(&request.image_id))?;
+        if !image.tags.contains(&request.reference) {
+            self.lock().containers.tags.insert(request.reference.clone(), image.id);
+            self.wrote(request.change());
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, request: &Stop) -> Result<(), Failure> {
+        let container = self.must_see(&request.id).await?;
+        if matches!(container.state, State::Running | State::Restarting | State::Paused) {
+            self.stopped(container);
+            self.wrote(request.change());
+        }
+        Ok(())
+    }
+
+    async fn start(&self, request: &Start) -> Result<(), Failure> {
+        let container = self.must_see(&request.id).await?;
+        if !container.is_running() {
+            self.started(container);
+            self.wrote(request.change());
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, request: &RemoveContainer) -> Result<(), Failure> {
+        let Some(container) = self.seen(&request.id).await? else { return Ok(()) };
+        if matches!(container.state, State::Running | State::Restarting | State::Paused) {
+            let message = format!("the container of `{}` still runs", request.service);
+            return Err(Failure::new("container_running", message));
+        }
+        self.lock().containers.changed.insert(container.id, None);
+        self.wrote(request.change());
+        Ok(())
+    }
+
+    async fn recreate(&self, request: &Recreate) -> Result<String, Failure> {
+        let (mut made, origin) = self.kept(request).await?;
+        let others = self.all(&Select::All).await?;
+        if let Some(other) = others.iter().find(|other| other.name == made.name) {
+            if (&other.image_id, &other.labels) == (&made.image_id, &made.labels) {
+                return Ok(other.id.clone());
+            }
+            let message = format!("there is another container named `{}`", made.name);
+            return Err(Failure::new("name_taken", message));
+        }
+        let id = {
+            let mut overlay = self.lock();
+            made.id = overlay.containers.next_id();
+            made.created = overlay.now;
+            overlay.containers.made.insert(made.id.clone(), origin);
+            made.id.clone()
+        };
+        made.state = State::Created;
+        (made.started, made.exit_code) = (None, None);
+        made.networks.values_mut().for_each(String::clear);
+        self.change(made);
+        self.wrote(request.change());
+        Ok(id)
+    }
+
+    async fn set_restart(&self, request: &SetRestart) -> Result<(), Failure> {
+        let mut container = self.must_see(&request.id).await?;
+        if container.restart_policy != request.to {
+            container.restart_policy.clone_from(&request.to);
+            self.change(container);
+            self.wrote(request.change());
+        }
+        Ok(())
+    }
+}

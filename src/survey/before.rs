@@ -1,0 +1,172 @@
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Failure,
+    ports::{
+        Observe, Operate,
+        docker::Select,
+        files::{CopyFile, MakeFolder},
+        http::Probe,
+    },
+    site::fingerprints,
+};
+
+/// The format of [`Before`] that this uplift writes.
+const FORMAT: u32 = 1;
+
+/// A site before a run: what going back returns to, and what it is compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    pub format: u32,
+    /// By the containers' names.
+    pub containers: BTreeMap<String, ContainerThen>,
+    /// BLAKE3 of env and compose files by path.
+    pub files: BTreeMap<String, String>,
+    /// Where copies of them are kept, by path.
+    pub kept: BTreeMap<String, PathBuf>,
+    /// Applied migrations by database.
+    pub schemas: BTreeMap<String, Vec<String>>,
+    pub key_fingerprints: BTreeMap<String, String>,
+    /// Whether `/up` answered 200.
+    pub web_answered: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerThen {
+    pub service: String,
+    pub id: String,
+    pub image_id: String,
+    pub image: String,
+    /// Registry digests of the image, as `name@sha256:...`.
+    pub digests: Vec<String>,
+    pub created: String,
+    pub running: bool,
+    pub restart_policy: String,
+}
+
+impl Before {
+    /// This, with the schemas of `other`: for a person who has chosen to keep a migrated database.
+    #[must_use]
+    pub fn with_schema_of(mut self, other: &Self) -> Self {
+        self.schemas.clone_from(&other.schemas);
+        self
+    }
+}
+
+/// Reads the site as it is.
+pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
+    let mut containers = BTreeMap::new();
+    let mut web_answered = false;
+    for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
+        let image = site.docker.image(&container.image_id).await?;
+        if container.service() == Some(site.site.web.name.as_str())
+            && let Some(probe) = Probe::up(site.site, &container)
+        {
+            web_answered |= site.http.probe(&probe).await.is_ok_and(|answer| answer.status == 200);
+        }
+        let then = ContainerThen {
+            service: container.service().unwrap_or_default().to_owned(),
+            running: container.is_running(),
+            id: container.id,
+            image_id: container.image_id,
+            image: container.image,
+            digests: image.map(|image| image.digests).unwrap_or_default(),
+            created: container.created.to_string(),
+            restart_policy: container.restart_policy,
+        };
+        containers.insert(container.name, then);
+    }
+    let mut files = BTreeMap::new();
+    for path in config_files(&site) {
+        if let Some(hash) = site.files.hash(&path).await? {
+            files.insert(path.display().to_string(), hash);
+        }
+    }
+    let databases = &site.site.databases;
+    let mut schemas = BTreeMap::new();
+    for database in &databases.all {
+        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
+        schemas.insert(database.name.clone(), versions.unwrap_or_default());
+    }
+    let key_fingerprints = fingerprints(&site.site.secrets);
+    let kept = BTreeMap::new();
+    Ok(Before { format: FORMAT, containers, files, kept, schemas, key_fingerprints, web_answered })
+}
+
+/// Copies env and compose files into the run's kept folder, and notes where they lie.
+pub async fn keep(site: Operate<'_>, before: &mut Before) -> Result<(), Failure> {
+    let folder = site.observe().kept().join("before");
+    let what = "folder for what the way back needs".to_owned();
+    site.files.make_folder(&MakeFolder { path: folder.clone(), what }).await?;
+    for (at, path) in config_files(&site.observe()).into_iter().enumerate() {
+        let shown = path.display().to_string();
+        let Some(hash) = before.files.get(&shown) else { continue };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let to = folder.join(format!("{at}-{}", name.trim_start_matches('.')));
+        let what = format!("copy of `{shown}`");
+        site.files.copy(&CopyFile { from: path, to: to.clone(), mode: 0o600, what }).await?;
+        if site.files.hash(&to).await?.as_ref() != Some(hash) {
+            let text = format!("`{shown}` changed while it was copied");
+            return Err(Failure::new("not_kept", text)
+                .hint("nothing was touched; type the command again")
+                .retryable());
+        }
+        before.kept.insert(shown, to);
+    }
+    Ok(())
+}
+
+fn config_files(site: &Observe<'_>) -> Vec<PathBuf> {
+    let project = &site.site.project;
+    let mut files = vec![project.env_file()];
+    files.extend(project.env_files.iter().chain(&project.files).cloned());
+    files.dedup();
+    files
+}
+
+/// What is no longer as it was, a sentence each. Containers may have been made again: what they run counts.
+#[must_use]
+pub fn differences(then: &Before, now: &Before) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, old) in &then.containers {
+        let Some(new) = now.containers.get(name) else {
+            found.push(format!("the container `{name}` is gone"));
+            continue;
+        };
+        if old.image_id != new.image_id {
+            found.push(format!("`{name}` runs `{}` instead of `{}`", new.image, old.image));
+        }
+        if old.running != new.running {
+            found.push(format!("`{name}` {}", if new.running { "runs and did not" } else { "does not run" }));
+        }
+        if old.restart_policy != new.restart_policy {
+            let (new, old) = (&new.restart_policy, &old.restart_policy);
+            found.push(format!("`{name}` has the restart policy `{new}` instead of `{old}`"));
+        }
+    }
+    for name in now.containers.keys().filter(|name| !then.containers.contains_key(*name)) {
+        found.push(format!("the container `{name}` was not there before"));
+    }
+    for (path, hash) in &then.files {
+        if now.files.get(path) != Some(hash) {
+            let kept = then.kept.get(path).map(|kept| kept.display().to_string());
+            let kept = kept.map(|kept| format!("; as it was: `{kept}`")).unwrap_or_default();
+            found.push(format!("`{}` is not as it was{kept}", Path::new(path).display()));
+        }
+    }
+    for (database, versions) in &then.schemas {
+        let new = now.schemas.get(database);
+        if new != Some(versions) {
+            found.push(format!("the schema of `{database}` is not as it was"));
+        }
+    }
+    if then.key_fingerprints != now.key_fingerprints {
+        found.push("the encryption keys are not the ones from before".to_owned());
+    }
+    found
+}

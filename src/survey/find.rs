@@ -1,0 +1,262 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use super::{platform::supported, roles::roles, settings::parted};
+use crate::{
+    event::Failure,
+    ports::{
+        Ports,
+        compose::{Config, ServiceConfig},
+        docker::{Container, Select},
+        files::FilesRead,
+        project::of_service,
+    },
+    site::{Database, Databases, DeploymentPath, Endpoint, Project, Secret, Site, SslMode, Storage},
+};
+
+/// Where to look for a site. All of it may be left out where there is only one.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The site folder; `None`: the engine's only Strata project.
+    pub dir: Option<PathBuf>,
+    /// The compose project's name, where it is not the one that compose would choose.
+    pub project: Option<String>,
+    /// The state folder, where it is not `.uplift` in the site folder.
+    pub state: Option<PathBuf>,
+}
+
+impl Start {
+    /// A site in this folder.
+    #[must_use]
+    pub fn in_folder(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: Some(dir.into()), ..Self::default() }
+    }
+}
+
+/// Names of compose files in the order in which compose looks for them, with the override that it adds.
+const FILES: [(&str, &str); 4] = [
+    ("compose.yaml", "compose.override.yaml"),
+    ("compose.yml", "compose.override.yml"),
+    ("docker-compose.yml", "docker-compose.override.yml"),
+    ("docker-compose.yaml", "docker-compose.override.yaml"),
+];
+
+const LABEL: &str = "com.docker.compose";
+
+/// Finds the site and everything that is constant about it.
+pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
+    supported(&*ports.docker, &*ports.compose).await?;
+    let containers = ports.docker.containers(&Select::All).await?;
+    let dir = match &start.dir {
+        Some(dir) => dir.clone(),
+        None => only_project(&containers)?,
+    };
+    let project = project(&dir, start, &containers, &*ports.files).await?;
+    let config = ports.compose.config(&project, &BTreeMap::new()).await?;
+    let (web, job) = roles(&config)?;
+    let environment = &config.services[&web.name].environment;
+    if ports.files.size(&project.env_file()).await?.is_none() {
+        let text = format!("there is no `{}`", project.env_file().display());
+        return Err(Failure::new("env_missing", text)
+            .hint("the product's settings live there; `-C DIR` names another site folder"));
+    }
+    let (settings, secrets) = parted(environment);
+    let databases = databases(environment)?;
+    let running = of_service(&*ports.docker, &project, &web.name).await?;
+    let digest = match running.first() {
+        Some(container) => ports.docker.image(&container.image_id).await?,
+        None => None,
+    };
+    let digest = digest.and_then(|image| image.digest_in(&web.repository).map(str::to_owned));
+    let storage = storage(&config, &config.services[&web.name], &running)?;
+    Ok(Site {
+        name: project.name.clone(),
+        path: DeploymentPath::Compose,
+        version: web.tag.clone(),
+        services: config.services.keys().cloned().collect(),
+        hosts: vec!["localhost".to_owned()],
+        state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
+        project,
+        web,
+        job,
+        digest,
+        storage,
+        databases,
+        settings,
+        secrets: all_secrets(&config, secrets),
+    })
+}
+
+/// The folder of the engine's only project that runs Strata.
+fn only_project(containers: &[Container]) -> Result<PathBuf, Failure> {
+    let mut found = BTreeMap::new();
+    for container in containers.iter().filter(|container| container.image.contains("strata")) {
+        let label = |name: &str| container.labels.get(&format!("{LABEL}.{name}"));
+        if let (Some(project), Some(dir)) = (label("project"), label("project.working_dir")) {
+            found.insert(project.clone(), dir.clone());
+        }
+    }
+    match found.into_iter().collect::<Vec<_>>().as_slice() {
+        [(_, dir)] => Ok(PathBuf::from(dir)),
+        [] => {
+            Err(Failure::new("no_site", "no Strata project runs on this engine, and this folder holds none")
+                .hint("go to the site folder, or name it with `-C DIR`"))
+        }
+        several => {
+            let lines = several.iter().map(|(project, dir)| format!("`{project}` in `{dir}`"));
+            Err(Failure::new("several_sites", "several Strata projects run on this engine")
+                .hint("name one with `-C DIR`")
+                .evidence(lines))
+        }
+    }
+}
+
+/// The project as its running containers were made, or as compose would find it in the folder.
+async fn project(
+    dir: &Path,
+    start: &Start,
+    containers: &[Container],
+    files: &dyn FilesRead,
+) -> Result<Project, Failure> {
+    let label = |container: &Container, name: &str| container.labels.get(&format!("{LABEL}.{name}")).cloned();
+    let here = |container: &&Container| {
+        label(container, "project.working_dir").is_some_and(|found| Path::new(&found) == dir)
+            && start
+                .project
+                .as_ref()
+                .is_none_or(|wanted| label(container, "project").as_ref() == Some(wanted))
+    };
+    let ours: Vec<_> = containers.iter().filter(here).collect();
+    let names: BTreeSet<_> = ours.iter().filter_map(|container| label(container, "project")).collect();
+    if names.len() > 1 {
+        let text = format!("several compose projects run from `{}`", dir.display());
+        return Err(Failure::new("several_sites", text)
+            .hint("name one with `--project NAME`")
+            .evidence(names.into_iter()));
+    }
+    let from_label = ours.iter().find_map(|container| label(container, "project.config_files"));
+    let found = match from_label {
+        Some(list) => list.split(',').map(PathBuf::from).collect(),
+        None => in_folder(dir, files).await?,
+    };
+    let env_files = ours.iter().find_map(|container| label(container, "project.environment_file"));
+    let env_files = env_files.filter(|list| !list.is_empty()).map_or_else(Vec::new, |list| {
+        list.split(',').map(PathBuf::from).filter(|file| *file != dir.join(".env")).collect()
+    });
+    let name = start.project.clone().or_else(|| names.into_iter().next()).unwrap_or_else(|| normalised(dir));
+    Ok(Project { name, dir: dir.to_owned(), files: found, env_files, profiles: Vec::new() })
+}
+
+async fn in_folder(dir: &Path, files: &dyn FilesRead) -> Result<Vec<PathBuf>, Failure> {
+    for (name, over) in FILES {
+        if files.size(&dir.join(name)).await?.is_some() {
+            let mut found = vec![dir.join(name)];
+            if files.size(&dir.join(over)).await?.is_some() {
+                found.push(dir.join(over));
+            }
+            return Ok(found);
+        }
+    }
+    Err(Failure::new("no_site", format!("`{}` holds no compose file", dir.display()))
+        .hint("go to the site folder, or name it with `-C DIR`"))
+}
+
+/// The project name that compose makes of a folder's name.
+fn normalised(dir: &Path) -> String {
+    let name = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let kept: String =
+        name.chars().filter(|letter| letter.is_ascii_alphanumeric() || "_-".contains(*letter)).collect();
+    kept.trim_start_matches(['_', '-']).to_owned()
+}
+
+fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failure> {
+    let setting =
+        |name: &str| environment.get(name).map(Secret::reveal).filter(|value| !value.trim().is_empty());
+    let Some(host) = setting("DB_HOST") else {
+        let text = "`DB_HOST` is not set, so this Strata has its database inside the container";
+        return Err(Failure::new("database_bundled", text)
+            .hint("that shape is not supported yet: nothing was touched"));
+    };
+    if host == "host.docker.internal" || !host.contains('.') && host != "localhost" && !host.contains(':') {
+        let text = format!("`DB_HOST={host}` is a name that only the containers know");
+        return Err(Failure::new("database_route", text)
+            .hint("set `DB_HOST` to an address that this host reaches too"));
+    }
+    let port = setting("DB_PORT").unwrap_or("5432");
+    let port = port.trim().parse().map_err(|_| {
+        Failure::new("bad_setting", format!("`DB_PORT={port}` is no port")).hint("correct it in the env file")
+    })?;
+    let ssl = setting("DB_SSLMODE").or_else(|| setting("PGSSLMODE")).unwrap_or("prefer");
+    let ssl: SslMode = serde_json::from_value(ssl.into()).map_err(|_| {
+        let text = format!("`{ssl}` is no `sslmode`");
+        Failure::new("bad_setting", text)
+            .hint("use one of `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`")
+    })?;
+    let primary = setting("DB_NAME").or_else(|| setting("DB_DATABASE")).unwrap_or("strata_production");
+    let named = |role: &str| match role {
+        "primary" => primary.to_owned(),
+        other => format!("{primary}_{other}"),
+    };
+    let all = ["primary", "queue", "cache", "cable"];
+    Ok(Databases {
+        endpoint: Endpoint {
+            host: host.to_owned(),
+            port,
+            user: setting("DB_USERNAME").unwrap_or("strata").to_owned(),
+            ssl,
+            route: "`DB_HOST` as it is".to_owned(),
+        },
+        all: all.map(|role| Database { role: role.to_owned(), name: named(role) }).to_vec(),
+    })
+}
+
+const FILES_AT: &str = "/rails/storage";
+
+fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> Result<Storage, Failure> {
+    let backend = web.environment.get("STORAGE_BACKEND").map_or("local", Secret::reveal);
+    if backend != "local" && !backend.is_empty() {
+        return Ok(Storage::Object { kind: backend.to_owned() });
+    }
+    let configured = web
+        .mounts
+        .iter()
+        .find(|mount| mount.target == FILES_AT)
+        .map(|mount| config.volumes.get(&mount.source).cloned().unwrap_or_else(|| mount.source.clone()));
+    let mounted = running
+        .iter()
+        .find_map(|container| container.mounts.iter().find(|mount| mount.target == FILES_AT))
+        .map(|mount| mount.source.clone());
+    if let (Some(configured), Some(mounted)) = (&configured, &mounted)
+        && configured != mounted
+    {
+        let text = format!(
+            "the compose files mount `{configured}` at `{FILES_AT}`, but what runs has `{mounted}` there"
+        );
+        return Err(Failure::new("storage_differs", text).hint(
+            "the next start would lose sight of all uploaded files: correct the volume in the compose files",
+        ));
+    }
+    let volume = mounted.or(configured).unwrap_or_default();
+    Ok(Storage::Local { volume, path: FILES_AT.to_owned() })
+}
+
+/// Secrets of every service: what must never be shown does not depend on who uses it.
+fn all_secrets(config: &Config, own: BTreeMap<String, Secret>) -> BTreeMap<String, Secret> {
+    let mut secrets = own;
+    for (name, service) in &config.services {
+        for (key, value) in parted(&service.environment).1 {
+            match secrets.get(&key) {
+                Some(known) if *known == value => {}
+                Some(_) => {
+                    secrets.insert(format!("{name}:{key}"), value);
+                }
+                None => {
+                    secrets.insert(key, value);
+                }
+            }
+        }
+    }
+    secrets
+}

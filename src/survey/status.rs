@@ -1,0 +1,137 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Failure,
+    ports::{
+        Observe,
+        docker::{Container, Select},
+        http::Probe,
+    },
+    site::Service,
+};
+
+/// How a site is now. What could not be read is a line of `unread`, with its fix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub site: String,
+    pub folder: String,
+    /// The tag that the settings ask for.
+    pub version: String,
+    pub services: Vec<ServiceStatus>,
+    pub database: Option<String>,
+    pub storage: String,
+    /// Bytes free where the state folder is.
+    pub free: Option<u64>,
+    pub unread: Vec<Failure>,
+}
+
+/// One container of the product.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    pub service: String,
+    pub image: String,
+    pub digest: Option<String>,
+    /// In words: `running since ...`, `exited with 1`.
+    pub state: String,
+    /// For web: what `/up` answers, in words.
+    pub health: Option<String>,
+}
+
+/// Reads everything that can be read.
+pub async fn status(site: Observe<'_>) -> Status {
+    let mut unread = Vec::new();
+    let mut services = Vec::new();
+    match site.docker.containers(&Select::Project(site.site.project.name.clone())).await {
+        Ok(containers) => {
+            for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+                services.extend(of_service(service, &containers, site).await);
+            }
+        }
+        Err(failure) => unread.push(failure),
+    }
+    let database = match database(site).await {
+        Ok(text) => Some(text),
+        Err(failure) => {
+            unread.push(failure);
+            None
+        }
+    };
+    let free = site.files.space(&site.site.state).await.map(|space| space.free);
+    let storage = match &site.site.storage {
+        crate::site::Storage::Local { volume, .. } => format!("volume `{volume}`"),
+        crate::site::Storage::Object { kind } => format!("object storage `{kind}`"),
+    };
+    Status {
+        site: site.site.name.clone(),
+        folder: site.site.project.dir.display().to_string(),
+        version: site.site.version.clone(),
+        services,
+        database,
+        storage,
+        free: free.map_err(|failure| unread.push(failure)).ok(),
+        unread,
+    }
+}
+
+async fn of_service(service: &Service, containers: &[Container], site: Observe<'_>) -> Vec<ServiceStatus> {
+    let mut found = Vec::new();
+    for container in containers.iter().filter(|one| one.service() == Some(service.name.as_str())) {
+        let image = site.docker.image(&container.image_id).await.ok().flatten();
+        let health =
+            if service.name == site.site.web.name { Some(health(container, site).await) } else { None };
+        found.push(ServiceStatus {
+            service: service.name.clone(),
+            image: container.image.clone(),
+            digest: image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned)),
+            state: state(container),
+            health,
+        });
+    }
+    if found.is_empty() {
+        found.push(ServiceStatus {
+            service: service.name.clone(),
+            image: format!("{}:{}", service.repository, service.tag),
+            digest: None,
+            state: "has no container".to_owned(),
+            health: None,
+        });
+    }
+    found
+}
+
+async fn health(container: &Container, site: Observe<'_>) -> String {
+    let Some(probe) = Probe::up(site.site, container) else { return "`/up` cannot be asked".to_owned() };
+    match site.http.probe(&probe).await {
+        Ok(answer) if answer.status == 200 => "`/up` answers 200".to_owned(),
+        Ok(answer) => format!("`/up` answers {}", answer.status),
+        Err(_) => "`/up` does not answer".to_owned(),
+    }
+}
+
+/// The state of a container in words.
+fn state(container: &Container) -> String {
+    let started =
+        container.started.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
+    match (container.is_running(), container.exit_code) {
+        (true, _) if container.restarts > 0 => {
+            format!("running since {started}, restarted {} times", container.restarts)
+        }
+        (true, _) => format!("running since {started}"),
+        (false, Some(code)) if container.started.is_some() => format!("stopped, exit code {code}"),
+        _ => "created, never started".to_owned(),
+    }
+}
+
+async fn database(site: Observe<'_>) -> Result<String, Failure> {
+    let databases = &site.site.databases;
+    let server = site.postgres.server(&databases.endpoint, databases.primary()).await?;
+    let versions = site.postgres.schema_versions(&databases.endpoint, databases.primary()).await?;
+    let newest = versions.unwrap_or_default().pop().unwrap_or_else(|| "none".to_owned());
+    let endpoint = &databases.endpoint;
+    Ok(format!(
+        "PostgreSQL {} at {}:{}, newest migration {newest}",
+        server.major(),
+        endpoint.host,
+        endpoint.port
+    ))
+}

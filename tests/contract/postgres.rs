@@ -1,0 +1,109 @@
+use uplift::{
+    event::Teller,
+    ports::{
+        files::{MakeFolder, Remove},
+        postgres::{Dump, DumpReport},
+    },
+};
+
+use super::{Fixture, code};
+
+pub(super) async fn the_server_says_what_it_is(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let server = postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+    assert!(server.major() >= 10 && server.version.starts_with(&server.major().to_string()), "{server:?}");
+    assert!(!server.in_recovery);
+    let missing = postgres.server(&databases.endpoint, "no_such_database").await;
+    assert_eq!(code(missing), "database_missing");
+}
+
+pub(super) async fn a_missing_database_is_left_out(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let mut names: Vec<_> = databases.all.iter().map(|database| database.name.clone()).collect();
+    names.reverse();
+    let expected = names.clone();
+    names.insert(1, "no_such_database".to_owned());
+    let found = postgres.databases(&databases.endpoint, &names).await.unwrap();
+    let found_names: Vec<_> = found.iter().map(|facts| facts.name.clone()).collect();
+    assert_eq!(found_names, expected);
+    assert!(found.iter().all(|facts| facts.size > 0 && facts.owner == databases.endpoint.user), "{found:?}");
+    for name in &expected {
+        assert!(postgres.unreadable(&databases.endpoint, name).await.unwrap().is_empty());
+    }
+}
+
+pub(super) async fn schema_versions_are_sorted(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let versions = postgres.schema_versions(&databases.endpoint, databases.primary()).await.unwrap().unwrap();
+    assert!(!versions.is_empty() && versions.is_sorted(), "{versions:?}");
+    assert_eq!(postgres.schema_versions(&databases.endpoint, "postgres").await.unwrap(), None);
+}
+
+pub(super) async fn a_server_that_is_not_there_is_unreachable(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let mut nowhere = databases.endpoint.clone();
+    (nowhere.host, nowhere.port) = ("127.0.0.1".to_owned(), 1);
+    let failure = postgres.server(&nowhere, databases.primary()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.retryable), ("database_unreachable", true));
+}
+
+pub(super) async fn the_dump_client_must_match(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let server = postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+    let client = postgres.dump_client(server.major()).await.unwrap();
+    assert_eq!(client.major, server.major());
+    assert_eq!(code(postgres.dump_client(9).await), "dump_client_missing");
+}
+
+async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathBuf) {
+    let (ports, databases) = (fixture.ports(), fixture.site().databases);
+    let folder = fixture.scratch().join("dumps");
+    let what = "dumps".to_owned();
+    ports.files.remove(&Remove { path: folder.clone(), what: what.clone() }).await.unwrap();
+    ports.files.make_folder(&MakeFolder { path: folder.clone(), what }).await.unwrap();
+    let server = ports.postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+    let request = Dump {
+        endpoint: databases.endpoint.clone(),
+        client: ports.postgres.dump_client(server.major()).await.unwrap(),
+        databases: databases.all.iter().map(|database| database.name.clone()).collect(),
+        folder: folder.clone(),
+    };
+    (ports.postgres.dump(&request, &Teller::silent()).await.unwrap(), folder)
+}
+
+pub(super) async fn dumps_hash_to_their_report(fixture: &dyn Fixture) {
+    let (report, folder) = dump(fixture).await;
+    let files = fixture.ports().files;
+    let names: Vec<_> = report.databases.iter().map(|one| one.name.clone()).collect();
+    let wanted: Vec<_> = fixture.site().databases.all.into_iter().map(|one| one.name).collect();
+    assert_eq!(names, wanted);
+    for one in &report.databases {
+        assert_eq!(one.file, format!("{}.dump.zst", one.name));
+        let path = folder.join(&one.file);
+        assert_eq!(files.hash(&path).await.unwrap().as_ref(), Some(&one.blake3));
+        assert_eq!(files.size(&path).await.unwrap(), Some(one.bytes));
+    }
+    let mut written: Vec<_> = report.databases.iter().map(|one| one.file.clone()).collect();
+    written.sort();
+    assert_eq!(files.list(&folder).await.unwrap(), written, "nothing else is left");
+}
+
+pub(super) async fn dumps_count_rows(fixture: &dyn Fixture) {
+    let (report, folder) = dump(fixture).await;
+    for one in &report.databases {
+        assert!(!one.tables.is_empty(), "{one:?}");
+        let file = fixture.ports().files.read(&folder.join(&one.file)).await.unwrap().unwrap();
+        let plain = zstd::decode_all(file.bytes.as_slice()).unwrap();
+        assert_eq!(plain.len() as u64, one.uncompressed_bytes);
+        assert_eq!(blake3::hash(&plain).to_hex().to_string(), one.uncompressed_blake3);
+        assert_eq!(file.mode, 0o600);
+    }
+}
+
+pub(super) async fn a_wrong_password_is_refused(fixture: &dyn Fixture) {
+    let databases = fixture.site().databases;
+    let postgres = fixture.with_wrong_password().postgres;
+    let failure = postgres.server(&databases.endpoint, databases.primary()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.retryable), ("password_refused", false));
+    assert!(failure.message.contains(&databases.endpoint.user), "{failure:?}");
+}

@@ -1,0 +1,149 @@
+//! One effect on one world: begun, executed, cut short, taken back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use serde_json::Value;
+use uplift::{
+    event::{Failure, Teller, Write},
+    ports::Ports,
+    primitives::contract::{Found, Undone, Verb},
+    sim::{Fault, Picture, Twin, World},
+    site::Site,
+};
+
+use super::{FAULTS, worlds::Start};
+
+const RUN: &str = "20261124-031500-7f3a";
+
+pub(super) struct Trial<'v> {
+    verb: &'v Verb,
+    pub(super) world: World,
+    ports: Ports,
+    site: Site,
+    tell: Teller,
+    /// The running site before the effect.
+    pub(super) before: Picture,
+    pub(super) intent: Result<Value, Failure>,
+    pub(super) outcome: Result<Value, Failure>,
+    /// What a plan showed.
+    pub(super) shown: Vec<Write>,
+}
+
+impl<'v> Trial<'v> {
+    fn on(verb: &'v Verb, world: World, ports: Ports) -> Self {
+        let nothing = || Err(Failure::new("nothing", "nothing was done yet"));
+        Self {
+            verb,
+            ports,
+            site: world.site(),
+            tell: Teller::silent(),
+            before: world.running(),
+            world,
+            intent: nothing(),
+            outcome: nothing(),
+            shown: Vec::new(),
+        }
+    }
+
+    async fn intend(&mut self) {
+        let call = match self.verb.parse(self.verb.example.clone()) {
+            Ok(call) => call,
+            Err(failure) => {
+                self.intent = Err(failure);
+                return;
+            }
+        };
+        let site = self.ports.observe(&self.site, RUN, &self.tell);
+        self.intent = match call.intend(site).await {
+            Ok((Some(intent), _)) => Ok(intent),
+            Ok((None, _)) => call.look(site).await.map(|(answer, _)| answer),
+            Err(refusal) => Err(refusal.0),
+        };
+    }
+
+    /// Decided on, nothing written; the failure if it is refused here.
+    pub(super) async fn begin(verb: &'v Verb, start: &Start) -> Result<Self, Failure> {
+        let world = start.world();
+        let ports = world.ports();
+        let mut trial = Self::on(verb, world, ports);
+        trial.intend().await;
+        match &trial.intent {
+            Ok(_) => Ok(trial),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// On the twin, down to the end.
+    pub(super) async fn planned(verb: &'v Verb, start: &Start) -> Self {
+        let world = start.world();
+        let twin = Twin::new(&world.ports(), &world.site());
+        let mut trial = Self::on(verb, world, twin.ports());
+        trial.intend().await;
+        if verb.kept().is_some() && trial.intent.is_ok() {
+            trial.execute().await;
+            trial.shown = twin.take_writes();
+        }
+        trial
+    }
+
+    /// Executed to its end; only where [`Trial::begin`] goes well.
+    pub(super) async fn executed(verb: &'v Verb, start: &Start) -> Self {
+        let mut trial = Self::begin(verb, start).await.expect("the same world decides the same");
+        trial.execute().await;
+        trial
+    }
+
+    /// Executed with one write gone wrong.
+    pub(super) async fn faulty(verb: &'v Verb, start: &Start, n: usize, fault: Fault) -> Self {
+        let mut trial = Self::begin(verb, start).await.expect("the same world decides the same");
+        trial.world.fault(n, fault);
+        trial.execute().await;
+        trial.world.clear_faults();
+        trial
+    }
+
+    fn intended(&self) -> Value {
+        self.intent.clone().expect("it was decided on")
+    }
+
+    pub(super) async fn execute(&mut self) {
+        let (kept, intent) = (self.verb.kept().expect("an effect"), self.intended());
+        let site = self.ports.operate(&self.site, RUN, &self.tell);
+        self.outcome = kept.execute(self.verb.version, intent, site).await;
+    }
+
+    pub(super) async fn undo(&self) -> Result<Undone, Failure> {
+        let kept = self.verb.kept().expect("an effect");
+        let site = self.ports.operate(&self.site, RUN, &self.tell);
+        kept.undo(self.verb.version, self.intended(), None, site).await
+    }
+
+    pub(super) async fn probe(&self) -> Result<Found<Value>, Failure> {
+        let kept = self.verb.kept().expect("an effect");
+        let site = self.ports.observe(&self.site, RUN, &self.tell);
+        kept.probe(self.verb.version, self.intended(), site).await
+    }
+
+    pub(super) fn writes(&self) -> usize {
+        self.world.writes()
+    }
+
+    /// Every fault at every write of this execution.
+    pub(super) fn faults(&self) -> Vec<(usize, Fault)> {
+        (1..=self.writes()).flat_map(|n| FAULTS.map(|fault| (n, fault))).collect()
+    }
+
+    /// What a probe must tell apart: the running site and the images.
+    pub(super) fn picture(&self) -> (Picture, BTreeMap<String, String>) {
+        (self.world.running(), self.world.images())
+    }
+
+    /// All of it, with what lies in the state folder.
+    pub(super) fn everything(&self) -> (Picture, BTreeMap<String, String>, BTreeSet<PathBuf>) {
+        let (running, images) = self.picture();
+        (running, images, self.world.files_in(&self.site.state))
+    }
+}
