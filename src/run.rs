@@ -11,6 +11,6 @@ mod unwind;
 mod verify;
 
 pub use context::Context;
-pub use execute::{Job, Record, execute, take_back};
+pub use execute::{Job, Record, asked, execute, take_back};
 pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};
 pub use rehearse::rehearse;

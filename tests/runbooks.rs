@@ -1,1 +1,6 @@
-//! runbooks
+//! The stock runbooks on simulated sites, through the same door as the command line: good releases, bad releases,
+//! and a fault at every single write.
+
+mod faults;
+mod night;
+mod stories;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +17,10 @@ use super::{
 use crate::{
     clients,
     event::{Ending, Event, Failure},
-    journal::{Choosing, Folder, Holder, Lock, NewRun, Reader, RunRow, Writer, new_run_id, orphans},
-    primitives::contract::Decision,
+    journal::{
+        Choosing, Entry, Folder, Holder, Lock, NewRun, Reader, RunRow, State, Writer, new_run_id, orphans,
+    },
+    primitives::contract::{Decision, suggest},
     run::{self, Context, Job, Plan, Record},
     script::{Bundle, Source},
     site::Site,
@@ -84,31 +85,42 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
 }
 
 impl Host {
-    /// Goes on with an unfinished run where it stopped. `answer` says what became of a call that nobody could
-    /// tell: `applied`, `not-applied` or `retry`.
+    /// Goes on with an unfinished run where it stopped: a call that failed is tried once more. `answer` says what
+    /// became of a call that nobody could tell: `applied`, `not-applied` or `retry`.
     pub async fn resume(
         &self,
         run: Option<&str>,
         answer: Option<Decision>,
         command: &str,
     ) -> Result<Run, HostError> {
-        let (row, zero) = self.open_run(run, "resume")?;
+        let open = self.open_run(run, "resume")?;
+        if let Some(entry) = open.entries.iter().find(|entry| !entry.undos.is_empty()) {
+            let text = format!("run `{}` is being taken back: `{}` was reached", open.row.id, entry.address);
+            let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
+            return Err(HostError::Invalid(failure));
+        }
+        let answer = open.answered(answer)?;
+        let OpenRun { row, zero, entries } = open;
         let held = hold(self, &row.id, command)?;
         let site = self.frozen(zero.site);
-        let bundle = bundle_of(&held.record.reader, &row.id)?;
-        let script = self.check(bundle)?;
-        held.record.writer.adopt(&row.id)?;
-        if let Some(answer) = answer {
-            answered(&held.record, &row.id, &answer, self.0.ports.clock.now())?;
+        let script = self.check(bundle_of(&held.record.reader, &row.id)?)?;
+        let now = self.0.ports.clock.now();
+        let writer = &held.record.writer;
+        writer.adopt(&row.id)?;
+        match answer {
+            Some((seq, Decision { choice, reason, by })) => {
+                writer.decide(&row.id, seq, Choosing { choice, reason, by }, now)?;
+            }
+            None => {
+                for seq in failed_last(&entries) {
+                    writer.reopen(&row.id, seq, now)?;
+                }
+            }
         }
         let (context, listener) = context(self, &row.id, Arc::clone(&site));
-        let job = Job {
-            runbook: script,
-            params: row.params.clone(),
-            site: script_site(&site),
-            before: zero.before,
-        };
-        told(&context, &row.runbook, self.0.ports.clock.now(), true);
+        let params = row.params.clone();
+        let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
+        told(&context, &row.runbook, now, true);
         let id = row.id;
         Ok(at_work(self, &id, listener, context.clone(), held, |record| run::execute(context, record, job)))
     }
@@ -120,9 +132,10 @@ impl Host {
         decision: Option<Decision>,
         command: &str,
     ) -> Result<Run, HostError> {
-        let (row, zero) = self.open_run(run, "take back")?;
-        let mut held = hold(self, &row.id, command)?;
-        held.record.asked_before = row.ending.as_ref().and_then(Ending::question).cloned();
+        let open = self.open_run(run, "take back")?;
+        let decision = open.answered(decision)?;
+        let OpenRun { row, zero, .. } = open;
+        let held = hold(self, &row.id, command)?;
         held.record.writer.adopt(&row.id)?;
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
         told(&context, &row.runbook, self.0.ports.clock.now(), true);
@@ -133,7 +146,7 @@ impl Host {
     }
 
     /// The unfinished run that is meant, with the site as it was before it.
-    fn open_run(&self, run: Option<&str>, what: &'static str) -> Result<(RunRow, EntryZero), HostError> {
+    fn open_run(&self, run: Option<&str>, what: &'static str) -> Result<OpenRun, HostError> {
         let reader = self.reader()?.ok_or(HostError::NoRun(what))?;
         let row = match run {
             Some(run) => reader.run(run)?,
@@ -148,13 +161,52 @@ impl Host {
         let zero: EntryZero = serde_json::from_value(reader.before(&row.id)?).map_err(|error| {
             Failure::new("entry_zero", format!("cannot read the record of the site: {error}"))
         })?;
-        Ok((row, zero))
+        let entries = reader.entries(&row.id)?;
+        Ok(OpenRun { row, zero, entries })
     }
 
     /// The site as the run knew it; secrets are never stored, so they come from the settings of today.
     fn frozen(&self, site: Site) -> Arc<Site> {
         Arc::new(Site { secrets: self.0.site.secrets.clone(), ..site })
     }
+}
+
+/// A run that waits to go on or back.
+struct OpenRun {
+    row: RunRow,
+    zero: EntryZero,
+    entries: Vec<Entry>,
+}
+
+impl OpenRun {
+    /// The answer with the number of the call that it is about. Refused before anything is touched if nothing was
+    /// asked, or if the answer is none of the choices.
+    fn answered(&self, answer: Option<Decision>) -> Result<Option<(i64, Decision)>, HostError> {
+        let Some(answer) = answer else { return Ok(None) };
+        let Some((seq, question)) = run::asked(&self.entries, self.row.ending.as_ref()) else {
+            let failure =
+                Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
+            return Err(HostError::Invalid(failure.hint("leave the answer out")));
+        };
+        let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+        if known.contains(&answer.choice.as_str()) {
+            return Ok(Some((seq, answer)));
+        }
+        let text = format!("`{}` is none of the answers to: {}", answer.choice, question.text);
+        Err(HostError::Invalid(Failure::new("no_such_choice", text).hint(suggest(&answer.choice, &known))))
+    }
+}
+
+/// The call, or the calls of the last block, that ended the run by failing: a person wants them tried once more. A
+/// refusal of a whole block stays, because the others of the block were never recorded.
+fn failed_last(entries: &[Entry]) -> Vec<i64> {
+    let Some(last) = entries.last() else { return Vec::new() };
+    let of_block =
+        |entry: &&Entry| entry.seq == last.seq || (last.group.is_some() && entry.group == last.group);
+    let failed = |entry: &&Entry| {
+        entry.state == State::Failed || (entry.state == State::Refused && entry.group.is_none())
+    };
+    entries.iter().filter(of_block).filter(failed).map(|entry| entry.seq).collect()
 }
 
 fn bundle_of(reader: &Reader, run: &str) -> Result<Bundle, HostError> {
@@ -195,7 +247,7 @@ fn hold(host: &Host, run: &str, command: &str) -> Result<Held, HostError> {
     }
     let writer = Arc::new(Writer::open(&folder, &lock, host.0.scrubber.clone())?);
     let reader = Reader::open(&folder)?.ok_or(HostError::NoRun("read"))?;
-    Ok(Held { lock, record: Record { writer, reader: Arc::new(reader), asked_before: None } })
+    Ok(Held { lock, record: Record { writer, reader: Arc::new(reader) } })
 }
 
 fn context(host: &Host, run: &str, site: Arc<Site>) -> (Context, mpsc::UnboundedReceiver<Event>) {
@@ -227,17 +279,6 @@ fn told(context: &Context, runbook: &str, at: Timestamp, again: bool) {
     });
 }
 
-fn answered(record: &Record, run: &str, answer: &Decision, now: Timestamp) -> Result<(), HostError> {
-    let entries = record.reader.entries(run)?;
-    let open = entries.iter().find(|entry| entry.state.open()).ok_or_else(|| {
-        let failure = Failure::new("nothing_asked", "every call of this run has an outcome");
-        HostError::Invalid(failure.hint("leave `--outcome` out"))
-    })?;
-    let Decision { choice, reason, by } = answer.clone();
-    record.writer.decide(run, open.seq, Choosing { choice, reason, by }, now)?;
-    Ok(())
-}
-
 /// The run as a task of its own, which gives the site free when it ends.
 fn at_work<F>(
     host: &Host,
@@ -263,9 +304,4 @@ where
         ending
     });
     Run::new(id.to_owned(), events, end, cancel)
-}
-
-/// The journal's JSON as a value to show.
-pub(super) fn as_value<T: Serialize>(record: &T) -> Value {
-    serde_json::to_value(record).unwrap_or(Value::Null)
 }

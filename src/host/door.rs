@@ -1,8 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -72,14 +68,7 @@ impl HostBuilder {
             hands.set_password(password.clone());
         }
         let catalogue = Arc::new(self.catalogue);
-        Ok(Host(Arc::new(Inner {
-            ports,
-            hands,
-            site: Arc::new(site),
-            scrubber,
-            catalogue,
-            log: OnceLock::new(),
-        })))
+        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue })))
     }
 }
 
@@ -94,7 +83,6 @@ pub(super) struct Inner {
     pub(super) site: Arc<Site>,
     pub(super) scrubber: Scrubber,
     pub(super) catalogue: Arc<Catalogue>,
-    pub(super) log: OnceLock<()>,
 }
 
 impl Host {

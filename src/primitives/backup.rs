@@ -27,7 +27,7 @@ use crate::{
 /// The set appears under its final name only when it is whole. Uploaded files are not in it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Backup {
+pub(super) struct Backup {
     /// Whether the env file and the compose files go into the set. They hold secrets: the set is readable by its
     /// owner only.
     #[serde(default = "yes")]
@@ -39,7 +39,7 @@ fn yes() -> bool {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Intent {
+pub(super) struct Intent {
     set: String,
     folder: PathBuf,
     created_at: String,
@@ -60,7 +60,7 @@ pub struct Intent {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// The set's name.
     pub set: String,
     /// Where it lies.

@@ -7,10 +7,10 @@ use crate::{event::Failure, ports::Observe};
 /// Check that all databases are there, can be read, and can be dumped by a client of the server's own version.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckDatabase {}
+pub(super) struct CheckDatabase {}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// The server's version.
     pub server: String,
     /// The version of `pg_dump` that will be used.

@@ -15,14 +15,14 @@ use crate::{
 /// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckDrift {
+pub(super) struct CheckDrift {
     /// Go on although files and containers differ.
     #[serde(default)]
     pub allow: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// What differs, a sentence each.
     pub differs: Vec<String>,
 }

@@ -10,10 +10,10 @@ use crate::{
 /// Check that the site is well before anything is done to it, by the same question that will be asked afterwards.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckHealth {}
+pub(super) struct CheckHealth {}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// What was asked.
     pub url: String,
 }

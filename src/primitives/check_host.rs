@@ -10,10 +10,10 @@ use crate::{
 /// Look for what might restart or replace containers behind the upgrade's back, and tell it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckHost {}
+pub(super) struct CheckHost {}
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Version of Docker Engine.
     pub engine: String,
     /// Version of docker compose.

@@ -14,13 +14,13 @@ use crate::{
 /// Check the release that is asked for: a tag that stays what it is, known to the registry, and no step back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckRelease {
+pub(super) struct CheckRelease {
     /// The image tag, e.g. `1.1.0`.
     pub tag: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     pub tag: String,
     /// What the registry has under this tag now.
     pub digest: String,

@@ -10,14 +10,14 @@ use crate::{backups, event::Failure, ports::Observe};
 /// Check that there is room for the backup and for the new image.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckRoom {
+pub(super) struct CheckRoom {
     /// Room that must be free where Docker keeps its images. Initially `2GiB`.
     #[serde(default)]
     pub docker: Option<Size>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Room that the backup may need.
     pub backup_needs: Size,
     /// Room that the image may need.

@@ -19,7 +19,7 @@ use crate::{
 /// first, so that going back always finds it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ComposePull {
+pub(super) struct ComposePull {
     /// The image tag, e.g. `1.1.0`.
     pub tag: String,
     /// How often a pull that failed for a passing reason is tried again, with growing pauses.
@@ -28,7 +28,7 @@ pub struct ComposePull {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Intent {
+pub(super) struct Intent {
     pulls: Vec<Planned>,
     /// Images that run now and would lose their name, with the name that they get.
     keep: Vec<Kept>,
@@ -48,13 +48,13 @@ struct Kept {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Images that are on this host now.
     pub images: Vec<Pulled>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Pulled {
+pub(super) struct Pulled {
     pub reference: String,
     pub digest: String,
     /// The engine's own id of the image.

@@ -23,18 +23,18 @@ use crate::{
 /// left alone.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ComposeStop {
+pub(super) struct ComposeStop {
     /// Names of services, e.g. `[site::job, site::web]`.
     pub services: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Intent {
+pub(super) struct Intent {
     services: Vec<ServiceBefore>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Services that were stopped, in this order.
     pub stopped: Vec<String>,
 }

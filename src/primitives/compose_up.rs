@@ -24,13 +24,13 @@ use crate::{
 /// very same containers again, from the same images.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ComposeUp {
+pub(super) struct ComposeUp {
     /// Names of services, e.g. `[site::web]`.
     pub services: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Intent {
+pub(super) struct Intent {
     #[schemars(with = "serde_json::Value")]
     project: Project,
     services: Vec<ServiceBefore>,
@@ -41,7 +41,7 @@ pub struct Intent {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Ids of the containers that run now, by service.
     pub containers: BTreeMap<String, Vec<String>>,
 }

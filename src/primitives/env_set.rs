@@ -25,14 +25,14 @@ use crate::{
 /// run is over; if somebody edits the file meanwhile, that edit is never overwritten. Values that are secrets do not
 /// belong in a runbook.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct EnvSet {
+pub(super) struct EnvSet {
     /// Variables by name, each with one line of text.
     #[serde(flatten)]
     pub values: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Intent {
+pub(super) struct Intent {
     file: PathBuf,
     values: BTreeMap<String, String>,
     /// BLAKE3 of the file before and after, 64 hex digits.
@@ -43,7 +43,7 @@ pub struct Intent {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Names that were set, whether or not their values were new.
     pub set: Vec<String>,
     /// Whether the file has another content now.

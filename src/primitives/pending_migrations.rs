@@ -7,13 +7,13 @@ use crate::{event::Failure, ports::Observe};
 /// Find out which migrations a release would run: those in its image that the primary database does not have.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PendingMigrations {
+pub(super) struct PendingMigrations {
     /// The image tag, e.g. `1.1.0`.
     pub tag: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     pub any: bool,
     pub count: usize,
     /// Versions that are pending, oldest first.

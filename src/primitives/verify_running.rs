@@ -15,13 +15,13 @@ use crate::{
 /// Prove that every container of the product runs the release: same image, same keys, nothing left to migrate.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyRunning {
+pub(super) struct VerifyRunning {
     /// The image tag, e.g. `1.1.0`.
     pub tag: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Services that run the release.
     pub services: Vec<String>,
     /// The image's id on this host.

@@ -22,7 +22,7 @@ use crate::{
 /// the container's log, or a migration that was applied.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WaitHealthy {
+pub(super) struct WaitHealthy {
     /// Name of the service, e.g. `site::web`.
     pub service: String,
     /// How long it must stay well without a break. Initially `10s`.
@@ -42,7 +42,7 @@ fn ten_minutes() -> Span {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Outcome {
+pub(super) struct Outcome {
     pub service: String,
     /// Milliseconds until it was well for the first time.
     pub well_after_ms: u64,

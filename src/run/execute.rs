@@ -36,13 +36,11 @@ pub struct Job {
 pub struct Record {
     pub writer: Arc<Writer>,
     pub reader: Arc<Reader>,
-    /// The question that the run stood still with before it was taken up again.
-    pub asked_before: Option<Question>,
 }
 
 impl Record {
     fn entries(&self, run: &str) -> Result<Vec<Entry>, Failure> {
-        self.reader.entries(run).map_err(|error| Failure::from(error))
+        self.reader.entries(run).map_err(Failure::from)
     }
 }
 
@@ -55,19 +53,46 @@ pub async fn execute(context: Context, record: Record, job: Job) -> Ending {
     ended(&context, &record, ending)
 }
 
-/// Takes an unfinished run back. `decision` answers the open question, if there is one.
+/// Takes an unfinished run back. `decision` is a person's answer to the open question ([`asked`]), with the number
+/// of the call that it is about; `stay` closes the run as it stands.
 pub async fn take_back(
     context: Context,
     record: Record,
     before: Before,
-    decision: Option<Decision>,
+    decision: Option<(i64, Decision)>,
 ) -> Ending {
-    let ending = match decide(&context, &record, decision) {
-        Ok(Some(closed)) => closed,
-        Ok(None) => backwards(&context, &record, &before, None).await,
-        Err(failure) => unfinished(&failure),
+    let ending = match decision {
+        Some((seq, decision)) => match decide(&context, &record, seq, &decision) {
+            Err(failure) => unfinished(&failure),
+            Ok(()) if decision.choice == STAY => {
+                Ending::Closed { why: format!("left as it is by {}: {}", decision.by, decision.reason) }
+            }
+            Ok(()) => backwards(&context, &record, &before, None).await,
+        },
+        None => backwards(&context, &record, &before, None).await,
     };
     ended(&context, &record, ending)
+}
+
+/// The choice that every question about the way back offers: nothing more is done.
+const STAY: &str = "stay";
+
+/// What a person has to answer before a run can go on or back, with the number of the call that it is about.
+/// `ending` is how the run came to stand still.
+#[must_use]
+pub fn asked(entries: &[Entry], ending: Option<&Ending>) -> Option<(i64, Question)> {
+    let open = entries.iter().rev().find_map(|entry| Some((entry.seq, entry.question()?.clone())));
+    open.or_else(|| {
+        let question = ending?.question()?;
+        let entry = entries.iter().find(|entry| entry.address == question.address)?;
+        Some((entry.seq, question.clone()))
+    })
+}
+
+fn decide(context: &Context, record: &Record, seq: i64, decision: &Decision) -> Result<(), Failure> {
+    let Decision { choice, reason, by } = decision.clone();
+    let stored = record.writer.decide(&context.run, seq, Choosing { choice, reason, by }, context.now());
+    stored.map_err(Failure::from)
 }
 
 async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<Entry>) -> Ending {
@@ -81,7 +106,10 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
         }
         return stopped(halt);
     }
-    let Err(error) = result else { return Ending::Done };
+    let error = match result {
+        Ok(said) => return done(context, record, &said),
+        Err(error) => error,
+    };
     let failure = error.into_failure(job.runbook.bundle());
     if !live.changed() {
         clean_up(context, record).await;
@@ -91,6 +119,20 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
         OnFailure::Undo => backwards(context, record, &job.before, Some(failure)).await,
         OnFailure::Pause => Ending::Unfinished { why: failure.message, question: None },
     }
+}
+
+/// The runbook came to its end. If nothing was begun, nothing was needed; what it ended with says why.
+fn done(context: &Context, record: &Record, said: &Value) -> Ending {
+    match record.entries(&context.run) {
+        Ok(entries) if entries.iter().any(|entry| entry.intent.is_some()) => Ending::Done,
+        Ok(_) => Ending::NothingNeeded { why: why_nothing(said) },
+        Err(failure) => unfinished(&failure),
+    }
+}
+
+/// The words that a runbook ended with.
+pub(super) fn why_nothing(said: &Value) -> String {
+    said.as_str().map_or_else(|| "the runbook found nothing to do".to_owned(), str::to_owned)
 }
 
 fn stopped(halt: Halt) -> Ending {
@@ -167,36 +209,6 @@ async fn backwards(context: &Context, record: &Record, before: &Before, failure:
             }
         }
     }
-}
-
-/// Stores a person's word with the call that asked for it. `stay` closes the run as it stands.
-fn decide(context: &Context, record: &Record, decision: Option<Decision>) -> Result<Option<Ending>, Failure> {
-    let Some(decision) = decision else { return Ok(None) };
-    let (seq, question) = asked(context, record)?;
-    let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
-    if !known.contains(&decision.choice.as_str()) {
-        let text = format!("`{}` is none of the choices", decision.choice);
-        return Err(Failure::new("no_such_choice", text).hint(format!("choose one of: {}", known.join(", "))));
-    }
-    let Decision { choice, reason, by } = decision.clone();
-    let stored = record.writer.decide(&context.run, seq, Choosing { choice, reason, by }, context.now());
-    stored.map_err(|error| Failure::from(error))?;
-    let closed = Ending::Closed { why: format!("left as it is by {}: {}", decision.by, decision.reason) };
-    Ok((decision.choice == "stay").then_some(closed))
-}
-
-/// The open question, with the number of the call that it is about.
-fn asked(context: &Context, record: &Record) -> Result<(i64, Question), Failure> {
-    let entries = record.entries(&context.run)?;
-    let open = entries.iter().rev().find_map(|entry| Some((entry.seq, entry.question()?.clone())));
-    if let Some(open) = open {
-        return Ok(open);
-    }
-    let nothing =
-        || Failure::new("nothing_asked", "this run has no open question").hint("leave `--choose` out");
-    let question = record.asked_before.clone().ok_or_else(nothing)?;
-    let entry = entries.iter().find(|entry| entry.address == question.address).ok_or_else(nothing)?;
-    Ok((entry.seq, question))
 }
 
 fn unfinished(failure: &Failure) -> Ending {

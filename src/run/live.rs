@@ -132,7 +132,10 @@ impl Live {
             let when_unknown = call.when_unknown().unwrap_or(WhenUnknown::Ask);
             let (intent, summary) = match decided {
                 Ok(decided) => decided,
-                Err(refusal) => return Err(self.refused(one, verb, refusal.0)),
+                Err(refusal) => {
+                    let group = (asked.len() > 1).then(|| self.group());
+                    return Err(self.refused(one, verb, refusal.0, group));
+                }
             };
             let intent = intent.unwrap_or(Value::Null);
             entries.push(new_entry(one, verb, summary, Some(when_unknown), Some(intent.clone())));
@@ -147,9 +150,11 @@ impl Live {
                 input: one.input.clone(),
             });
         }
-        if let [_, _, ..] = entries.as_slice() {
-            let group = u64::try_from(self.context.now().as_millisecond()).ok();
-            entries.iter_mut().for_each(|entry| entry.group = group);
+        if entries.len() > 1 {
+            let group = self.group();
+            for entry in &mut entries {
+                entry.group = Some(group);
+            }
         }
         let summaries: Vec<_> = entries.iter().map(|entry| entry.summary.clone()).collect();
         let seqs = self.written(self.journal.intend(&self.context.run, entries, self.context.now()))?;
@@ -161,10 +166,15 @@ impl Live {
         Ok(begun)
     }
 
-    fn refused(&self, asked: &Asked, verb: &Verb, failure: Failure) -> Stop {
+    /// A number that the calls of one block share.
+    fn group(&self) -> u64 {
+        self.context.now().as_millisecond().unsigned_abs()
+    }
+
+    fn refused(&self, asked: &Asked, verb: &Verb, failure: Failure, group: Option<u64>) -> Stop {
         let summary = format!("`{}`", verb.name);
         let started = self.told_start(&asked.address, &summary);
-        let entry = new_entry(asked, verb, summary, None, None);
+        let entry = NewEntry { group, ..new_entry(asked, verb, summary, None, None) };
         let now = self.context.now();
         if let Err(stop) = self.written(self.journal.refused(&self.context.run, entry, failure.clone(), now))
         {

@@ -9,6 +9,8 @@ use crate::event::{Failure, Planned};
 pub enum PlanEnd {
     /// The runbook came to its end.
     Complete,
+    /// The runbook came to its end and would change nothing.
+    NothingNeeded { why: String },
     /// The run would be refused or fail here.
     Fails { address: String, failure: Failure },
     /// From here on it depends on something that cannot be known before.
@@ -53,7 +55,7 @@ impl Plan {
 
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.end == PlanEnd::Complete
+        matches!(self.end, PlanEnd::Complete | PlanEnd::NothingNeeded { .. })
     }
 
     /// What the plan was decided on and is no longer so in `now`, a sentence each.

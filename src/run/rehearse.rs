@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     context::Context,
+    execute::why_nothing,
     plan::{Downtime, Plan, PlanEnd, PlannedStep},
 };
 use crate::{
@@ -95,7 +96,10 @@ impl Rehearsal {
         let mut state = self.state();
         let end = match (ended, state.unknown.take()) {
             (_, Some(why)) => PlanEnd::Unknown { why },
-            (Ok(_), None) => PlanEnd::Complete,
+            (Ok(said), None) => match state.steps.iter().flat_map(|step| &step.calls).any(is_effect) {
+                true => PlanEnd::Complete,
+                false => PlanEnd::NothingNeeded { why: why_nothing(&said) },
+            },
             (Err(error), None) => {
                 let (address, cause) = match (error.failure(), state.failed.take()) {
                     (Some(failure), Some((address, last))) if *failure == last => (address, last),
@@ -199,6 +203,11 @@ impl Rehearsal {
         }
         Ok(answers)
     }
+}
+
+/// Only effects can be taken back.
+fn is_effect(call: &Planned) -> bool {
+    call.undo.is_some()
 }
 
 impl Conduct for Rehearsal {

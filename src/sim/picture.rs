@@ -1,6 +1,9 @@
 //! What runs, in a form that two moments can be compared in.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{dotenv, state::State, world::World};
 use crate::ports::{docker::State as Running, postgres::TableRows};
@@ -59,8 +62,9 @@ impl World {
 }
 
 fn files(state: &State) -> BTreeMap<PathBuf, PictureFile> {
-    let ours = state.model.project.dir.join(".uplift");
-    let seen = state.disk.files.iter().filter(|(path, _)| !path.starts_with(&ours));
+    // Wherever the state folder was put: its name stays.
+    let ours = |path: &Path| path.components().any(|part| part.as_os_str() == ".uplift");
+    let seen = state.disk.files.iter().filter(|(path, _)| !ours(path));
     seen.map(|(path, file)| {
         let blake3 = blake3::hash(&file.bytes).to_hex().to_string();
         (path.clone(), PictureFile { blake3, mode: file.mode, owner: (file.uid, file.gid) })

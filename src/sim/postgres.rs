@@ -45,11 +45,11 @@ impl State {
         server.databases.get(name).ok_or_else(none)
     }
 
-    fn dump(&mut self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure> {
+    fn dump(&mut self, request: &Dump) -> Result<DumpReport, Failure> {
         let mut databases = Vec::new();
         for name in &request.databases {
             let what = format!("dump {name}");
-            databases.push(self.write(&what, |state| state.dump_one(request, name, tell))?);
+            databases.push(self.write(&what, |state| state.dump_one(request, name))?);
         }
         let transaction = self.server.transaction;
         Ok(DumpReport {
@@ -60,7 +60,7 @@ impl State {
         })
     }
 
-    fn dump_one(&mut self, request: &Dump, name: &str, tell: &Teller) -> Result<DumpedDatabase, Failure> {
+    fn dump_one(&mut self, request: &Dump, name: &str) -> Result<DumpedDatabase, Failure> {
         let db = self.database(&request.endpoint, name)?.clone();
         if let Some(table) = db.unreadable.first() {
             let message = format!("`pg_dump` of `{name}` failed: permission denied for `{table}`");
@@ -69,9 +69,6 @@ impl State {
         let plain = archive(&db);
         let bytes = compress(&plain)?;
         let total = plain.len() as u64;
-        for part in 1..=2 {
-            tell.progress(format!("dump of `{name}`"), total / 2 * part, Some(total), Unit::Bytes);
-        }
         self.pass(Duration::from_secs(1 + db.facts.size / (64 << 20)));
         let file = format!("{name}.dump.zst");
         let report = DumpedDatabase {
@@ -184,6 +181,14 @@ impl PostgresRead for World {
 #[async_trait]
 impl Postgres for World {
     async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure> {
-        self.act("dump", |state| state.dump(request, tell))
+        let report = self.act("dump", |state| state.dump(request))?;
+        // Told without the world's lock: a listener may ask the clock.
+        for one in &report.databases {
+            let (what, total) = (format!("dump of `{}`", one.name), one.uncompressed_bytes);
+            for part in 1..=2 {
+                tell.progress(&what, total / 2 * part, Some(total), Unit::Bytes);
+            }
+        }
+        Ok(report)
     }
 }

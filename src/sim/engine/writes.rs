@@ -18,7 +18,7 @@ const START: Duration = Duration::from_millis(300);
 const NETWORK: u64 = 64 << 20;
 
 impl State {
-    fn pull(&mut self, request: &Pull, tell: &Teller) -> Result<Image, Failure> {
+    fn pull(&mut self, request: &Pull) -> Result<Image, Failure> {
         let (digest, built) = self.registered(&request.reference)?.clone();
         if digest != request.digest {
             let message = format!("`{}` is another image now than when it was looked up", request.reference);
@@ -28,11 +28,7 @@ impl State {
         if !self.host.images.contains_key(&built.image.id) {
             let root = self.host.engine.root.clone();
             self.disk.take(root.as_ref(), built.image.size)?;
-            let total = built.image.size;
-            for part in 0..=4 {
-                tell.progress(format!("`{}`", request.reference), total / 4 * part, Some(total), Unit::Bytes);
-            }
-            self.pass(Duration::from_secs(total / NETWORK));
+            self.pass(Duration::from_secs(built.image.size / NETWORK));
         }
         let id = built.image.id.clone();
         self.host.images.entry(id.clone()).or_insert(built);
@@ -97,10 +93,16 @@ impl State {
 #[async_trait]
 impl Docker for World {
     async fn pull(&self, request: &Pull, tell: &Teller) -> Result<Image, Failure> {
-        self.act(&format!("pull {}", request.reference), |state| {
+        let image = self.act(&format!("pull {}", request.reference), |state| {
             state.host.reach()?;
-            state.pull(request, tell)
-        })
+            state.pull(request)
+        })?;
+        // Told without the world's lock: a listener may ask the clock.
+        for part in 0..=4 {
+            let total = image.size;
+            tell.progress(format!("`{}`", request.reference), total / 4 * part, Some(total), Unit::Bytes);
+        }
+        Ok(image)
     }
 
     async fn tag(&self, request: &Tag) -> Result<(), Failure> {

@@ -10,7 +10,13 @@ use crate::{
         files::{File, Space},
         postgres::Session,
     },
-    sim::{instance::Instance, registry::Release, server::Db, setup, state::hex},
+    sim::{
+        instance::Instance,
+        registry::{Release, WebHealth},
+        server::Db,
+        setup,
+        state::{self, hex},
+    },
 };
 
 /// Changes that come from elsewhere: the operator, the vendor, bad luck. They count as no write.
@@ -77,6 +83,16 @@ impl World {
             let id = built.image.id.clone();
             state.host.images.insert(id.clone(), built);
             state.host.name(&id, &reference);
+        }
+    }
+
+    /// Whatever a release failed for is gone: from now on its web answers well and its processes stay.
+    pub fn mend_release(&self, tag: &str) {
+        let mut state = self.lock();
+        let state::State { registry, host, .. } = &mut *state;
+        let built = registry.tags.values_mut().map(|(_, built)| built).chain(host.images.values_mut());
+        for release in built.filter_map(|built| built.release.as_mut()).filter(|release| release.tag == tag) {
+            (release.web, release.exits, release.job_exits) = (WebHealth::Healthy, None, None);
         }
     }
 

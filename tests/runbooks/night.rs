@@ -1,0 +1,109 @@
+//! One site, and an operator who types one command after the other.
+
+use std::collections::BTreeMap;
+
+use uplift::{
+    Decision, Ending, Event, Host, HostError, Plan, Start, World,
+    journal::{Entry, RunRow},
+};
+
+pub(super) struct Night {
+    pub(super) world: World,
+    /// The journal is a real one, on a real disk.
+    state: tempfile::TempDir,
+}
+
+/// What a run told, and how it ended.
+pub(super) struct Told {
+    pub(super) events: Vec<Event>,
+    pub(super) ending: Ending,
+}
+
+impl Night {
+    pub(super) fn of(world: World) -> Self {
+        Self { world, state: tempfile::tempdir().unwrap() }
+    }
+
+    /// A site that has come to 1.1.0 by an upgrade of its own.
+    pub(super) async fn at_1_1_0() -> Self {
+        let night = Self::of(World::strata());
+        assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+        night
+    }
+
+    pub(super) async fn host(&self) -> Host {
+        let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
+        Host::at(start).ports(self.world.ports()).open().await.unwrap()
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.state.path().join(".uplift")
+    }
+
+    pub(super) async fn plan(&self, tag: &str) -> Plan {
+        self.host().await.runbook("compose/upgrade", &given(tag)).await.unwrap().plan().await
+    }
+
+    /// Whatever the plan says, it is begun.
+    pub(super) async fn upgrade(&self, tag: &str) -> Told {
+        self.try_upgrade(tag).await.unwrap()
+    }
+
+    /// An error if the door stayed shut.
+    pub(super) async fn try_upgrade(&self, tag: &str) -> Result<Told, HostError> {
+        let upgrade = self.host().await.runbook("compose/upgrade", &given(tag)).await?;
+        let plan = upgrade.plan().await;
+        Ok(told(upgrade.start(plan, "uplift upgrade").await?).await)
+    }
+
+    pub(super) async fn resume(&self, outcome: Option<&str>) -> Told {
+        told(self.host().await.resume(None, outcome.map(word), "uplift resume").await.unwrap()).await
+    }
+
+    pub(super) async fn rollback(&self, choice: Option<&str>) -> Told {
+        self.try_rollback(choice).await.unwrap()
+    }
+
+    pub(super) async fn try_rollback(&self, choice: Option<&str>) -> Result<Told, HostError> {
+        let run = self.host().await.rollback(None, choice.map(word), "uplift rollback").await?;
+        Ok(told(run).await)
+    }
+
+    /// The newest run with its calls.
+    pub(super) async fn newest(&self) -> (RunRow, Vec<Entry>) {
+        let shown = self.host().await.show(None).unwrap();
+        (shown.run, shown.calls)
+    }
+
+    pub(super) async fn unfinished(&self) -> Option<RunRow> {
+        self.host().await.unfinished().unwrap()
+    }
+
+    /// Tag that web and job really run, e.g. `1.1.0 1.1.0`.
+    pub(super) fn runs(&self) -> String {
+        let containers = self.world.containers();
+        let tag = |service: &str| {
+            let one = containers.iter().find(|one| one.service() == Some(service) && one.is_running());
+            one.and_then(|one| one.image.rsplit(':').next().map(str::to_owned)).unwrap_or_default()
+        };
+        format!("{} {}", tag("web"), tag("job"))
+    }
+}
+
+fn given(tag: &str) -> BTreeMap<String, String> {
+    [("to", tag), ("settle", "10s"), ("patience", "1m")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn word(choice: &str) -> Decision {
+    Decision { choice: choice.to_owned(), reason: "a test".to_owned(), by: "alice@app1".to_owned() }
+}
+
+async fn told(mut run: uplift::Run) -> Told {
+    let mut events = Vec::new();
+    while let Some(event) = run.next().await {
+        events.push(event);
+    }
+    Told { events, ending: run.ended().await }
+}

@@ -1,0 +1,167 @@
+//! What an upgrade does with each kind of release.
+
+use uplift::{Ending, Event, World, event::ExitClass};
+
+use super::night::Night;
+
+#[tokio::test]
+async fn a_good_release_runs_everywhere_and_one_setting_has_changed() {
+    let night = Night::of(World::strata());
+    let env = |night: &Night| String::from_utf8(night.world.file("/srv/strata/.env").unwrap().bytes).unwrap();
+    let before = env(&night);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.1.0 1.1.0");
+    assert_eq!(env(&night), before.replace("STRATA_VERSION=1.0.0", "STRATA_VERSION=1.1.0"));
+    assert!(night.unfinished().await.is_none());
+}
+
+#[tokio::test]
+async fn what_runs_already_needs_nothing() {
+    let night = Night::at_1_1_0().await;
+    let (before, writes) = (night.world.running(), night.world.writes());
+    let told = night.upgrade("1.1.0").await;
+    assert!(matches!(told.ending, Ending::NothingNeeded { .. }), "{:?}", told.ending);
+    assert_eq!((night.world.running(), told.ending.exit()), (before, ExitClass::Done));
+    // Kept copies of the settings for entry 0 are all that is written.
+    let log = night.world.log();
+    assert!(log[writes..].iter().all(|line| line.contains("/kept/")), "{:?}", &log[writes..]);
+}
+
+#[tokio::test]
+async fn a_bad_release_without_migrations_is_taken_back() {
+    for (tag, cause) in [("1.2.0", "answers 500"), ("1.6.0", "died"), ("1.7.0", "died")] {
+        let night = Night::at_1_1_0().await;
+        let before = night.world.running();
+        let told = night.upgrade(tag).await;
+        let Ending::TakenBack { failure } = &told.ending else { panic!("{tag}: {:?}", told.ending) };
+        assert!(failure.message.contains(cause), "{tag}: {failure}");
+        assert!(!failure.evidence.is_empty() || tag == "1.2.0", "{tag}: without the container's last lines");
+        assert!(failure.excerpt.as_ref().is_some_and(|text| text.contains("wait_healthy")), "{tag}");
+        assert_eq!(night.world.running(), before, "{tag}");
+        assert_eq!(
+            night.upgrade("1.1.1").await.ending,
+            Ending::Done,
+            "{tag}: and then another upgrade works"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_release_that_dies_before_it_migrates_is_taken_back() {
+    let night = Night::of(World::strata());
+    let before = night.world.running();
+    let told = night.upgrade("1.7.0").await;
+    assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
+    assert_eq!(night.world.running(), before);
+}
+
+#[tokio::test]
+async fn once_the_database_has_moved_a_person_decides() {
+    for tag in ["1.2.0", "1.6.0"] {
+        let night = Night::of(World::strata());
+        let told = night.upgrade(tag).await;
+        let Ending::NeedsPerson { question, failure } = &told.ending else {
+            panic!("{tag}: {:?}", told.ending)
+        };
+        assert!(failure.is_some(), "{tag}");
+        let keys: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+        assert_eq!(keys, ["return-code", "stay"], "{tag}");
+        // Nothing was taken back before the answer.
+        assert!(!told.events.iter().any(|event| matches!(event, Event::Undone { .. })), "{tag}");
+        assert_eq!(night.runs().split(' ').next(), Some(tag));
+    }
+}
+
+#[tokio::test]
+async fn returning_the_code_runs_the_old_release_on_the_new_schema() {
+    let night = Night::of(World::strata());
+    let before = night.world.running();
+    night.upgrade("1.6.0").await;
+    let schema = night.world.running().databases;
+    let told = night.rollback(Some("return-code")).await;
+    assert_eq!(told.ending, Ending::RolledBack);
+    let now = night.world.running();
+    assert_eq!((&now.containers, &now.files), (&before.containers, &before.files));
+    assert_eq!(now.databases, schema, "the data is left as it is");
+    assert!(night.unfinished().await.is_none());
+}
+
+#[tokio::test]
+async fn staying_closes_the_run_and_touches_nothing() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    let before = night.world.running();
+    let told = night.rollback(Some("stay")).await;
+    assert!(matches!(told.ending, Ending::Closed { .. }), "{:?}", told.ending);
+    assert_eq!(night.world.running(), before);
+    assert!(night.unfinished().await.is_none());
+}
+
+#[tokio::test]
+async fn a_choice_that_is_none_is_refused_and_the_question_stays() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    let before = night.world.running();
+    let error = night.try_rollback(Some("retrun-code")).await.err().expect("refused").failure();
+    assert_eq!(
+        (error.code.as_str(), error.hint.as_deref()),
+        ("no_such_choice", Some("did you mean `return-code`?"))
+    );
+    assert_eq!(night.world.running(), before);
+    assert_eq!(night.rollback(Some("return-code")).await.ending, Ending::RolledBack);
+}
+
+#[tokio::test]
+async fn once_its_cause_is_mended_a_run_goes_on_where_it_failed() {
+    let night = Night::of(World::strata());
+    let told = night.upgrade("1.2.0").await;
+    assert_eq!(told.ending.exit(), ExitClass::NeedsPerson);
+    night.world.mend_release("1.2.0");
+    let told = night.resume(None).await;
+    assert_eq!(told.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.2.0 1.2.0");
+}
+
+#[tokio::test]
+async fn the_plan_names_every_call_that_the_run_makes() {
+    for (from, tag) in
+        [("1.0.0", "1.1.0"), ("1.0.0", "1.6.0"), ("1.1.0", "1.1.1"), ("1.1.0", "1.2.0"), ("1.1.0", "1.7.0")]
+    {
+        let night = if from == "1.0.0" { Night::of(World::strata()) } else { Night::at_1_1_0().await };
+        let (before, writes) = (night.world.running(), night.world.writes());
+        let plan = night.plan(tag).await;
+        assert!(plan.is_complete(), "{tag}: {:?}", plan.end);
+        assert_eq!(
+            (night.world.writes(), night.world.running()),
+            (writes, before),
+            "planning changes nothing"
+        );
+        let told = night.upgrade(tag).await;
+        let (_, calls) = night.newest().await;
+        let made: Vec<_> = calls.iter().map(|call| call.address.as_str()).collect();
+        let planned = plan.addresses();
+        assert!(planned.starts_with(&made), "{tag}: planned {planned:?}, made {made:?}");
+        if told.ending == Ending::Done {
+            assert_eq!(made, planned, "{tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_has_changed_since_the_plan_is_not_touched() {
+    let night = Night::of(World::strata());
+    let host = night.host().await;
+    let given = [("to".to_owned(), "1.1.0".to_owned())].into();
+    let upgrade = host.runbook("compose/upgrade", &given).await.unwrap();
+    let plan = upgrade.plan().await;
+    night.world.push(uplift::sim::Release::new("1.1.0", &[]));
+    let writes = night.world.writes();
+    let error = upgrade.start(plan, "uplift upgrade").await.err().expect("refused");
+    assert_eq!(error.failure().code, "plan_stale");
+    assert!(
+        error.failure().evidence.iter().any(|line| line.contains("registry digest")),
+        "{:?}",
+        error.failure()
+    );
+    assert_eq!(night.world.writes(), writes);
+}
