@@ -9,6 +9,7 @@ mod log;
 mod past;
 mod runbook;
 mod running;
+mod runs;
 
 pub use door::{Host, HostBuilder};
 pub use error::HostError;
@@ -16,3 +17,13 @@ pub use library::{StockRunbook, stock};
 pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
+pub use runs::{Runs, WayBack};
+
+// What the command line works with, so that it needs to know no room below this one.
+pub use crate::{
+    journal::{Holder, RunRow, RunState},
+    primitives::contract::Decision,
+    run::{Plan, PlanEnd},
+    script::{Header, Param, ParamType},
+    survey::{Start, Status},
+};
