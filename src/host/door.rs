@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clients,
-    event::{Failure, Teller},
+    event::Teller,
     journal::{Folder, Reader, RunRow},
     ports::{Outside, Port, Ports, files::FilesRead},
     primitives::contract::Catalogue,

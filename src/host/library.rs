@@ -38,7 +38,7 @@ pub(super) fn is_file(name: &str) -> bool {
 
 /// A stock runbook by its name, or a file by its path.
 pub(super) async fn find(name: &str, files: Option<&dyn FilesRead>) -> Result<Bundle, HostError> {
-    let (true, Some(files)) = (is_file(name), files) else { return bundle(name).map_err(HostError::Invalid) };
+    let (true, Some(files)) = (is_file(name), files) else { return bundle(name) };
     let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
     let file = files.read(&path).await?.ok_or_else(|| {
         let text = format!("there is no file `{name}`");
@@ -51,16 +51,20 @@ pub(super) async fn find(name: &str, files: Option<&dyn FilesRead>) -> Result<Bu
 }
 
 /// The stock runbook `name` with the library it imports.
-fn bundle(name: &str) -> Result<Bundle, Failure> {
-    let Some(found) = RUNBOOKS.iter().find(|runbook| runbook.name == name) else {
+fn bundle(name: &str) -> Result<Bundle, HostError> {
+    stock_named(name).map(|found| around(found.name, found.text))
+}
+
+/// The runbook that ships under this name; else the nearest name as a hint.
+pub fn stock_named(name: &str) -> Result<&'static StockRunbook, HostError> {
+    RUNBOOKS.iter().find(|runbook| runbook.name == name).ok_or_else(|| {
         let known: Vec<_> = RUNBOOKS.iter().map(|runbook| runbook.name).collect();
         let text = format!("there is no runbook `{name}`");
-        return Err(Failure::new("runbook_not_found", text).hint(format!(
+        HostError::Invalid(Failure::new("runbook_not_found", text).hint(format!(
             "{}; a file of your own needs its path, e.g. `./{name}.rhai`",
             suggest(name, &known)
-        )));
-    };
-    Ok(around(found.name, found.text))
+        )))
+    })
 }
 
 /// A runbook of the operator's own; it may import the stock library.

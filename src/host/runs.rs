@@ -5,7 +5,10 @@ use super::{
     error::HostError,
     past::{self, Shown},
 };
-use crate::journal::{Folder, Holder, Kind, Reader, RunRow};
+use crate::{
+    clients,
+    journal::{Folder, Holder, Kind, Reader, RunRow},
+};
 
 /// What the state folder of a site tells about its runs.
 ///
@@ -24,6 +27,12 @@ pub struct WayBack {
     pub did: String,
     /// What taking it back would do.
     pub back: String,
+}
+
+/// Who types, as the journal names people: user and host.
+#[must_use]
+pub fn who() -> String {
+    clients::who().to_string()
 }
 
 impl HostBuilder {
