@@ -27,9 +27,11 @@ pub mod site;
 pub mod survey;
 
 pub use event::{Ending, Event, ExitClass, Failure};
-pub use host::{Host, HostBuilder, HostError, Run, Runbook, Runs, Shown, StockRunbook, WayBack, stock, stock_named};
+pub use host::who;
+pub use host::{
+    Host, HostBuilder, HostError, Run, Runbook, Runs, Shown, StockRunbook, WayBack, stock, stock_named,
+};
 pub use primitives::contract::{Catalogue, Decision};
 pub use run::Plan;
 pub use sim::World;
 pub use survey::Start;
-pub use host::who;
