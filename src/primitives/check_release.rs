@@ -79,7 +79,7 @@ impl Read for CheckRelease {
 fn immutable(tag: &str) -> Result<(), Failure> {
     let parts: Vec<_> = tag.trim_start_matches('v').split('.').collect();
     let number = |part: &&str| !part.is_empty() && part.chars().all(|digit| digit.is_ascii_digit());
-    let short = parts.len() < 3 && parts.iter().all(|part| number(&part));
+    let short = parts.len() < 3 && parts.iter().all(number);
     if MOVING.contains(&tag.to_lowercase().as_str()) || short {
         let text = format!("`{tag}` is a moving tag: tomorrow it may mean another release");
         return Err(Failure::new("moving_tag", text).hint("name one release in full, e.g. `--to 1.1.0`"));

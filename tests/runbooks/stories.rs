@@ -156,7 +156,7 @@ async fn a_site_that_has_changed_since_the_plan_is_not_touched() {
     let plan = upgrade.plan().await;
     night.world.push(uplift::sim::Release::new("1.1.0", &[]));
     let writes = night.world.writes();
-    let error = upgrade.start(plan, "uplift upgrade").await.err().expect("refused");
+    let error = upgrade.start(plan, "uplift upgrade").await.expect_err("refused");
     assert_eq!(error.failure().code, "plan_stale");
     assert!(
         error.failure().evidence.iter().any(|line| line.contains("registry digest")),
