@@ -3,6 +3,8 @@
 //! Runs on a simulated site, so that it can be tried anywhere: `cargo run --example embed`. On a real host, leave
 //! out `.ports(..)`.
 
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "an example talks and cleans up")]
+
 use std::collections::BTreeMap;
 
 use uplift::{Ending, Event, Host, Start, World};
@@ -10,7 +12,10 @@ use uplift::{Ending, Event, Host, Start, World};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let world = World::strata();
-    let host = Host::at(Start::in_folder("/srv/strata")).ports(world.ports()).open().await?;
+    // The journal is always on a real disk: here beside the simulated site, on a real host in the site folder.
+    let state = std::env::temp_dir().join(format!("uplift-embed-{}", std::process::id()));
+    let start = Start { state: Some(state.clone()), ..Start::in_folder("/srv/strata") };
+    let host = Host::at(start).ports(world.ports()).open().await?;
     println!("{} runs {}", host.site().name, host.site().version);
 
     let given = BTreeMap::from([("to".to_owned(), "1.1.0".to_owned())]);
@@ -29,7 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("did {address}: {result}");
         }
     }
-    match run.ended().await {
+    let ending = run.ended().await;
+    std::fs::remove_dir_all(state)?;
+    match ending {
         Ending::Done => Ok(()),
         other => Err(format!("it ended otherwise: {other:?}").into()),
     }

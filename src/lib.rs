@@ -13,7 +13,7 @@
 pub mod backups;
 #[cfg(feature = "cli")]
 pub mod cli;
-mod clients;
+pub mod clients;
 pub mod event;
 mod host;
 pub mod journal;

@@ -56,6 +56,12 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<SetSummary
     Ok(sets)
 }
 
+/// The one field that every format has.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
 /// The manifest of the set in `path`, proved by its own hash.
 pub async fn read(files: &dyn FilesRead, path: &Path) -> Result<Manifest, Failure> {
     let wrong = |code: &str, what: &str| Failure::new(code, format!("`{}`: {what}", path.display()));
@@ -67,10 +73,6 @@ pub async fn read(files: &dyn FilesRead, path: &Path) -> Result<Manifest, Failur
     let stored = stored.map(|file| String::from_utf8_lossy(&file.bytes).trim().to_owned());
     if stored.as_deref() != Some(blake3::hash(&file.bytes).to_hex().as_str()) {
         return Err(wrong("set_damaged", "the manifest does not have the hash that was written beside it"));
-    }
-    #[derive(Deserialize)]
-    struct Versioned {
-        format: u32,
     }
     let unreadable =
         |error: serde_json::Error| wrong("set_damaged", &format!("cannot read the manifest: {error}"));

@@ -20,6 +20,7 @@ use crate::{
     journal::{
         Choosing, Entry, Folder, Holder, Lock, NewRun, Reader, RunRow, State, Writer, new_run_id, orphans,
     },
+    ports::files::Remove,
     primitives::contract::{Decision, suggest},
     run::{self, Context, Job, Plan, Record},
     script::{Bundle, Source},
@@ -55,6 +56,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }
+    forget_never_begun(host, &held.record.reader).await?;
     let (context, listener) = context(host, &id, Arc::clone(&host.0.site));
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
@@ -81,12 +83,29 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         before,
     };
     told(&context, runbook.name(), now, false);
-    Ok(at_work(host, &id, listener, context.clone(), held, |record| run::execute(context, record, job)))
+    Ok(at_work(host, &id, listener, context.cancel.clone(), held, |record| {
+        run::execute(context, record, job)
+    }))
+}
+
+/// Kept copies of runs that were killed before they were recorded: nothing was done in them, and the copies hold
+/// secrets.
+async fn forget_never_begun(host: &Host, reader: &Reader) -> Result<(), HostError> {
+    let folder = host.0.site.state.join("kept");
+    let known: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
+    for name in host.0.ports.files.list(&folder).await? {
+        if !known.contains(&name) {
+            let what = "kept copies of a run that never began".to_owned();
+            host.0.ports.files.remove(&Remove { path: folder.join(name), what }).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Host {
     /// Goes on with an unfinished run where it stopped: a call that failed is tried once more. `answer` says what
     /// became of a call that nobody could tell: `applied`, `not-applied` or `retry`.
+    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
     pub async fn resume(
         &self,
         run: Option<&str>,
@@ -103,7 +122,7 @@ impl Host {
         let OpenRun { row, zero, entries } = open;
         let held = hold(self, &row.id, command)?;
         let site = self.frozen(zero.site);
-        let script = self.check(bundle_of(&held.record.reader, &row.id)?)?;
+        let script = self.check(&bundle_of(&held.record.reader, &row.id)?)?;
         let now = self.0.ports.clock.now();
         let writer = &held.record.writer;
         writer.adopt(&row.id)?;
@@ -122,10 +141,13 @@ impl Host {
         let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
         told(&context, &row.runbook, now, true);
         let id = row.id;
-        Ok(at_work(self, &id, listener, context.clone(), held, |record| run::execute(context, record, job)))
+        Ok(at_work(self, &id, listener, context.cancel.clone(), held, |record| {
+            run::execute(context, record, job)
+        }))
     }
 
     /// Takes an unfinished run back. `decision` answers the open question, if there is one.
+    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
     pub async fn rollback(
         &self,
         run: Option<&str>,
@@ -140,7 +162,7 @@ impl Host {
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
         told(&context, &row.runbook, self.0.ports.clock.now(), true);
         let (id, before) = (row.id, zero.before);
-        Ok(at_work(self, &id, listener, context.clone(), held, |record| {
+        Ok(at_work(self, &id, listener, context.cancel.clone(), held, |record| {
             run::take_back(context, record, before, decision)
         }))
     }
@@ -284,14 +306,13 @@ fn at_work<F>(
     host: &Host,
     id: &str,
     events: mpsc::UnboundedReceiver<Event>,
-    context: Context,
+    cancel: CancellationToken,
     held: Held,
     work: impl FnOnce(Record) -> F,
 ) -> Run
 where
     F: Future<Output = Ending> + Send + 'static,
 {
-    let cancel = context.cancel.clone();
     let Held { lock, record } = held;
     let work = work(record);
     let hands = host.0.hands.clone();

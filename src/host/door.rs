@@ -69,12 +69,11 @@ impl HostBuilder {
 
     /// Looks for the site. Changes nothing and takes no lock.
     pub async fn open(self) -> Result<Host, HostError> {
-        let (mut ports, hands) = match self.ports {
-            Some(ports) => (ports, None),
-            None => {
-                let (ports, hands) = clients::real()?;
-                (ports, Some(hands))
-            }
+        let (mut ports, hands) = if let Some(ports) = self.ports {
+            (ports, None)
+        } else {
+            let (ports, hands) = clients::real()?;
+            (ports, Some(hands))
         };
         ports.outside = self.outside;
         let site = survey::find(&ports, &self.start).await?;
@@ -124,21 +123,21 @@ impl Host {
     /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
     pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
         let bundle = library::find(name, Some(&*self.0.ports.files)).await?;
-        let script = self.check(bundle)?;
+        let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
         Ok(Runbook::new(self.clone(), script, params))
     }
 
     /// Parses and checks; every problem is found before anything runs.
-    pub(super) fn check(&self, bundle: script::Bundle) -> Result<Arc<script::Runbook>, HostError> {
+    pub(super) fn check(&self, bundle: &script::Bundle) -> Result<Arc<script::Runbook>, HostError> {
         let members: Vec<String> = match script_site(&self.0.site) {
             Value::Object(map) => map.keys().cloned().collect(),
             _ => Vec::new(),
         };
         let members: Vec<_> = members.iter().map(String::as_str).collect();
         let runbook = script::Runbook::load(bundle.clone(), &self.0.catalogue, &members);
-        runbook.map(Arc::new).map_err(|errors| HostError::script(&bundle.main.name, &errors, &bundle))
+        runbook.map(Arc::new).map_err(|errors| HostError::script(&bundle.main.name, &errors, bundle))
     }
 
     /// What the site is like now. Each source that cannot be read is a line of it, not a failure.

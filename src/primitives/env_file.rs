@@ -64,24 +64,21 @@ fn assignment(line: &str) -> Option<(&str, usize)> {
 
 fn value_end(text: &str, start: usize) -> usize {
     let rest = &text[start..];
-    match rest.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let mut escaped = false;
-            for (at, letter) in rest.char_indices().skip(1) {
-                if letter == quote && !escaped {
-                    return start + at + 1;
-                }
-                escaped = letter == '\\' && !escaped && quote == '"';
+    if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
+        let mut escaped = false;
+        for (at, letter) in rest.char_indices().skip(1) {
+            if letter == quote && !escaped {
+                return start + at + 1;
             }
-            // Never closed: compose refuses the file, so nobody gets here with a running site.
-            line_end(text, start)
+            escaped = letter == '\\' && !escaped && quote == '"';
         }
-        _ => {
-            let end = line_end(text, start);
-            let line = &text[start..end];
-            let comment = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
-            start + line[..comment].trim_end().len()
-        }
+        // Never closed: compose refuses the file, so nobody gets here with a running site.
+        line_end(text, start)
+    } else {
+        let end = line_end(text, start);
+        let line = &text[start..end];
+        let comment = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
+        start + line[..comment].trim_end().len()
     }
 }
 

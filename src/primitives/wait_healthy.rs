@@ -38,7 +38,7 @@ fn ten_seconds() -> Span {
 }
 
 fn ten_minutes() -> Span {
-    Span(Duration::from_secs(600))
+    Span(Duration::from_mins(10))
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -208,12 +208,11 @@ impl<'a> Wait<'a> {
         let versions = self.site.postgres.schema_versions(&databases.endpoint, databases.primary()).await;
         let versions = versions.ok().flatten().map_or(0, |versions| versions.len());
         let answers = self.said.contains("answers");
-        let line = match answers {
-            true => String::new(),
-            false => {
-                let last = self.site.docker.logs(&container.id, Some(1)).await?;
-                last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
-            }
+        let line = if answers {
+            String::new()
+        } else {
+            let last = self.site.docker.logs(&container.id, Some(1)).await?;
+            last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
         };
         let mark = format!("{versions} {answers} {line}");
         if mark != self.mark {

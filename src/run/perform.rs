@@ -23,7 +23,7 @@ use crate::{
 
 /// Between two attempts: doubles from here, up to a minute.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// What became of one attempt.
 enum Attempt {
@@ -42,8 +42,8 @@ impl Live {
                 Attempt::Ended(Ok(value)) => {
                     let now = self.context.now();
                     self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
-                    let summary = self.summary(&begun);
-                    return self.told_end(&begun.address, started, Ok((value, summary)));
+                    let result = begun.result(&value);
+                    return self.told_end(&begun.address, started, Ok((value, result)));
                 }
                 Attempt::Ended(Err(failure)) => failure,
                 Attempt::Cancelled => return Err(self.left_unknown(&begun, Halt::Cancelled)),
@@ -227,7 +227,7 @@ impl Live {
     fn applied(&self, begun: &Begun<'_>, value: Value, started: jiff::Timestamp) -> Result<Value, Stop> {
         let now = self.context.now();
         self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
-        let result = format!("{} (found done)", self.summary(begun));
+        let result = format!("{} (found done)", begun.result(&value));
         self.told_end(&begun.address, started, Ok((value, result)))
     }
 
@@ -265,7 +265,7 @@ impl Live {
         };
         let question = Question {
             address: begun.address.clone(),
-            text: format!("was this done or not: {}?", self.summary(begun)),
+            text: format!("was this done or not: {}?", begun.summary()),
             found: std::iter::once(why.message.clone()).chain(why.evidence.clone()).chain([found]).collect(),
             choices: vec![
                 choice("applied", "it was done: go on with the next"),
@@ -278,13 +278,19 @@ impl Live {
         }
         self.halt(Halt::Question(question))
     }
+}
 
-    fn summary(&self, begun: &Begun<'_>) -> String {
-        begun
-            .verb
-            .kept()
-            .and_then(|kept| kept.summary(begun.version, begun.intent.clone()).ok())
-            .unwrap_or_else(|| begun.address.clone())
+impl Begun<'_> {
+    /// What was done, in a few words.
+    fn result(&self, outcome: &Value) -> String {
+        self.verb.kept().and_then(|kept| kept.result(outcome)).unwrap_or_else(|| self.summary())
+    }
+
+    /// What it is about, in a few words.
+    fn summary(&self) -> String {
+        let kept = self.verb.kept();
+        kept.and_then(|kept| kept.summary(self.version, self.intent.clone()).ok())
+            .unwrap_or_else(|| self.address.clone())
     }
 }
 

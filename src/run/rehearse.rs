@@ -96,10 +96,13 @@ impl Rehearsal {
         let mut state = self.state();
         let end = match (ended, state.unknown.take()) {
             (_, Some(why)) => PlanEnd::Unknown { why },
-            (Ok(said), None) => match state.steps.iter().flat_map(|step| &step.calls).any(is_effect) {
-                true => PlanEnd::Complete,
-                false => PlanEnd::NothingNeeded { why: why_nothing(&said) },
-            },
+            (Ok(said), None) => {
+                if state.steps.iter().flat_map(|step| &step.calls).any(is_effect) {
+                    PlanEnd::Complete
+                } else {
+                    PlanEnd::NothingNeeded { why: why_nothing(&said) }
+                }
+            }
             (Err(error), None) => {
                 let (address, cause) = match (error.failure(), state.failed.take()) {
                     (Some(failure), Some((address, last))) if *failure == last => (address, last),

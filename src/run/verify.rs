@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long the version that ran before may take to answer again.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Compares until nothing differs and web answers as it did, or until [`LIMIT`] has passed.

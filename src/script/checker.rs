@@ -118,10 +118,7 @@ fn imports(ast: &AST) -> BTreeMap<String, String> {
 
 /// Name and position of a step statement.
 fn step(node: &ASTNode<'_>) -> Option<(String, rhai::Position)> {
-    let custom = match node {
-        ASTNode::Expr(Expr::Custom(custom, _)) => custom,
-        _ => return None,
-    };
+    let ASTNode::Expr(Expr::Custom(custom, _)) = node else { return None };
     if custom.tokens.first().is_none_or(|token| token.as_str() != "step") {
         return None;
     }
@@ -160,8 +157,9 @@ impl Check<'_> {
 
     fn node(&mut self, path: &[ASTNode<'_>]) {
         match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, position))) => self.function(call, *position, path),
-            Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => self.function(call, *position, path),
+            Some(
+                ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)),
+            ) => self.function(call, *position, path),
             Some(ASTNode::Expr(Expr::Variable(variable, _, position))) if !variable.2.path.is_empty() => {
                 let module = variable.2.path[0].name.to_string();
                 self.member(&module, &variable.1, *position);

@@ -65,13 +65,15 @@ fn packages(engine: &mut Engine) {
 
 /// What the packages bring and a runbook must not have. Every overload: one that is left is a way out.
 fn closed(engine: &mut Engine) {
-    fn refuse(name: &str, instead: &str, position: Position) -> Box<EvalAltResult> {
-        let text = format!("`{name}` is not there in runbooks: {instead}");
-        Box::new(EvalAltResult::ErrorRuntime(text.into(), position))
-    }
+    // The package's `pad` never comes back from an empty filler, and no limit reaches into it.
+    const PAD: &str = "write the text as it should be";
     const EXIT: &str = "use `return`, or `fail(code, message)`";
     const SLEEP: &str = "waiting is what `wait_healthy` and its like are for";
     const CLOCK: &str = "a run that is resumed would see another time";
+    let refuse = |name: &str, instead: &str, position: Position| {
+        let text = format!("`{name}` is not there in runbooks: {instead}");
+        Box::new(EvalAltResult::ErrorRuntime(text.into(), position))
+    };
     let pos = |context: &NativeCallContext<'_>| context.call_position();
     engine.register_fn("exit", move |c: NativeCallContext<'_>| -> Res<()> {
         Err(refuse("exit", EXIT, pos(&c)))
@@ -88,8 +90,6 @@ fn closed(engine: &mut Engine) {
     engine.register_fn("timestamp", move |c: NativeCallContext<'_>| -> Res<()> {
         Err(refuse("timestamp", CLOCK, pos(&c)))
     });
-    // The package's `pad` never comes back from an empty filler, and no limit reaches into it.
-    const PAD: &str = "write the text as it should be";
     engine.register_fn(
         "pad",
         move |c: NativeCallContext<'_>, _: &mut ImmutableString, _: INT, _: &str| -> Res<()> {

@@ -73,10 +73,9 @@ impl ScriptError {
     /// Message, source lines with a mark under each place, and hint, as a terminal without colour shows them.
     #[must_use]
     pub fn render(&self, bundle: &Bundle) -> String {
-        let mut groups =
-            vec![self.group(bundle, self.places.first(), Level::ERROR.primary_title(&self.message))];
+        let mut groups = vec![group(bundle, self.places.first(), Level::ERROR.primary_title(&self.message))];
         for place in self.places.iter().skip(1) {
-            groups.push(self.group(bundle, Some(place), Level::NOTE.secondary_title("called from here")));
+            groups.push(group(bundle, Some(place), Level::NOTE.secondary_title("called from here")));
         }
         if let (Some(hint), Some(first)) = (&self.hint, groups.first_mut()) {
             let taken = std::mem::replace(first, Group::with_title(Level::ERROR.primary_title("")));
@@ -92,26 +91,20 @@ impl ScriptError {
             .enumerate()
             .map(|(at, place)| {
                 let title = if at == 0 { "in the runbook, here" } else { "called from here" };
-                self.group(bundle, Some(place), Level::NOTE.primary_title(title))
+                group(bundle, Some(place), Level::NOTE.primary_title(title))
             })
             .collect();
         (!groups.is_empty()).then(|| Renderer::plain().render(&groups))
     }
+}
 
-    fn group<'a>(
-        &self,
-        bundle: &'a Bundle,
-        place: Option<&'a Place>,
-        title: annotate_snippets::Title<'a>,
-    ) -> Group<'a> {
-        let Some(place) = place else { return Group::with_title(title) };
-        let Some((text, span)) = bundle.text(&place.file).and_then(|text| Some((text, span(text, place)?)))
-        else {
-            return Group::with_title(title);
-        };
-        let snippet = Snippet::source(text).path(place.file.as_str());
-        title.element(snippet.annotation(AnnotationKind::Primary.span(span)))
-    }
+/// A title with the source line of `place` under it, where the bundle has it.
+fn group<'a>(bundle: &'a Bundle, place: Option<&'a Place>, title: annotate_snippets::Title<'a>) -> Group<'a> {
+    let found = place
+        .and_then(|place| bundle.text(&place.file).and_then(|text| Some((place, text, span(text, place)?))));
+    let Some((place, text, span)) = found else { return Group::with_title(title) };
+    let snippet = Snippet::source(text).path(place.file.as_str());
+    title.element(snippet.annotation(AnnotationKind::Primary.span(span)))
 }
 
 /// The bytes of the word at a place: rhai knows where something starts, not where it ends.

@@ -85,7 +85,7 @@ impl Watch {
         if self.conduct.cancelled() {
             return true;
         }
-        if operations % EVERY != 0 {
+        if !operations.is_multiple_of(EVERY) {
             return false;
         }
         let spent = *lock(&self.used) + lock(&self.since).elapsed();

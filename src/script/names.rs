@@ -15,7 +15,7 @@ pub(super) fn callable(engine: &Engine, ast: &AST) -> Functions {
     let mut known = Functions::new();
     let native = engine.collect_fn_metadata(
         None,
-        |info| Some((info.metadata.name.to_string(), usize::from(info.metadata.num_params))),
+        |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
         false,
     );
     for (name, parameters) in native {

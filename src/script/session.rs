@@ -1,5 +1,7 @@
 //! One performance of a script: where it is, which calls it has made, and the bridge to the conductor.
 
+#![expect(clippy::unnecessary_box_returns, reason = "the engine wants its errors boxed")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -220,7 +222,7 @@ impl Session {
         }
         let result = body();
         let asked = self.state().collecting.take().unwrap_or_default();
-        result?;
+        result.map(drop)?;
         if asked.is_empty() {
             return Ok(Dynamic::from_array(Vec::new()));
         }

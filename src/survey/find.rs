@@ -134,7 +134,7 @@ async fn project(
         let text = format!("several compose projects run from `{}`", dir.display());
         return Err(Failure::new("several_sites", text)
             .hint("name one with `--project NAME`")
-            .evidence(names.into_iter()));
+            .evidence(names));
     }
     let from_label = ours.iter().find_map(|container| label(container, "project.config_files"));
     let found = match from_label {

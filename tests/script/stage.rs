@@ -19,7 +19,7 @@ use uplift::{
 /// Switches something.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Switch {
+pub(super) struct Switch {
     /// What to switch.
     pub services: Vec<String>,
 }
@@ -39,6 +39,10 @@ impl Effect for Switch {
 
     async fn intend(&self, _: Observe<'_>) -> Result<Value, Refusal> {
         Ok(Value::Null)
+    }
+
+    fn result(_: &Value) -> String {
+        String::new()
     }
 
     fn summary(_: &Value) -> String {
@@ -65,7 +69,7 @@ impl Effect for Switch {
 /// Looks at something.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Look {
+pub(super) struct Look {
     /// What to look at.
     #[serde(default)]
     pub at: Option<String>,
@@ -92,13 +96,13 @@ impl Read for Look {
     }
 }
 
-pub fn catalogue() -> Catalogue {
+pub(super) fn catalogue() -> Catalogue {
     Catalogue::default().effect::<Switch>().read::<Look>()
 }
 
 /// Answers every call with its options; calls named in `fails` fail, those in `unknown` cannot be known.
 #[derive(Default)]
-pub struct Recorder {
+pub(super) struct Recorder {
     pub asked: Mutex<Vec<Asked>>,
     pub blocks: Mutex<Vec<usize>>,
     pub steps: Mutex<Vec<String>>,
@@ -155,9 +159,9 @@ impl Conduct for Recorder {
     }
 }
 
-pub const HEADER: &str = "const RUNBOOK = #{ api: 1, summary: \"a test\" };\n";
+pub(super) const HEADER: &str = "const RUNBOOK = #{ api: 1, summary: \"a test\" };\n";
 
-pub fn bundle(main: &str, libs: &[(&str, &str)]) -> Bundle {
+pub(super) fn bundle(main: &str, libs: &[(&str, &str)]) -> Bundle {
     let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
     Bundle {
         main: source("site/test", &format!("{HEADER}{main}")),
@@ -165,12 +169,12 @@ pub fn bundle(main: &str, libs: &[(&str, &str)]) -> Bundle {
     }
 }
 
-pub fn load(bundle: &Bundle) -> Result<Runbook, Vec<ScriptError>> {
+pub(super) fn load(bundle: &Bundle) -> Result<Runbook, Vec<ScriptError>> {
     Runbook::load(bundle.clone(), &catalogue(), &["name", "web", "hosts"])
 }
 
 /// What a script did.
-pub struct Played {
+pub(super) struct Played {
     pub result: Result<Value, ScriptError>,
     pub recorder: Arc<Recorder>,
     pub took: Duration,
@@ -178,20 +182,20 @@ pub struct Played {
 }
 
 impl Played {
-    pub fn addresses(&self) -> Vec<String> {
+    pub(super) fn addresses(&self) -> Vec<String> {
         self.recorder.asked.lock().unwrap().iter().map(|asked| asked.address.clone()).collect()
     }
 
-    pub fn error(&self) -> &ScriptError {
+    pub(super) fn error(&self) -> &ScriptError {
         self.result.as_ref().expect_err("the script should fail")
     }
 }
 
-pub fn play(main: &str) -> Played {
+pub(super) fn play(main: &str) -> Played {
     play_with(main, &[], Recorder::default())
 }
 
-pub fn play_with(main: &str, libs: &[(&str, &str)], recorder: Recorder) -> Played {
+pub(super) fn play_with(main: &str, libs: &[(&str, &str)], recorder: Recorder) -> Played {
     let bundle = bundle(main, libs);
     let runbook = match load(&bundle) {
         Ok(runbook) => runbook,

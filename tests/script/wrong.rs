@@ -3,7 +3,7 @@
 use super::stage::{bundle, load};
 
 fn problems(main: &str, libs: &[(&str, &str)]) -> Vec<String> {
-    let problems = load(&bundle(main, libs)).map(|_| Vec::new()).unwrap_or_else(|problems| problems);
+    let problems = load(&bundle(main, libs)).map_or_else(|problems| problems, |_| Vec::new());
     let line = |problem: &uplift::script::ScriptError| {
         let place =
             problem.places.first().map(|place| format!("{}:{}:{}", place.file, place.line, place.column));
