@@ -32,7 +32,12 @@ pub fn history(paper: &mut Paper, runs: &[RunRow]) {
     paper.line(&format!("{:<22}{:<20}{:<12}{}", "run (UTC)", "state", "took", "command"));
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
-        let row = format!("{:<22}{:<20}{took:<12}{}", run.id, state_word(run), run.command);
+        let row = format!(
+            "{:<22}{:<20}{took:<12}{}",
+            run.id,
+            state_word(run),
+            run.command.trim_start_matches("uplift ")
+        );
         let width = paper.width();
         let cut: String = if row.chars().count() > width {
             row.chars().take(width - 3).chain("...".chars()).collect()
