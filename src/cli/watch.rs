@@ -110,6 +110,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
                 site: Some(&host.site().name),
                 run: &shown.run,
                 calls: &shown.calls,
+                listed: false,
                 log: Some(&log),
                 now: now.as_ref(),
                 typed: &session.typed,

@@ -17,7 +17,7 @@ pub(super) fn state_word(run: &RunRow) -> &'static str {
         RunState::RolledBack => "taken back",
         RunState::NeedsPerson => "needs a decision",
         RunState::Stuck => "stuck",
-        RunState::Unfinished => "unfinished",
+        RunState::Unfinished => "stopped",
         RunState::Closed => "closed as it was",
     }
 }
@@ -115,7 +115,10 @@ pub fn way_on(paper: &mut Paper, run: &RunRow, calls: &[Entry]) {
     calls::changes(paper, calls);
     let text = match calls::stopped_at(calls) {
         Some((call, step)) => format!("it would go on at `{step}`: {}", call.summary),
-        None => "it would go on with what comes next in the runbook".to_owned(),
+        None => {
+            let last = calls.last().map_or("the beginning", |call| call.summary.as_str());
+            format!("it would go on with what comes after: {last}")
+        }
     };
     paper.paragraph(0, &text);
 }

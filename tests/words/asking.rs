@@ -1,12 +1,14 @@
 //! A change whose answer is lost, and that only a person can tell.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uplift::{
     Catalogue,
     event::{Failure, Refusal},
     ports::{Observe, Operate},
-    primitives::contract::{Decision, Effect, Found, Undone, WhenUnknown},
+    primitives::contract::{Decision, Effect, Found, Read, Undone, WhenUnknown},
 };
 
 use super::{desk::Desk, golden};
@@ -62,8 +64,59 @@ impl Effect for TellBalancer {
     }
 }
 
+/// Wait until a person lets the run go on.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WaitForGo {}
+
+impl Read for WaitForGo {
+    const NAME: &'static str = "wait_for_go";
+    type Outcome = ();
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn summary(&self) -> String {
+        "wait until somebody says go".to_owned()
+    }
+
+    fn result((): &()) -> String {
+        "somebody said go".to_owned()
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<(), Failure> {
+        while site.run != "plan" && site.files.size(HOLD.as_ref()).await?.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+}
+
+const HOLD: &str = "/srv/strata/hold";
+
+/// A runbook that stops job, and waits.
+pub(super) const HALF: &str = "/srv/strata/half.rhai";
+
+const HALF_TEXT: &str = r#"
+const RUNBOOK = #{ api: 1, summary: "start job again when somebody says go" };
+
+step "stop" { compose_stop(#{ services: [site::job] }); }
+step "wait" { wait_for_go(); }
+step "start" { compose_up(#{ services: [site::job] }); }
+"#;
+
+pub(super) fn hold(desk: &Desk) {
+    desk.world.put_file(HALF, HALF_TEXT, 0o644);
+    desk.world.put_file(HOLD, "", 0o644);
+}
+
+pub(super) fn go(desk: &Desk) {
+    desk.world.remove_file(HOLD);
+}
+
 pub(super) fn catalogue() -> Catalogue {
-    Catalogue::stock().effect::<TellBalancer>()
+    Catalogue::stock().effect::<TellBalancer>().read::<WaitForGo>()
 }
 
 const RUNBOOK: &str = r#"

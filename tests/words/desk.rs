@@ -77,7 +77,7 @@ impl Desk {
 
     pub(super) async fn host(&self) -> Host {
         let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
-        Host::at(start).ports(self.world.ports()).open().await.unwrap()
+        Host::at(start).ports(self.world.ports()).catalogue(super::asking::catalogue()).open().await.unwrap()
     }
 
     /// Types a command, with words split at spaces; `_` in a word stands for a space.

@@ -1,10 +1,13 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
 use uplift::{
     event::Event,
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
+    sim::{Exit, Release},
     site::Scrubber,
 };
 
-use super::{desk::Desk, golden};
+use super::{asking, desk::Desk, golden};
 
 async fn screen(name: &str, desk: &Desk, line: &str) {
     golden(name, &desk.types(line).await.page());
@@ -49,15 +52,15 @@ async fn a_person_decides() {
     screen("decided_history", &desk, "uplift history").await;
 }
 
-/// Stopped in good order while web was being switched.
+/// Stopped in good order with job down.
 async fn stopped() -> Desk {
     let desk = Desk::new();
-    let given = [("to".to_owned(), "1.2.0".to_owned())].into();
-    let upgrade = desk.host().await.runbook("compose/upgrade", &given).await.unwrap();
-    let plan = upgrade.plan().await;
-    let mut run = upgrade.start(plan, "uplift upgrade --to 1.2.0").await.unwrap();
+    asking::hold(&desk);
+    let half = desk.host().await.runbook(asking::HALF, &BTreeMap::new()).await.unwrap();
+    let plan = half.plan().await;
+    let mut run = half.start(plan, "uplift run half.rhai").await.unwrap();
     while let Some(event) = run.next().await {
-        if matches!(&event, Event::CallStarted { address, .. } if address.contains("wait_healthy")) {
+        if matches!(&event, Event::CallStarted { address, .. } if address.contains("wait_for_go")) {
             run.cancel().cancel();
         }
     }
@@ -73,7 +76,7 @@ async fn a_run_that_was_stopped() {
     screen("stopped_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
     screen("stopped_resume_dry_run", &desk, "uplift resume --dry-run").await;
     screen("stopped_no_terminal", &desk, "uplift rollback").await;
-    desk.world.mend_release("1.2.0");
+    asking::go(&desk);
     screen("stopped_resume", &desk, "uplift resume").await;
 }
 
@@ -179,8 +182,9 @@ async fn words_fit_the_terminal() {
         for line in ["uplift upgrade --to 1.7.0 -y", "uplift status", "uplift history", "uplift show"] {
             let seen = desk.types(line).await;
             for line in seen.out.lines().chain(seen.err.lines()) {
-                let copied =
-                    ["  uplift ", "wait_healthy(#{", "/srv/s/"].iter().any(|word| line.contains(word));
+                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails"]
+                    .iter()
+                    .any(|word| line.contains(word));
                 assert!(copied || line.chars().count() <= width, "{width}: {line}");
             }
         }
@@ -199,4 +203,54 @@ fn inner_words_are_never_shown() {
             assert!(!shown, "{} says `{word}`", path.display());
         }
     }
+}
+
+/// What a release says when it ends may hold anything; no secret of the site comes to a screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_shown() {
+    let desk = Desk::new();
+    let password = desk.world.setting("DB_PASSWORD").unwrap();
+    let mut release = Release::new("6.6.6", &[]);
+    let lines = vec![format!("cannot connect with {password}")];
+    release.exits = Some(Exit { code: 1, lines, after: Duration::ZERO });
+    desk.world.push(release);
+    for line in [
+        "uplift upgrade --to 6.6.6 --dry-run",
+        "uplift upgrade --to 6.6.6 -y -v",
+        "uplift show",
+        "uplift show -o json",
+        "uplift history -o json",
+        "uplift status -o json",
+        "uplift upgrade --to 6.6.6 -y -o json",
+    ] {
+        let seen = desk.types(line).await;
+        assert!(!seen.out.contains(&password) && !seen.err.contains(&password), "{line}");
+    }
+    assert!(desk.types("uplift show").await.out.contains("cannot connect with [secret]"));
+}
+
+/// Somebody else looks on from another terminal, and is told who is at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_followed_by_others() {
+    let desk = Arc::new(Desk::new());
+    asking::hold(&desk);
+    let at_work = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.types(&format!("uplift run {} -y", asking::HALF)).await }
+    });
+    while desk.host().await.unfinished().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let status = desk.types("uplift status").await;
+    assert!(status.out.contains("is at work: `uplift run"), "{}", status.out);
+    assert_eq!(status.exit.code(), 0);
+    let second = desk.types("uplift upgrade --to 1.1.0 -y").await;
+    assert!(second.err.contains("is at work on this site"), "{}", second.err);
+    assert_eq!(second.exit.code(), 5);
+    let (followed, ()) = tokio::join!(desk.types("uplift show --follow"), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        asking::go(&desk);
+    });
+    assert_eq!(at_work.await.unwrap().exit.code(), 0);
+    golden("followed", &followed.page());
 }
