@@ -1,1 +1,81 @@
-//! cli
+//! The command line: arguments, questions, exit codes. What is done is done behind the door ([`crate::Host`]), and
+//! what is said is said by [`crate::report`].
+
+mod arguments;
+mod bars;
+mod begin;
+mod flags;
+mod history;
+mod resume;
+mod rollback;
+mod runbook;
+mod session;
+mod show;
+mod signals;
+mod stage;
+mod status;
+mod trouble;
+mod watch;
+
+pub use stage::{Output, Stage};
+
+use std::{ffi::OsString, process::ExitCode};
+
+use arguments::{Cli, Verb};
+use clap::FromArgMatches as _;
+use session::Session;
+use signals::Signals;
+
+use crate::event::ExitClass;
+
+/// The program: arguments and environment of this process, its terminal, and the real world.
+#[must_use]
+pub fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let stage = Stage::real();
+            let failure = crate::Failure::new("no_runtime", format!("cannot begin to work: {error}"));
+            crate::report::failure(&mut stage.paper(), &failure, ExitClass::Refused);
+            return ExitCode::from(ExitClass::Refused.code());
+        }
+    };
+    let exit = runtime.block_on(run(std::env::args_os().collect(), Stage::real()));
+    // Whoever left at once does not wait for what may still be at work: the journal is intact by design.
+    runtime.shutdown_background();
+    ExitCode::from(exit.code())
+}
+
+/// One command on a stage: `words` as they were typed, the program's name first.
+pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
+    let signals = Signals::listen();
+    let mut command = match flags::command(&words, &stage).await {
+        Ok(command) => command,
+        Err(trouble) => return trouble.tell_early(&words, &stage),
+    };
+    let parsed = command.try_get_matches_from_mut(&words);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return trouble::usage(&error, &words, &stage),
+    };
+    let mut session = Session::new(cli.common, &words, stage, signals);
+    let done = match cli.verb {
+        Verb::Upgrade(upgrade) => {
+            let given = flags::given(&matches, "upgrade");
+            begin::begin(&mut session, flags::UPGRADE, given, upgrade.dry_run).await
+        }
+        Verb::Run(run) => {
+            let mut given = flags::given(&matches, "run");
+            given.extend(run.param);
+            begin::begin(&mut session, &run.name, given, run.dry_run).await
+        }
+        Verb::Resume(resume) => resume::resume(&mut session, resume).await,
+        Verb::Rollback(rollback) => rollback::rollback(&mut session, rollback).await,
+        Verb::Status => status::status(&mut session).await,
+        Verb::History => history::history(&mut session).await,
+        Verb::Show(show) => show::show(&mut session, show).await,
+        Verb::Runbook(runbook) => runbook::runbook(&mut session, runbook.what).await,
+    };
+    done.unwrap_or_else(|trouble| trouble.tell(&session))
+}

@@ -9,10 +9,23 @@ mod log;
 mod past;
 mod runbook;
 mod running;
+mod runs;
 
 pub use door::{Host, HostBuilder};
 pub use error::HostError;
-pub use library::{StockRunbook, stock};
+pub use library::{StockRunbook, stock, stock_named};
 pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
+pub use runs::{Runs, WayBack, who};
+
+// What the command line works with, so that it needs to know no room below this one.
+#[cfg(feature = "cli")]
+pub(crate) use crate::{
+    journal::{RunRow, RunState},
+    primitives::contract::Decision,
+    run::{Plan, PlanEnd},
+    script::{Header, Param, ParamType},
+    site::Scrubber,
+    survey::{Start, Status},
+};

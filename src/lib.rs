@@ -11,12 +11,15 @@
 //! implements [`primitives::contract::Effect`] or [`primitives::contract::Read`] and is added to a [`Catalogue`].
 
 pub mod backups;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clients;
 pub mod event;
 mod host;
 pub mod journal;
 pub mod ports;
 pub mod primitives;
+pub mod report;
 pub mod run;
 pub mod script;
 pub mod sim;
@@ -24,7 +27,10 @@ pub mod site;
 pub mod survey;
 
 pub use event::{Ending, Event, ExitClass, Failure};
-pub use host::{Host, HostBuilder, HostError, Run, Runbook, Shown, StockRunbook, stock};
+pub use host::who;
+pub use host::{
+    Host, HostBuilder, HostError, Run, Runbook, Runs, Shown, StockRunbook, WayBack, stock, stock_named,
+};
 pub use primitives::contract::{Catalogue, Decision};
 pub use run::Plan;
 pub use sim::World;

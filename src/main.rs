@@ -1,1 +1,5 @@
-fn main() {}
+//! Opens the door; everything else stands in the library.
+
+fn main() -> std::process::ExitCode {
+    uplift::cli::main()
+}

@@ -1,1 +1,33 @@
-//! report
+//! Tells people and programs what happens and what was found: runs, plans, the state of a site, the record.
+//!
+//! Everything is made from plain data (events, the journal's views, plans, a status), so that a run that was watched
+//! and one that is looked up later read the same. `run::Plan` and `survey::Status` are imported as data only: this
+//! module asks nothing and starts nothing.
+
+mod away;
+mod by_hand;
+mod calls;
+mod ending;
+mod failure;
+mod history;
+mod lines;
+mod live;
+mod next;
+mod paper;
+mod plan;
+mod progress;
+mod show;
+mod status;
+mod words;
+
+pub use by_hand::by_hand;
+pub use ending::{Page, ending};
+pub use failure::failure;
+pub use history::{history, not_over, way_back, way_on};
+pub use lines::Lines;
+pub use live::{Bars, Live, Loudness};
+pub use paper::Paper;
+pub use plan::{Detail, plan};
+pub use show::{Follow, ended, show};
+pub use status::{Known, status};
+pub use words::{between, span, time};

@@ -288,7 +288,7 @@ fn context(host: &Host, run: &str, site: Arc<Site>) -> (Context, mpsc::Unbounded
 }
 
 fn log_path(site: &Site, run: &str) -> std::path::PathBuf {
-    site.state.join("logs").join(format!("{run}.jsonl"))
+    super::runs::log_of(&site.state, run)
 }
 
 fn told(context: &Context, runbook: &str, at: Timestamp, again: bool) {

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     clients,
-    event::{Failure, Teller},
+    event::Teller,
     journal::{Folder, Reader, RunRow},
-    ports::{Outside, Port, Ports},
+    ports::{Outside, Port, Ports, files::FilesRead},
     primitives::contract::Catalogue,
     script,
     site::{Scrubber, Site},
@@ -47,6 +47,24 @@ impl HostBuilder {
     pub fn port<P: Port>(mut self, read: Arc<P::Read>, write: Arc<P::Write>) -> Self {
         self.outside = self.outside.with::<P>(read, write);
         self
+    }
+
+    pub(super) fn start(&self) -> &Start {
+        &self.start
+    }
+
+    /// The header of a runbook, for its flags and its help: no site is looked for.
+    pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
+        let real = match &self.ports {
+            Some(_) => None,
+            None if library::is_file(name) => Some(clients::real()?.0),
+            None => None,
+        };
+        let ports = self.ports.as_ref().or(real.as_ref());
+        let bundle = library::find(name, ports.map(|ports| &*ports.files as &dyn FilesRead)).await?;
+        let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
+        let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
+        Ok(runbook.header().clone())
     }
 
     /// Looks for the site. Changes nothing and takes no lock.
@@ -104,20 +122,7 @@ impl Host {
 
     /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
     pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
-        let is_file = Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("rhai"));
-        let bundle = if is_file {
-            let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
-            let file = self.0.ports.files.read(&path).await?.ok_or_else(|| {
-                let text = format!("there is no file `{name}`");
-                HostError::Invalid(Failure::new("runbook_not_found", text).hint("`uplift runbook list`"))
-            })?;
-            let text = String::from_utf8(file.bytes).map_err(|_| {
-                HostError::Invalid(Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")))
-            })?;
-            library::around(name, &text)
-        } else {
-            library::bundle(name).map_err(HostError::Invalid)?
-        };
+        let bundle = library::find(name, Some(&*self.0.ports.files)).await?;
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
@@ -171,6 +176,22 @@ impl Host {
     }
 }
 
+/// The names that [`script_site`] has: a runbook can be checked against them before any site is known.
+const SITE: [&str; 12] = [
+    "name",
+    "path",
+    "project",
+    "web",
+    "job",
+    "services",
+    "hosts",
+    "version",
+    "digest",
+    "storage",
+    "databases",
+    "settings",
+];
+
 /// What a script reads as `site::`.
 pub(super) fn script_site(site: &Site) -> Value {
     let storage = serde_json::to_value(&site.storage).unwrap_or(Value::Null);
@@ -189,4 +210,18 @@ pub(super) fn script_site(site: &Site) -> Value {
         "databases": databases,
         "settings": site.settings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_runbook_is_checked_against_the_names_that_it_will_find() {
+        let site = script_site(&crate::sim::World::strata().site());
+        let found: BTreeSet<_> = site.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(found, BTreeSet::from(SITE));
+    }
 }

@@ -1,8 +1,12 @@
 //! The runbooks that ship inside the binary. They are plain files in the repository, so that reading one there is
 //! reading what runs.
 
+use std::path::Path;
+
+use super::error::HostError;
 use crate::{
     event::Failure,
+    ports::files::FilesRead,
     primitives::contract::suggest,
     script::{Bundle, Source},
 };
@@ -27,17 +31,40 @@ pub fn stock() -> &'static [StockRunbook] {
     RUNBOOKS
 }
 
+/// Whether `name` means a file of the operator's own.
+pub(super) fn is_file(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("rhai"))
+}
+
+/// A stock runbook by its name, or a file by its path.
+pub(super) async fn find(name: &str, files: Option<&dyn FilesRead>) -> Result<Bundle, HostError> {
+    let (true, Some(files)) = (is_file(name), files) else { return bundle(name) };
+    let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
+    let file = files.read(&path).await?.ok_or_else(|| {
+        let text = format!("there is no file `{name}`");
+        HostError::Invalid(Failure::new("runbook_not_found", text).hint("list them: `uplift runbook list`"))
+    })?;
+    let text = String::from_utf8(file.bytes).map_err(|_| {
+        HostError::Invalid(Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")))
+    })?;
+    Ok(around(name, &text))
+}
+
 /// The stock runbook `name` with the library it imports.
-pub(super) fn bundle(name: &str) -> Result<Bundle, Failure> {
-    let Some(found) = RUNBOOKS.iter().find(|runbook| runbook.name == name) else {
+fn bundle(name: &str) -> Result<Bundle, HostError> {
+    stock_named(name).map(|found| around(found.name, found.text))
+}
+
+/// The runbook that ships under this name; else the nearest name as a hint.
+pub fn stock_named(name: &str) -> Result<&'static StockRunbook, HostError> {
+    RUNBOOKS.iter().find(|runbook| runbook.name == name).ok_or_else(|| {
         let known: Vec<_> = RUNBOOKS.iter().map(|runbook| runbook.name).collect();
         let text = format!("there is no runbook `{name}`");
-        return Err(Failure::new("runbook_not_found", text).hint(format!(
+        HostError::Invalid(Failure::new("runbook_not_found", text).hint(format!(
             "{}; a file of your own needs its path, e.g. `./{name}.rhai`",
             suggest(name, &known)
-        )));
-    };
-    Ok(around(found.name, found.text))
+        )))
+    })
 }
 
 /// A runbook of the operator's own; it may import the stock library.

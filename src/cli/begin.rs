@@ -1,0 +1,97 @@
+//! From a runbook to a run: plan, show the plan, ask, start.
+
+use std::collections::BTreeMap;
+
+use super::{session::Session, trouble::Trouble, watch::watch};
+use crate::{
+    HostError,
+    event::{ExitClass, Failure},
+    host::{Plan, PlanEnd, RunState, Runs, Start},
+    report::{self, Detail},
+};
+
+/// `uplift upgrade` and `uplift run`.
+pub(super) async fn begin(
+    session: &mut Session,
+    name: &str,
+    given: BTreeMap<String, String>,
+    dry_run: bool,
+) -> Result<ExitClass, Trouble> {
+    if !dry_run {
+        session.may_ask()?;
+    }
+    let header = (session.stage.host)(Start::default()).header(name).await?;
+    header.validate(&given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
+    let host = session.open().await?;
+    let runs = host.runs()?;
+    match dry_run {
+        true => session.banner(&runs),
+        false => nobody_else(&runs)?,
+    }
+    let runbook = host.runbook(name, &given).await?;
+    let plan = tokio::select! {
+        () = session.signals.wanted(1) => return Err(Trouble::interrupted()),
+        plan = runbook.plan() => plan,
+    };
+    if dry_run {
+        return Ok(only_shown(session, &plan));
+    }
+    match &plan.end {
+        PlanEnd::NothingNeeded { why } => {
+            nothing_needed(session, &plan, why);
+            return Ok(ExitClass::Done);
+        }
+        PlanEnd::Fails { failure, .. } => {
+            return Err(Trouble::new(failure.clone(), ExitClass::Refused));
+        }
+        PlanEnd::Complete | PlanEnd::Unknown { .. } => {}
+    }
+    if !session.json() && !session.common.quiet {
+        report::plan(&mut session.paper(), &plan, Detail::Short);
+    }
+    session.ask("start now?").await?;
+    let run = runbook.start(plan, &session.command).await?;
+    Ok(watch(session, &host, run).await)
+}
+
+/// Refuses at once where a run is at work or waits for somebody.
+fn nobody_else(runs: &Runs) -> Result<(), Trouble> {
+    let Some(run) = runs.unfinished()? else { return Ok(()) };
+    if run.state == RunState::Running && !run.interrupted {
+        let who = runs.holder().map_or_else(
+            || format!("`{}` by {}, since {}", run.command, run.by, report::time(run.started)),
+            |holder| {
+                let since = report::time(holder.since);
+                format!(
+                    "`{}` by {} on {}, process {}, since {since}",
+                    holder.command, holder.user, holder.host, holder.pid
+                )
+            },
+        );
+        let failure = Failure::new("site_held", format!("run {} is at work on this site: {who}", run.id))
+            .hint(format!("wait for it, or watch it: `uplift show {} --follow`", run.id));
+        return Err(Trouble::new(failure, ExitClass::Held));
+    }
+    let state = run.state_word();
+    Err(HostError::Unfinished { run: run.id, runbook: run.runbook, state }.into())
+}
+
+fn only_shown(session: &Session, plan: &Plan) -> ExitClass {
+    if session.json() {
+        session.lines().json(plan);
+    } else {
+        report::plan(&mut session.sheet(), plan, Detail::Full);
+    }
+    match plan.end {
+        PlanEnd::Fails { .. } => ExitClass::Refused,
+        PlanEnd::Complete | PlanEnd::NothingNeeded { .. } | PlanEnd::Unknown { .. } => ExitClass::Done,
+    }
+}
+
+fn nothing_needed(session: &Session, plan: &Plan, why: &str) {
+    if session.json() {
+        session.lines().json(plan);
+    } else {
+        session.paper().paragraph(0, &format!("NOTHING NEEDED: {why}; nothing was changed"));
+    }
+}

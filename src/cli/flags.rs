@@ -1,0 +1,115 @@
+//! Flags that a runbook's header asks for: one declaration, so that help, types and checks cannot differ from it.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+};
+
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, builder::OsStringValueParser};
+
+use super::{arguments::Cli, stage::Stage, trouble::Trouble};
+use crate::host::{Header, Param, ParamType, Start};
+
+/// The runbook behind `uplift upgrade`.
+pub(super) const UPGRADE: &str = "compose/upgrade";
+
+/// Before a parameter's name, so that no header can take the place of an argument of ours.
+const PREFIX: &str = "param:";
+
+/// The whole command line, with the parameters of the runbook that is meant. No site is looked for.
+pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
+    let command = Cli::command();
+    if words.iter().any(|word| word == "upgrade") {
+        let header = (stage.host)(Start::default()).header(UPGRADE).await?;
+        return Ok(command.mut_subcommand("upgrade", |upgrade| with_params(upgrade, &header)));
+    }
+    let Some(name) = runbook_of(words) else { return Ok(command) };
+    let header = (stage.host)(Start::default()).header(&name).await?;
+    Ok(command.mut_subcommand("run", |run| with_params(run, &header)))
+}
+
+/// The runbook that `uplift run` was given; whatever follows it is not understood yet.
+fn runbook_of(words: &[OsString]) -> Option<String> {
+    let rest = Arg::new("rest")
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .allow_hyphen_values(true)
+        .value_parser(OsStringValueParser::new());
+    let mut command = Cli::command().mut_subcommand("run", |run| run.arg(rest));
+    let matches = command.try_get_matches_from_mut(words).ok()?;
+    let run = matches.subcommand_matches("run")?;
+    run.get_one::<String>("name").cloned()
+}
+
+fn with_params(mut command: Command, header: &Header) -> Command {
+    let taken: Vec<String> = long_names(&Cli::command(), &command);
+    let mut params: Vec<_> = header.params.iter().collect();
+    // What must be given comes first.
+    params.sort_by_key(|(_, param)| param.initial.is_some());
+    for (at, (name, param)) in params.into_iter().enumerate() {
+        let long = name.replace('_', "-");
+        if !taken.contains(&long) {
+            command = command.arg(flag(name, &long, param).display_order(at));
+        }
+    }
+    command
+}
+
+/// Names that a parameter cannot have as a flag; `--param name=value` still reaches it.
+fn long_names(all: &Command, own: &Command) -> Vec<String> {
+    let longs = all.get_arguments().chain(own.get_arguments()).filter_map(Arg::get_long);
+    longs.map(str::to_owned).chain(["help", "version"].map(str::to_owned)).collect()
+}
+
+fn flag(name: &str, long: &str, param: &Param) -> Arg {
+    let value = match param.kind {
+        ParamType::Tag => "TAG",
+        ParamType::Choice => "WORD",
+        ParamType::Duration => "DURATION",
+        ParamType::Size => "SIZE",
+        ParamType::Text => "TEXT",
+        ParamType::Bool => "BOOL",
+        ParamType::Number => "NUMBER",
+    };
+    let mut help = param.help.clone();
+    if !param.of.is_empty() {
+        help.push_str(&format!(" (one of {})", param.of.join(", ")));
+    }
+    if let Some(initial) = &param.initial {
+        let initial = initial.as_str().map_or_else(|| initial.to_string(), str::to_owned);
+        help.push_str(&format!(" [initially {initial}]"));
+    }
+    let arg = Arg::new(format!("{PREFIX}{name}"))
+        .long(long.to_owned())
+        .value_name(value)
+        .help(help)
+        .help_heading("Parameters")
+        .env(format!("UPLIFT_{}", name.to_uppercase()))
+        .required(param.initial.is_none() && param.kind != ParamType::Bool);
+    match param.kind {
+        ParamType::Bool => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => arg.allow_hyphen_values(matches!(param.kind, ParamType::Number)),
+    }
+}
+
+/// The parameters that were given as flags or by their variables.
+pub(super) fn given(matches: &ArgMatches, verb: &str) -> BTreeMap<String, String> {
+    let Some(matches) = matches.subcommand_matches(verb) else { return BTreeMap::new() };
+    let mut given = BTreeMap::new();
+    for id in matches.ids() {
+        if let Some(name) = id.as_str().strip_prefix(PREFIX)
+            && let Some(value) = matches.get_one::<String>(id.as_str())
+        {
+            given.insert(name.to_owned(), value.clone());
+        }
+    }
+    given
+}
+
+/// Whether programs read the output. Asked before the arguments are understood, for the mistakes in them.
+pub(super) fn wants_json(words: &[OsString]) -> bool {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let pair = words.windows(2).any(|pair| matches!(&*pair[0], "-o" | "--output") && pair[1] == "json");
+    let joined = words.iter().any(|word| matches!(&**word, "-ojson" | "-o=json" | "--output=json"));
+    pair || joined || std::env::var_os("UPLIFT_OUTPUT").as_deref() == Some(OsStr::new("json"))
+}

@@ -1,0 +1,16 @@
+use super::{session::Session, trouble::Trouble};
+use crate::{event::ExitClass, report};
+
+/// `uplift history`.
+pub(super) async fn history(session: &mut Session) -> Result<ExitClass, Trouble> {
+    let runs = session.runs().await?;
+    session.banner(&runs);
+    let all = runs.all()?;
+    if session.json() {
+        let mut lines = session.lines();
+        all.iter().for_each(|run| lines.json(run));
+    } else {
+        report::history(&mut session.sheet(), &all);
+    }
+    Ok(ExitClass::Done)
+}

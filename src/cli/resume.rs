@@ -1,0 +1,33 @@
+use super::{arguments, session::Session, trouble::Trouble, watch::watch};
+use crate::{
+    event::{ExitClass, Failure},
+    host::{Decision, who},
+    report,
+};
+
+/// `uplift resume`.
+pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> Result<ExitClass, Trouble> {
+    let host = session.open().await?;
+    if asked.dry_run {
+        let runs = host.runs()?;
+        let unfinished = runs.unfinished()?.map(|run| run.id);
+        let Some(run) = asked.run.or(unfinished) else {
+            let failure = Failure::new("no_run", "there is no unfinished run to resume");
+            return Err(Trouble::new(failure.hint("list the runs: `uplift history`"), ExitClass::Invalid));
+        };
+        let shown = runs.show(Some(&run))?;
+        if session.json() {
+            session.lines().json(&shown);
+        } else {
+            report::way_on(&mut session.sheet(), &shown.run, &shown.calls);
+        }
+        return Ok(ExitClass::Done);
+    }
+    let answer = asked.outcome.map(|outcome| Decision {
+        choice: outcome.as_str().to_owned(),
+        reason: asked.reason.clone().unwrap_or_default(),
+        by: who(),
+    });
+    let run = host.resume(asked.run.as_deref(), answer, &session.command).await?;
+    Ok(watch(session, &host, run).await)
+}

@@ -1,0 +1,182 @@
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    arguments::{Common, Output},
+    signals::Signals,
+    stage::Stage,
+    trouble::Trouble,
+};
+use crate::{
+    Host, HostError,
+    event::{ExitClass, Failure},
+    host::{Runs, Scrubber, Start},
+    report::{self, Lines, Loudness, Paper},
+};
+
+/// What every command works with.
+pub(super) struct Session {
+    pub(super) common: Common,
+    pub(super) stage: Stage,
+    pub(super) signals: Signals,
+    /// The command as it was typed, for the record.
+    pub(super) command: String,
+    /// The program with what names the site, as it has to be typed here.
+    pub(super) typed: String,
+    scrubber: Scrubber,
+}
+
+/// What makes a folder a site.
+const MARKS: [&str; 5] =
+    ["uplift.toml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+impl Session {
+    pub(super) fn new(common: Common, words: &[OsString], stage: Stage, signals: Signals) -> Self {
+        let rest = words.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
+        let command = std::iter::once("uplift".to_owned()).chain(rest).collect::<Vec<_>>().join(" ");
+        let typed = typed(&common, words);
+        Self { common, stage, signals, command, typed, scrubber: Scrubber::default() }
+    }
+
+    pub(super) fn json(&self) -> bool {
+        self.common.output == Output::Json
+    }
+
+    pub(super) fn loudness(&self) -> Loudness {
+        match (self.common.quiet, self.common.verbose) {
+            (true, _) => Loudness::Quiet,
+            (_, true) => Loudness::Verbose,
+            _ => Loudness::Normal,
+        }
+    }
+
+    /// For people who watch.
+    pub(super) fn paper(&self) -> Paper {
+        let mut paper = self.stage.paper();
+        paper.hide(&self.scrubber);
+        paper
+    }
+
+    /// For people who asked for data.
+    pub(super) fn sheet(&self) -> Paper {
+        let mut paper = self.stage.sheet();
+        paper.hide(&self.scrubber);
+        paper
+    }
+
+    /// For programs.
+    pub(super) fn lines(&self) -> Lines {
+        let mut lines = self.stage.lines();
+        lines.hide(&self.scrubber);
+        lines
+    }
+
+    fn start(&self) -> Start {
+        let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let dir = self.common.site.clone().or_else(here);
+        Start {
+            dir: dir.as_deref().map(absolute),
+            project: self.common.project.clone(),
+            state: self.common.state.as_deref().map(absolute),
+        }
+    }
+
+    /// Finds the site. From now on its secrets are taken out of everything that is shown.
+    pub(super) async fn open(&mut self) -> Result<Host, HostError> {
+        let host = (self.stage.host)(self.start()).open().await?;
+        self.scrubber = host.scrubber().clone();
+        Ok(host)
+    }
+
+    /// The record of the site's runs, without the site if its folder is known.
+    pub(super) async fn runs(&mut self) -> Result<Runs, HostError> {
+        match self.folder_runs() {
+            Some(runs) => runs,
+            None => self.open().await?.runs(),
+        }
+    }
+
+    pub(super) fn folder_runs(&self) -> Option<Result<Runs, HostError>> {
+        (self.stage.host)(self.start()).runs()
+    }
+
+    /// Says first that a run is at work, or that one waits for somebody.
+    pub(super) fn banner(&self, runs: &Runs) {
+        if let Ok(Some(run)) = runs.unfinished()
+            && !self.json()
+        {
+            report::not_over(&mut self.paper(), &run, runs.holder().as_ref(), &self.typed);
+        }
+    }
+
+    /// Fails by name where a question could not be asked; to be called before anything else.
+    pub(super) fn may_ask(&self) -> Result<(), Trouble> {
+        if self.common.yes || self.stage.answer.is_some() {
+            return Ok(());
+        }
+        let text = "there is no terminal to ask on, and `--yes` was not given";
+        let hint =
+            "add `-y` (or set `UPLIFT_YES=1`) to go without a question, or look first with `--dry-run`";
+        Err(Trouble::new(Failure::new("no_terminal", text).hint(hint), ExitClass::Invalid))
+    }
+
+    /// Asks for a yes. Nothing was changed if it does not come.
+    pub(super) async fn ask(&self, question: &str) -> Result<(), Trouble> {
+        if self.common.yes {
+            return Ok(());
+        }
+        let Some(answer) = self.stage.answer.clone() else { return self.may_ask() };
+        self.paper().ask(&format!("{question} [y/N]"));
+        let line = tokio::task::spawn_blocking(move || answer());
+        let line = tokio::select! {
+            () = self.signals.wanted(1) => return Err(Trouble::interrupted()),
+            line = line => line.ok().flatten(),
+        };
+        match line.as_deref() {
+            Some("y" | "Y" | "yes") => Ok(()),
+            _ => {
+                let failure = Failure::new("declined", "not begun: the answer was not `y`");
+                Err(Trouble::new(failure, ExitClass::Interrupted))
+            }
+        }
+    }
+}
+
+/// The current folder, if it holds a site.
+fn here() -> Option<PathBuf> {
+    let dir = std::env::current_dir().ok()?;
+    MARKS.iter().any(|mark| dir.join(mark).is_file()).then_some(dir)
+}
+
+/// What must be typed again in the next command: flags, not variables, because those are still there.
+fn typed(common: &Common, words: &[OsString]) -> String {
+    let mut text = "uplift".to_owned();
+    let was_typed = |short: &str, long: &str| {
+        words.iter().skip(1).any(|word| {
+            let word = word.to_string_lossy();
+            word.starts_with(long) || (!short.is_empty() && word.starts_with(short))
+        })
+    };
+    let path = |path: &Path| quoted(&path.display().to_string());
+    if let Some(site) = common.site.as_deref().filter(|_| was_typed("-C", "--site")) {
+        text.push_str(&format!(" -C {}", path(site)));
+    }
+    if let Some(project) = common.project.as_deref().filter(|_| was_typed("", "--project")) {
+        text.push_str(&format!(" --project {}", quoted(project)));
+    }
+    if let Some(state) = common.state.as_deref().filter(|_| was_typed("", "--state")) {
+        text.push_str(&format!(" --state {}", path(state)));
+    }
+    text
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=@%+,".contains(letter);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}

@@ -1,0 +1,96 @@
+use std::{
+    io::{self, IsTerminal as _, Write},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    Host, HostBuilder,
+    host::Start,
+    report::{Lines, Paper},
+};
+
+/// What a command stands in: where its words go, who answers its questions, and which world it works on.
+pub struct Stage {
+    /// For data: plans, status, history, JSON.
+    pub out: Output,
+    /// For progress, questions and errors.
+    pub err: Output,
+    pub width: usize,
+    pub colour: bool,
+    /// Lines may be drawn again.
+    pub redraw: bool,
+    /// Waits for one line of an answer; `None`: nobody is there to ask.
+    pub answer: Option<Arc<dyn Fn() -> Option<String> + Send + Sync>>,
+    pub host: Box<dyn Fn(Start) -> HostBuilder + Send + Sync>,
+}
+
+/// An output that several writers share.
+#[derive(Clone)]
+pub struct Output(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Output {
+    pub fn new(out: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(out))))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}
+
+/// Without a terminal, and where a terminal does not say.
+const WIDTH: usize = 80;
+
+impl Stage {
+    /// The terminal and the world of this process.
+    #[must_use]
+    pub fn real() -> Self {
+        let terminal = io::stderr().is_terminal();
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let width = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| usize::from(size.ws_col));
+        let somebody = terminal && io::stdin().is_terminal();
+        Self {
+            out: Output::new(io::stdout()),
+            err: Output::new(io::stderr()),
+            width: if width == 0 { WIDTH } else { width },
+            colour: terminal && !dumb && !plain,
+            redraw: terminal && !dumb,
+            answer: if somebody { Some(Arc::new(typed)) } else { None },
+            host: Box::new(Host::at),
+        }
+    }
+
+    /// For people who watch.
+    #[must_use]
+    pub fn paper(&self) -> Paper {
+        Paper::new(Box::new(self.err.clone()), self.width, self.colour)
+    }
+
+    /// For people who asked for data.
+    #[must_use]
+    pub fn sheet(&self) -> Paper {
+        let colour = self.colour && io::stdout().is_terminal();
+        Paper::new(Box::new(self.out.clone()), self.width, colour)
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        Lines::new(Box::new(self.out.clone()))
+    }
+}
+
+fn typed() -> Option<String> {
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(line.trim().to_owned()),
+    }
+}

@@ -1,0 +1,64 @@
+use serde_json::json;
+
+use super::{session::Session, trouble::Trouble};
+use crate::{
+    HostError,
+    event::{ExitClass, Failure},
+    host::{RunRow, RunState, Runs, Status},
+    report::{self, Known},
+};
+
+/// `uplift status`. What cannot be read is a line of it, never the end of it.
+pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> {
+    let (site, runs) = look(session).await;
+    let last = match &runs {
+        Ok(Some(runs)) => runs.unfinished().and_then(|open| match open {
+            Some(run) => Ok(Some(run)),
+            None => Ok(runs.all()?.into_iter().next()),
+        }),
+        Ok(None) => Ok(None),
+        Err(failure) => Err(HostError::Site(failure.clone())),
+    };
+    let holder = runs.as_ref().ok().and_then(Option::as_ref).and_then(Runs::holder);
+    let unread = last.as_ref().err().map(HostError::failure);
+    let last = last.ok().flatten();
+    if session.json() {
+        session.lines().json(&json!({
+            "site": site.as_ref().ok(),
+            "failure": site.as_ref().err(),
+            "run": last,
+            "held_by": holder,
+            "unread": unread,
+        }));
+    } else {
+        let known = Known {
+            site: site.as_ref(),
+            last: last.as_ref(),
+            holder: holder.as_ref(),
+            unread: unread.as_ref(),
+            typed: &session.typed,
+        };
+        report::status(&mut session.sheet(), &known);
+    }
+    Ok(exit(site.is_ok(), last.as_ref()))
+}
+
+/// The site if it can be found, and its record even if it cannot.
+async fn look(session: &mut Session) -> (Result<Status, Failure>, Result<Option<Runs>, Failure>) {
+    match session.open().await {
+        Ok(host) => (Ok(host.status().await), host.runs().map(Some).map_err(|error| error.failure())),
+        Err(error) => {
+            let runs = session.folder_runs().transpose().map_err(|error| error.failure());
+            (Err(error.failure()), runs)
+        }
+    }
+}
+
+fn exit(site: bool, last: Option<&RunRow>) -> ExitClass {
+    match last.map(|run| (run.state, run.interrupted)) {
+        Some((RunState::NeedsPerson | RunState::Stuck, _)) => ExitClass::NeedsPerson,
+        Some((RunState::Unfinished, _) | (RunState::Running, true)) => ExitClass::Unfinished,
+        _ if site => ExitClass::Done,
+        _ => ExitClass::Refused,
+    }
+}

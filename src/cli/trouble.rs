@@ -1,0 +1,72 @@
+use std::ffi::OsString;
+
+use super::{flags, session::Session, stage::Stage};
+use crate::{
+    HostError,
+    event::{ExitClass, Failure},
+    report::{self, Lines, Paper},
+};
+
+/// Why a command ended before there was a run. Nothing was changed.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    failure: Failure,
+    exit: ExitClass,
+}
+
+impl Trouble {
+    pub(super) fn new(failure: Failure, exit: ExitClass) -> Self {
+        Self { failure, exit }
+    }
+
+    pub(super) fn interrupted() -> Self {
+        Self::new(Failure::new("interrupted", "stopped by a signal"), ExitClass::Interrupted)
+    }
+
+    pub(super) fn tell(&self, session: &Session) -> ExitClass {
+        if session.json() {
+            session.lines().failure(&self.failure, self.exit);
+        } else {
+            report::failure(&mut session.paper(), &self.failure, self.exit);
+        }
+        self.exit
+    }
+
+    /// Before the arguments were understood.
+    pub(super) fn tell_early(&self, words: &[OsString], stage: &Stage) -> ExitClass {
+        if flags::wants_json(words) {
+            stage.lines().failure(&self.failure, self.exit);
+        } else {
+            report::failure(&mut stage.paper(), &self.failure, self.exit);
+        }
+        self.exit
+    }
+}
+
+impl From<HostError> for Trouble {
+    fn from(error: HostError) -> Self {
+        Self::new(error.failure(), error.exit())
+    }
+}
+
+/// What clap has to say: help and version are data, the rest is a mistake in what was typed.
+pub(super) fn usage(error: &clap::Error, words: &[OsString], stage: &Stage) -> ExitClass {
+    let text = error.render();
+    let text = if stage.colour { text.ansi().to_string() } else { text.to_string() };
+    if !error.use_stderr() {
+        Lines::new(Box::new(stage.out.clone())).text(&text);
+        return ExitClass::Done;
+    }
+    if flags::wants_json(words) {
+        let plain = error.render().to_string();
+        let message = plain.lines().next().unwrap_or("").trim_start_matches("error: ");
+        let hint = plain.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
+        let mut failure = Failure::new("usage", message);
+        failure.hint = hint.map(str::to_owned);
+        stage.lines().failure(&failure, ExitClass::Invalid);
+    } else {
+        let mut paper = Paper::new(Box::new(stage.err.clone()), stage.width, false);
+        text.trim_end().lines().for_each(|line| paper.line(line));
+    }
+    ExitClass::Invalid
+}

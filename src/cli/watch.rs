@@ -1,0 +1,135 @@
+//! A run at work, watched to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{bars::Terminal, session::Session};
+use crate::{
+    Host, Run,
+    event::{Ending, Event, ExitClass},
+    report::{self, Bars, Lines, Live, Page},
+};
+
+/// How long a look at the site may take before an ending is told without it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Who tells what happens.
+pub(super) enum View {
+    People(Box<Live>),
+    Programs(Lines),
+}
+
+impl View {
+    pub(super) fn of(session: &Session, host: Option<&Host>) -> Self {
+        if session.json() {
+            return Self::Programs(session.lines());
+        }
+        let bars = session.stage.redraw.then(|| Box::new(Terminal::new()) as Box<dyn Bars>);
+        let host = host.cloned();
+        let clock = Arc::new(move || host.as_ref().map_or(jiff::Timestamp::UNIX_EPOCH, Host::now));
+        Self::People(Box::new(Live::new(session.paper(), bars, session.loudness(), clock)))
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        match self {
+            Self::People(live) => live.event(event),
+            Self::Programs(lines) => lines.json(event),
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Self::People(live) = self {
+            live.tick();
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        if let Self::People(live) = self {
+            live.say(text);
+        }
+    }
+}
+
+/// Watches `run` and tells how it ended. A second signal leaves it as it is.
+pub(super) async fn watch(session: &Session, host: &Host, run: Run) -> ExitClass {
+    let id = run.id().to_owned();
+    tokio::select! {
+        biased;
+        () = session.signals.wanted(2) => left(session, &id),
+        exit = followed(session, host, run) => exit,
+    }
+}
+
+async fn followed(session: &Session, host: &Host, mut run: Run) -> ExitClass {
+    let id = run.id().to_owned();
+    let cancel = run.cancel();
+    let mut view = View::of(session, Some(host));
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            biased;
+            () = session.signals.wanted(1), if !cancel.is_cancelled() => {
+                cancel.cancel();
+                view.say("stopping in good order; a second Ctrl-C leaves at once");
+            }
+            event = run.next() => {
+                let Some(event) = event else { break };
+                view.event(&event);
+                if matches!(event, Event::RunEnded { .. }) {
+                    break;
+                }
+            }
+            _ = ticks.tick() => view.tick(),
+        }
+    }
+    let ending = run.ended().await;
+    drop(view);
+    tell(session, host, &id, &ending, !cancel.is_cancelled()).await;
+    ending.exit()
+}
+
+/// The screen at the end.
+async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: bool) {
+    if session.json() {
+        return;
+    }
+    let open = matches!(
+        ending,
+        Ending::NeedsPerson { .. } | Ending::Stuck { .. } | Ending::Unfinished { .. } | Ending::Closed { .. }
+    );
+    let now = match open && look {
+        true => tokio::time::timeout(LOOK, host.status()).await.ok(),
+        false => None,
+    };
+    let mut paper = session.paper();
+    let found = host.runs().and_then(|runs| Ok((runs.log(run), runs.show(Some(run))?)));
+    match found {
+        Ok((log, shown)) => {
+            let log = log.display().to_string();
+            let page = Page {
+                site: &host.site().name,
+                run: &shown.run,
+                calls: &shown.calls,
+                log: Some(&log),
+                now: now.as_ref(),
+                typed: &session.typed,
+            };
+            report::ending(&mut paper, &page, ending);
+        }
+        // The record cannot be read: then the ending itself is all there is to tell.
+        Err(error) => report::failure(&mut paper, &error.failure(), ending.exit()),
+    }
+}
+
+fn left(session: &Session, run: &str) -> ExitClass {
+    if !session.json() {
+        let typed = &session.typed;
+        let mut paper = session.paper();
+        paper.blank();
+        paper.paragraph(0, "LEFT AT ONCE: what was begun may still be at work; the record is whole");
+        paper.paragraph(0, "next, once you have looked how the site is:");
+        paper.line(&format!("  {typed} status"));
+        paper.line(&format!("  {typed} resume {run}"));
+        paper.line(&format!("  {typed} rollback {run}"));
+    }
+    ExitClass::Unfinished
+}

@@ -1,0 +1,118 @@
+use std::path::{Path, PathBuf};
+
+use super::{
+    door::{Host, HostBuilder},
+    error::HostError,
+    past::{self, Shown},
+};
+use crate::{
+    clients,
+    journal::{Folder, Holder, Kind, Reader, RunRow},
+};
+
+/// What the state folder of a site tells about its runs.
+///
+/// It is read without a look at the site: that a run is unfinished must be told also when the engine, compose or
+/// the database is down.
+pub struct Runs {
+    state: PathBuf,
+    reader: Option<Reader>,
+}
+
+/// One change that going back would reach, in the order in which it would be reached.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct WayBack {
+    pub address: String,
+    /// What was done.
+    pub did: String,
+    /// What taking it back would do.
+    pub back: String,
+}
+
+/// Who types, as the journal names people: user and host.
+#[must_use]
+pub fn who() -> String {
+    clients::who().to_string()
+}
+
+impl HostBuilder {
+    /// The record of the folder that this builder was told, without opening the site; `None` if it was told none.
+    pub fn runs(&self) -> Option<Result<Runs, HostError>> {
+        let start = self.start();
+        let state = start.state.clone().or_else(|| Some(start.dir.as_ref()?.join(".uplift")))?;
+        Some(Runs::open(&state))
+    }
+}
+
+impl Host {
+    /// The record of this site's runs.
+    pub fn runs(&self) -> Result<Runs, HostError> {
+        Runs::open(&self.0.site.state)
+    }
+
+    /// What going back from `run` would take back, last first. Only reads the record.
+    pub fn way_back(&self, run: &str) -> Result<Vec<WayBack>, HostError> {
+        let Shown { calls, .. } = self.show(Some(run))?;
+        let begun = calls
+            .into_iter()
+            .rev()
+            .filter(|call| call.kind == Kind::Effect && call.intent.is_some() && call.state.to_take_back());
+        let back = begun.map(|call| {
+            let kept = self.0.catalogue.get(&call.verb).and_then(|verb| verb.kept());
+            let words = kept.and_then(|kept| {
+                kept.undo_summary(call.version, call.intent.clone().unwrap_or_default()).ok()
+            });
+            let back = words.unwrap_or_else(|| format!("this uplift does not know `{}`", call.verb));
+            WayBack { address: call.address, did: call.summary, back }
+        });
+        Ok(back.collect())
+    }
+
+    /// What time it is for this site.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.0.ports.clock.now()
+    }
+}
+
+impl Runs {
+    fn open(state: &Path) -> Result<Self, HostError> {
+        let reader = match Folder::find(state) {
+            Some(folder) => Reader::open(&folder)?,
+            None => None,
+        };
+        Ok(Self { state: state.to_owned(), reader })
+    }
+
+    /// All runs, newest first.
+    pub fn all(&self) -> Result<Vec<RunRow>, HostError> {
+        self.reader.as_ref().map_or_else(|| Ok(Vec::new()), |reader| Ok(reader.runs()?))
+    }
+
+    /// The run that has to be ended before another can begin, or that is at work right now.
+    pub fn unfinished(&self) -> Result<Option<RunRow>, HostError> {
+        self.reader.as_ref().map_or(Ok(None), |reader| Ok(reader.unfinished()?))
+    }
+
+    /// One run with all its calls. `run` may be the beginning or the end of an id; `None` is the newest.
+    pub fn show(&self, run: Option<&str>) -> Result<Shown, HostError> {
+        past::shown(self.reader.as_ref().ok_or(HostError::NoRun("show"))?, run)
+    }
+
+    /// Who works on the site now, as far as the kernel shows it.
+    #[must_use]
+    pub fn holder(&self) -> Option<Holder> {
+        self.reader.as_ref().and_then(Reader::holder)
+    }
+
+    /// Where the log of a run lies.
+    #[must_use]
+    pub fn log(&self, run: &str) -> PathBuf {
+        log_of(&self.state, run)
+    }
+}
+
+/// Every event of a run, as JSON lines.
+pub(super) fn log_of(state: &Path, run: &str) -> PathBuf {
+    state.join("logs").join(format!("{run}.jsonl"))
+}

@@ -1,0 +1,71 @@
+//! For how long each service was away, from the record of a run.
+
+use jiff::Timestamp;
+
+use super::words::{hour, millis_between, span};
+use crate::journal::{Entry, RunRow, RunState, State};
+
+/// One service's time away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Away {
+    pub(super) service: String,
+    from: Timestamp,
+    /// `None` while it is away.
+    until: Option<Timestamp>,
+}
+
+impl Away {
+    pub(super) fn in_words(&self) -> String {
+        match self.until {
+            Some(until) => format!("`{}` {}", self.service, span(millis_between(self.from, until))),
+            None => format!("`{}` since {}", self.service, hour(self.from)),
+        }
+    }
+}
+
+/// A service goes when a call stops or replaces it, and is back once a wait has found it well. Taken back, it counts
+/// as away until the whole site was compared: sooner cannot be proved from the record.
+pub(super) fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
+    let mut found: Vec<Away> = Vec::new();
+    for call in calls {
+        match call.verb.as_str() {
+            "compose_stop" | "compose_up" if began(call) => {
+                let Some(from) = call.attempts.first().map(|attempt| attempt.started) else { continue };
+                for service in services(call) {
+                    if !found.iter().any(|away| away.service == service && away.until.is_none()) {
+                        found.push(Away { service, from, until: None });
+                    }
+                }
+            }
+            "wait_healthy" if call.state == State::Succeeded => {
+                let well = well_at(call);
+                let service = call.input.get("service").and_then(|name| name.as_str());
+                for away in found.iter_mut().filter(|away| Some(away.service.as_str()) == service) {
+                    away.until = away.until.or(well);
+                }
+            }
+            _ => {}
+        }
+    }
+    let over = matches!(run.state, RunState::Done | RunState::TakenBack | RunState::RolledBack);
+    for away in &mut found {
+        away.until = away.until.or(run.ended.filter(|_| over));
+    }
+    found
+}
+
+fn began(call: &Entry) -> bool {
+    call.intent.is_some() && !matches!(call.state, State::Refused | State::NotApplied)
+}
+
+fn services(call: &Entry) -> Vec<String> {
+    let list = call.input.get("services").and_then(|list| list.as_array());
+    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// A wait ends only after the service has stayed well for a while: that while does not count.
+fn well_at(call: &Entry) -> Option<Timestamp> {
+    let last = call.attempts.last()?;
+    let stable = last.value.as_ref()?.get("stable_ms")?.as_i64()?;
+    Some(last.ended? - jiff::SignedDuration::from_millis(stable))
+}

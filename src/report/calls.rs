@@ -1,0 +1,103 @@
+//! The calls of a run as the record has them.
+
+use super::{
+    paper::{Mark, Paper},
+    words::{between, step_of},
+};
+use crate::journal::{Entry, Kind, State};
+
+/// Every call with how it ended, under its step.
+pub(super) fn all(paper: &mut Paper, calls: &[Entry]) {
+    let mut step = "";
+    for call in calls {
+        if call.path != step {
+            step = &call.path;
+            paper.blank();
+            paper.heading(&step.replace('/', " / "));
+        }
+        one(paper, call);
+    }
+}
+
+/// What was begun on the site, in order, with where it stands.
+pub(super) fn changes(paper: &mut Paper, calls: &[Entry]) {
+    for call in calls.iter().filter(|call| call.kind == Kind::Effect && call.intent.is_some()) {
+        one(paper, call);
+    }
+}
+
+pub(super) fn one(paper: &mut Paper, call: &Entry) {
+    let last = call.attempts.last();
+    let time = last.and_then(|last| Some(between(last.started, last.ended?)));
+    let time = time.filter(|_| call.kind == Kind::Effect);
+    paper.marked(mark(call.state), &words(call), time.as_deref());
+}
+
+fn mark(state: State) -> Mark {
+    match state {
+        State::Succeeded => Mark::Ok,
+        State::Failed | State::Refused | State::UndoFailed => Mark::Fail,
+        State::Unknown | State::Started | State::UndoStarted | State::NeedsDecision => Mark::Unknown,
+        State::Undone => Mark::Back,
+        State::Waiting | State::NotApplied | State::Absent => Mark::Going,
+    }
+}
+
+fn words(call: &Entry) -> String {
+    let failure = call.attempts.last().and_then(|last| last.failure.as_ref());
+    let undo = call.undos.last();
+    let more = match call.state {
+        State::Failed | State::Refused => failure.map(|failure| failure.message.clone()),
+        State::Unknown | State::Started => Some("nobody knows yet whether it was done".to_owned()),
+        State::NotApplied => Some("proved not done".to_owned()),
+        State::Waiting => Some("will be tried again".to_owned()),
+        State::NeedsDecision => Some("taking it back needs a decision".to_owned()),
+        State::UndoStarted => Some("taking it back has begun and was not finished".to_owned()),
+        State::UndoFailed => {
+            let failure = undo.and_then(|undo| undo.failure.as_ref());
+            failure.map(|failure| format!("could not be taken back: {}", failure.message))
+        }
+        State::Undone => undo.and_then(|undo| undone(undo.value.as_ref()?)),
+        State::Succeeded | State::Absent => None,
+    };
+    match more {
+        Some(more) => format!("{}: {more}", call.summary),
+        None => call.summary.clone(),
+    }
+}
+
+/// What taking it back said that it did.
+fn undone(value: &serde_json::Value) -> Option<String> {
+    let found = ["what", "why"].iter().find_map(|key| find(value, key));
+    found.map(str::to_owned)
+}
+
+fn find<'a>(value: &'a serde_json::Value, key: &str) -> Option<&'a str> {
+    let map = value.as_object()?;
+    let direct = map.get(key).and_then(serde_json::Value::as_str);
+    direct.or_else(|| map.values().find_map(|inner| find(inner, key)))
+}
+
+/// The call that the run stopped at, with its step.
+pub(super) fn stopped_at(calls: &[Entry]) -> Option<(&Entry, &str)> {
+    let failed =
+        |call: &&Entry| call.state.open() || call.attempts.last().is_some_and(|last| last.failure.is_some());
+    let call = calls.iter().rev().find(failed)?;
+    Some((call, step_of(&call.address)))
+}
+
+/// The folder of the backup that the run made and verified.
+pub(super) fn backup(calls: &[Entry]) -> Option<String> {
+    let made = calls.iter().rev().find(|call| {
+        call.verb == "backup" && call.attempts.iter().any(|one| one.state == State::Succeeded)
+    })?;
+    let value = made.attempts.iter().rev().find_map(|one| one.value.as_ref())?;
+    value.get("path")?.as_str().map(str::to_owned)
+}
+
+/// The tag that the run has proved to be what runs.
+pub(super) fn proved(calls: &[Entry]) -> Option<String> {
+    let proof =
+        calls.iter().rev().find(|call| call.verb == "verify_running" && call.state == State::Succeeded)?;
+    proof.input.get("tag")?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,241 @@
+//! How a run ended: what happened, what it cost, what the site is like now, and what to type next.
+
+use super::{
+    away::away,
+    calls,
+    failure::why,
+    next::Next,
+    paper::{LABEL, Paper},
+    status::services,
+    words::between,
+};
+use crate::{
+    event::{Ending, Failure, Question},
+    journal::{Entry, RunRow},
+    survey::Status,
+};
+
+/// All that an ending is told from.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    pub site: &'a str,
+    pub run: &'a RunRow,
+    pub calls: &'a [Entry],
+    /// Where the run's log lies.
+    pub log: Option<&'a str>,
+    /// The site as it is now, where somebody has looked.
+    pub now: Option<&'a Status>,
+    /// The program with what names the site, as it has to be typed here: `uplift -C /srv/strata`.
+    pub typed: &'a str,
+}
+
+pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
+    paper.blank();
+    match ending {
+        Ending::Done => done(paper, page),
+        Ending::NothingNeeded { why } => {
+            paper.heading(&format!("NOTHING NEEDED: {why}"));
+            paper.labelled("state", "nothing was changed");
+        }
+        Ending::Refused { failure } => refused(paper, page, failure),
+        Ending::TakenBack { failure } => taken_back(paper, page, failure),
+        Ending::RolledBack => rolled_back(paper, page),
+        Ending::NeedsPerson { failure, question } => needs_person(paper, page, failure.as_ref(), question),
+        Ending::Stuck { failure, done, not_done } => stuck(paper, page, failure, done, not_done),
+        Ending::Unfinished { why, question } => unfinished(paper, page, why, question.as_ref()),
+        Ending::Interrupted => {
+            paper.heading("INTERRUPTED: nothing was changed");
+            kept(paper, page);
+            Next::new().then("when you are ready, type it again", &page.run.command).print(paper);
+        }
+        Ending::Closed { why } => {
+            paper.heading(&format!("CLOSED: {why}"));
+            now(paper, page);
+            kept(paper, page);
+            Next::new().then("see how the site is", page.see_status()).print(paper);
+        }
+    }
+}
+
+fn done(paper: &mut Paper, page: &Page<'_>) {
+    let title = match calls::proved(page.calls) {
+        Some(tag) => format!("DONE: `{}` runs {tag}, verified", page.site),
+        None => format!("DONE: {} on `{}`", page.run.runbook, page.site),
+    };
+    paper.heading(&title);
+    cost(paper, page);
+    kept(paper, page);
+    Next::new().then("see how the site is", page.see_status()).print(paper);
+}
+
+fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
+    paper.heading(&format!("REFUSED: nothing of `{}` was changed", page.site));
+    at(paper, page);
+    why(paper, failure);
+    kept(paper, page);
+    Next::new().then("mend the cause, then type it again", &page.run.command).print(paper);
+}
+
+fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
+    paper.heading(&format!("FAILED, TAKEN BACK: `{}` is as it was before", page.site));
+    at(paper, page);
+    why(paper, failure);
+    as_before(paper);
+    cost(paper, page);
+    kept(paper, page);
+    Next::new()
+        .then("mend the cause, then try again", &page.run.command)
+        .then("see every call of this run", page.command("show"))
+        .print(paper);
+}
+
+fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
+    paper.heading(&format!("TAKEN BACK: `{}` is as it was before this run", page.site));
+    as_before(paper);
+    if let Some(decided) = page.calls.iter().flat_map(|call| &call.decisions).next_back() {
+        let decision = &decided.decision;
+        paper.labelled("decided", &format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason));
+    }
+    cost(paper, page);
+    kept(paper, page);
+    Next::new().then("see how the site is", page.see_status()).print(paper);
+}
+
+fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
+    paper.heading("A PERSON MUST DECIDE: the run stands still, nothing more is done until you choose");
+    if let Some(failure) = failure {
+        at(paper, page);
+        why(paper, failure);
+    }
+    paper.labelled("question", &question.text);
+    list(paper, "found", &question.found);
+    now(paper, page);
+    cost(paper, page);
+    kept(paper, page);
+    paper.labelled("choices", "type one of these:");
+    for choice in &question.choices {
+        let command = format!("{} --choose {} --reason TEXT", page.rollback(), choice.key);
+        option(paper, &command, &choice.does, &choice.costs);
+    }
+    if page.calls.iter().all(|call| call.undos.is_empty()) {
+        let does = "mend the cause yourself, then go on from where it failed";
+        option(paper, &page.resume(), does, "the site stays as it is now until it is mended");
+    }
+}
+
+fn stuck(paper: &mut Paper, page: &Page<'_>, failure: &Failure, done: &[String], not_done: &[String]) {
+    paper.heading("STUCK: going back failed half way, and a person is needed");
+    why(paper, failure);
+    list(paper, "is back", done);
+    list(paper, "is NOT back", not_done);
+    now(paper, page);
+    cost(paper, page);
+    kept(paper, page);
+    Next::new()
+        .then("mend what is named above, then go on going back", page.rollback())
+        .then("see every call of this run", page.command("show"))
+        .print(paper);
+}
+
+fn unfinished(paper: &mut Paper, page: &Page<'_>, why: &str, question: Option<&Question>) {
+    let Some(question) = question else {
+        let (first, rest) = why.split_once('\n').unwrap_or((why, ""));
+        paper.heading(&format!("STOPPED IN THE MIDDLE: {first}"));
+        if !rest.is_empty() {
+            paper.quoted("seen", &[rest.to_owned()]);
+        }
+        so_far(paper, page);
+        now(paper, page);
+        cost(paper, page);
+        kept(paper, page);
+        return on_or_back(page).print(paper);
+    };
+    paper.heading("STOPPED IN THE MIDDLE: nobody knows whether one change was made");
+    paper.labelled("question", &question.text);
+    list(paper, "found", &question.found);
+    so_far(paper, page);
+    now(paper, page);
+    cost(paper, page);
+    kept(paper, page);
+    paper.labelled("answers", "look for yourself, then type one of these:");
+    for choice in &question.choices {
+        let command = format!("{} --outcome {} --reason TEXT", page.resume(), choice.key);
+        option(paper, &command, &choice.does, &choice.costs);
+    }
+    option(paper, &page.rollback(), "go back to how the site was before this run", "");
+}
+
+pub(super) fn on_or_back(page: &Page<'_>) -> Next {
+    Next::new()
+        .then("go on from where it stopped", page.resume())
+        .then("or go back to how the site was before", page.rollback())
+}
+
+/// One thing to type, with what it does and what it costs.
+fn option(paper: &mut Paper, command: &str, does: &str, costs: &str) {
+    paper.line(&format!("{:LABEL$}{command}", ""));
+    let indent = LABEL + 4;
+    paper.paragraph(indent, does);
+    if !costs.is_empty() {
+        paper.paragraph(indent, &format!("cost: {costs}"));
+    }
+}
+
+fn at(paper: &mut Paper, page: &Page<'_>) {
+    if let Some((call, step)) = calls::stopped_at(page.calls) {
+        paper.labelled("failed", &format!("{step}: {}", call.summary));
+    }
+}
+
+fn as_before(paper: &mut Paper) {
+    paper.labelled(
+        "state",
+        "compared with what was recorded before the first change: the same containers, images, settings and \
+         schema, and web answers as it did",
+    );
+}
+
+/// What was begun so far and where each of it stands.
+fn so_far(paper: &mut Paper, page: &Page<'_>) {
+    paper.labelled("so far", "what this run has begun, in order:");
+    calls::changes(paper, page.calls);
+}
+
+fn now(paper: &mut Paper, page: &Page<'_>) {
+    match page.now {
+        Some(status) => {
+            paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
+            services(paper, status);
+        }
+        None => paper.labelled("now", &format!("`{}` tells how the site is", page.see_status())),
+    }
+}
+
+/// What it cost: time, and who was away for how long.
+fn cost(paper: &mut Paper, page: &Page<'_>) {
+    if let Some(ended) = page.run.ended {
+        paper.labelled("took", &between(page.run.started, ended));
+    }
+    let away: Vec<_> = away(page.run, page.calls).iter().map(super::away::Away::in_words).collect();
+    match away.is_empty() {
+        true => paper.labelled("away", "no service was away"),
+        false => paper.labelled("away", &away.join(", ")),
+    }
+}
+
+/// What lies on the disk for later.
+fn kept(paper: &mut Paper, page: &Page<'_>) {
+    match calls::backup(page.calls) {
+        Some(folder) => paper.labelled("backup", &folder),
+        None => paper.labelled("backup", "none was made"),
+    }
+    if let Some(log) = page.log {
+        paper.labelled("log", log);
+    }
+}
+
+fn list(paper: &mut Paper, label: &str, lines: &[String]) {
+    for (at, line) in lines.iter().enumerate() {
+        paper.labelled(if at == 0 { label } else { "" }, line);
+    }
+}

@@ -1,0 +1,52 @@
+use super::paper::Paper;
+use crate::event::{ExitClass, Failure};
+
+/// Lines of evidence that a screen shows; the run's log holds them all.
+const MOST: usize = 20;
+
+/// What is wrong before there is a run: nothing was changed.
+pub fn failure(paper: &mut Paper, failure: &Failure, exit: ExitClass) {
+    paper.heading(&format!("error: {}", failure.message));
+    if let Some(excerpt) = &failure.excerpt {
+        paper.quoted("where", std::slice::from_ref(excerpt));
+    }
+    if !failure.evidence.is_empty() {
+        paper.quoted("found", &last(&failure.evidence));
+    }
+    if let Some(hint) = &failure.hint {
+        paper.labelled("next", hint);
+    }
+    if matches!(exit, ExitClass::Refused | ExitClass::Invalid | ExitClass::Held | ExitClass::Interrupted) {
+        paper.labelled("state", "nothing was changed");
+    }
+}
+
+/// Why a run failed: the words, the place in the runbook, and what was seen.
+pub(super) fn why(paper: &mut Paper, failure: &Failure) {
+    paper.labelled("why", &failure.message);
+    if let Some(excerpt) = &failure.excerpt {
+        paper.quoted("runbook", std::slice::from_ref(excerpt));
+    }
+    if !failure.evidence.is_empty() {
+        let label = if is_log(failure) { "last lines" } else { "seen" };
+        paper.quoted(label, &last(&failure.evidence));
+    }
+    if let Some(hint) = &failure.hint {
+        paper.labelled("hint", hint);
+    }
+}
+
+/// What was seen are the last lines of a container's log.
+fn is_log(failure: &Failure) -> bool {
+    matches!(failure.code.as_str(), "container_died" | "not_healthy")
+}
+
+fn last(lines: &[String]) -> Vec<String> {
+    let cut = lines.len().saturating_sub(MOST);
+    let mut shown = Vec::new();
+    if cut > 0 {
+        shown.push(format!("({cut} earlier lines are in the log of the run)"));
+    }
+    shown.extend_from_slice(&lines[cut..]);
+    shown
+}

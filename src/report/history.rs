@@ -1,0 +1,103 @@
+use super::{
+    calls,
+    paper::{Mark, Paper},
+    words::{between, count, time},
+};
+use crate::journal::{Entry, Holder, RunRow, RunState};
+
+/// The state of a run in the operator's words.
+pub(super) fn state_word(run: &RunRow) -> &'static str {
+    match run.state {
+        RunState::Running if run.interrupted => "interrupted",
+        RunState::Running => "at work",
+        RunState::Done => "done",
+        RunState::Refused => "refused",
+        RunState::TakenBack => "failed, taken back",
+        RunState::RolledBack => "taken back",
+        RunState::NeedsPerson => "needs a decision",
+        RunState::Stuck => "stuck",
+        RunState::Unfinished => "unfinished",
+        RunState::Closed => "closed as it was",
+    }
+}
+
+/// All runs, newest first, a line each.
+pub fn history(paper: &mut Paper, runs: &[RunRow]) {
+    if runs.is_empty() {
+        paper.line("no run was ever made on this site");
+        return;
+    }
+    paper.heading(&format!("{:<22}{:<20}{:<18}{:<12}{}", "run", "state", "started (UTC)", "took", "command"));
+    for run in runs {
+        let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
+        let started = run.started.strftime("%Y-%m-%d %H:%M").to_string();
+        let row = format!("{:<22}{:<20}{started:<18}{took:<12}{}", run.id, state_word(run), run.command);
+        let width = paper.width();
+        let cut: String = if row.chars().count() > width {
+            row.chars().take(width - 3).chain("...".chars()).collect()
+        } else {
+            row
+        };
+        paper.line(&cut);
+    }
+}
+
+/// Says first that a run is at work, or that one waits for somebody.
+pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed: &str) {
+    let id = &run.id;
+    match run.state {
+        RunState::Running if !run.interrupted => {
+            let who = holder.map_or_else(
+                || format!("`{}` by {}, since {}", run.command, run.by, time(run.started)),
+                |holder| {
+                    format!(
+                        "`{}` by {} on {}, process {}, since {}",
+                        holder.command,
+                        holder.user,
+                        holder.host,
+                        holder.pid,
+                        time(holder.since)
+                    )
+                },
+            );
+            paper.marked(Mark::Warn, &format!("run {id} is at work: {who}"), None);
+            paper.paragraph(8, &format!("watch it: {typed} show {id} --follow"));
+        }
+        RunState::NeedsPerson | RunState::Stuck => {
+            let text = format!("run {id} waits for a person ({}): `{}`", state_word(run), run.command);
+            paper.marked(Mark::Warn, &text, None);
+            paper.paragraph(8, &format!("what to choose from: {typed} show {id}"));
+        }
+        _ => {
+            let text = format!("run {id} is not finished ({}): `{}`", state_word(run), run.command);
+            paper.marked(Mark::Warn, &text, None);
+            paper.paragraph(8, &format!("go on: {typed} resume {id}"));
+            paper.paragraph(8, &format!("or go back: {typed} rollback {id}"));
+        }
+    }
+}
+
+/// What going back would take back, last first: what was done, and what would be done about it.
+pub fn way_back(paper: &mut Paper, run: &RunRow, changes: &[(String, String)]) {
+    let title = match changes.len() {
+        0 => format!("going back from run {} would take nothing back: nothing was begun", run.id),
+        n => format!("going back from run {} would take back {}, last first", run.id, count(n, "change")),
+    };
+    paper.heading(&title);
+    for (did, back) in changes {
+        paper.marked(Mark::Back, &format!("{did}: {back}"), None);
+    }
+    paper.line("then the site is compared with what was recorded before the run");
+}
+
+/// Where going on would begin, and what it would not do again.
+pub fn way_on(paper: &mut Paper, run: &RunRow, calls: &[Entry]) {
+    paper.heading(&format!("going on with run {}", run.id));
+    paper.line("answered from the record, not done again:");
+    calls::changes(paper, calls);
+    let text = match calls::stopped_at(calls) {
+        Some((call, step)) => format!("it would go on at `{step}`: {}", call.summary),
+        None => "it would go on with what comes next in the runbook".to_owned(),
+    };
+    paper.paragraph(0, &text);
+}

@@ -1,0 +1,238 @@
+//! A run as it happens: steps as headings, each call a line with its result and its time.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::{
+    paper::{Mark, Paper},
+    progress::in_words,
+    words::{count, millis_between, span},
+};
+use crate::event::{Event, Progress};
+
+/// Lines at the foot of a terminal that are drawn again and again. Without a terminal there are none.
+pub trait Bars: Send {
+    /// Draws or redraws the line of one call.
+    fn draw(&mut self, address: &str, text: &str);
+    fn remove(&mut self, address: &str);
+    /// Takes the lines away while `print` writes above them.
+    fn aside(&mut self, print: &mut dyn FnMut());
+}
+
+/// How much is told while a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// Only what is wrong, and the ending.
+    Quiet,
+    Normal,
+    /// Also where each call stands in the runbook.
+    Verbose,
+}
+
+/// A call says that it began once it has taken this long, so that short ones are one line.
+const LONG: u64 = 1000;
+/// Without redrawing, progress is told at this interval.
+const INTERVAL: u64 = 10_000;
+
+pub struct Live {
+    paper: Paper,
+    bars: Option<Box<dyn Bars>>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    loudness: Loudness,
+    open: BTreeMap<String, Open>,
+}
+
+struct Open {
+    summary: String,
+    since: Timestamp,
+    /// When it was last told that it goes on.
+    told: Option<Timestamp>,
+    progress: Option<Seen>,
+}
+
+/// The newest progress, and where it was when this thing began to move.
+pub(super) struct Seen {
+    pub(super) progress: Progress,
+    pub(super) first: (Timestamp, u64),
+}
+
+impl Live {
+    pub fn new(
+        paper: Paper,
+        bars: Option<Box<dyn Bars>>,
+        loudness: Loudness,
+        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> Self {
+        Self { paper, bars, clock, loudness, open: BTreeMap::new() }
+    }
+
+    /// The paper, once nothing is drawn on it any more.
+    #[must_use]
+    pub fn into_paper(mut self) -> Paper {
+        for address in self.open.keys() {
+            if let Some(bars) = &mut self.bars {
+                bars.remove(address);
+            }
+        }
+        self.paper
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { run, runbook, site, log, .. } => {
+                self.began(&format!("run {run}: {runbook} on `{site}`"), log);
+            }
+            Event::RunResumed { run, runbook, site, log, .. } => {
+                self.began(&format!("run {run} goes on: {runbook} on `{site}`"), log);
+            }
+            Event::StepStarted { path } => self.heading(path),
+            Event::CallStarted { address, summary } => self.started(address, summary),
+            Event::CallProgress { address, progress } => self.progress(address, progress),
+            Event::CallEnded { address, took_ms, result, replayed } => {
+                self.close(address);
+                let (mark, time) =
+                    if *replayed { (Mark::Before, None) } else { (Mark::Ok, Some(span(*took_ms))) };
+                self.mark(mark, result, time.as_deref());
+            }
+            Event::CallFailed { address, took_ms, failure } => {
+                self.close(address);
+                self.mark(Mark::Fail, &failure.message, Some(&span(*took_ms)));
+            }
+            Event::Note { text, .. } => self.mark(Mark::Note, text, None),
+            Event::Warning { text, .. } => self.mark(Mark::Warn, text, None),
+            Event::UndoStarted { calls, because, .. } => self.going_back(*calls, because),
+            Event::Undone { took_ms, result, .. } => {
+                self.mark(Mark::Back, result, Some(&span(*took_ms)));
+            }
+            Event::UndoFailed { failure, .. } => self.mark(Mark::Fail, &failure.message, None),
+            Event::StepEnded { .. } => {}
+            Event::RunEnded { .. } => {
+                for address in self.open.keys().cloned().collect::<Vec<_>>() {
+                    self.close(&address);
+                }
+            }
+        }
+    }
+
+    /// To be called about once a second: what has long been silent says that it goes on.
+    pub fn tick(&mut self) {
+        for address in self.open.keys().cloned().collect::<Vec<_>>() {
+            self.goes_on(&address);
+        }
+    }
+
+    /// A line of the command itself, beside what the run tells.
+    pub fn say(&mut self, text: &str) {
+        self.write(|paper| paper.marked(Mark::Warn, text, None));
+    }
+
+    fn began(&mut self, title: &str, log: &str) {
+        if self.loudness > Loudness::Quiet {
+            self.write(|paper| {
+                paper.heading(title);
+                paper.line(&format!("log {log}"));
+            });
+        }
+    }
+
+    fn heading(&mut self, path: &str) {
+        if self.loudness > Loudness::Quiet {
+            self.write(|paper| {
+                paper.blank();
+                paper.heading(&path.replace('/', " / "));
+            });
+        }
+    }
+
+    fn going_back(&mut self, calls: usize, because: &str) {
+        if self.loudness == Loudness::Quiet || calls == 0 {
+            return;
+        }
+        let what = count(calls, "change");
+        let title = match because {
+            "" => "nothing of the site was changed: what was begun beside it is tidied up".to_owned(),
+            "asked for" => format!("going back: {what}, last first"),
+            because => format!("going back: {what}, last first, because {because}"),
+        };
+        self.write(|paper| {
+            paper.blank();
+            paper.heading(&title);
+        });
+    }
+
+    fn mark(&mut self, mark: Mark, text: &str, time: Option<&str>) {
+        if self.loudness > Loudness::Quiet || matches!(mark, Mark::Warn | Mark::Fail) {
+            self.write(|paper| paper.marked(mark, text, time));
+        }
+    }
+
+    fn started(&mut self, address: &str, summary: &str) {
+        let since = (self.clock)();
+        let mut open = Open { summary: summary.to_owned(), since, told: None, progress: None };
+        if self.loudness == Loudness::Verbose {
+            open.told = Some(since);
+            let text = format!("{summary} ({address})");
+            self.write(|paper| paper.marked(Mark::Going, &text, None));
+        }
+        self.draw(address, summary);
+        self.open.insert(address.to_owned(), open);
+    }
+
+    fn progress(&mut self, address: &str, progress: &Progress) {
+        let now = (self.clock)();
+        if !self.open.contains_key(address) {
+            self.started(address, &progress.what);
+        }
+        let Some(open) = self.open.get_mut(address) else { return };
+        let first = match &open.progress {
+            Some(seen) if seen.progress.what == progress.what && seen.first.1 <= progress.done => seen.first,
+            _ => (now, progress.done),
+        };
+        let seen = Seen { progress: progress.clone(), first };
+        let text = in_words(&seen, now);
+        open.progress = Some(seen);
+        self.draw(address, &text);
+        self.goes_on(address);
+    }
+
+    fn goes_on(&mut self, address: &str) {
+        let now = (self.clock)();
+        let quiet = self.loudness == Loudness::Quiet || self.bars.is_some();
+        let Some(open) = self.open.get_mut(address).filter(|_| !quiet) else { return };
+        let text = match open.told {
+            None if millis_between(open.since, now) >= LONG => open.summary.clone(),
+            Some(told) if millis_between(told, now) >= INTERVAL => match &open.progress {
+                Some(seen) => in_words(seen, now),
+                None => format!("still at it: {}", open.summary),
+            },
+            _ => return,
+        };
+        let time = open.told.map(|_| span(millis_between(open.since, now)));
+        open.told = Some(now);
+        self.write(|paper| paper.marked(Mark::Going, &text, time.as_deref()));
+    }
+
+    fn close(&mut self, address: &str) {
+        self.open.remove(address);
+        if let Some(bars) = &mut self.bars {
+            bars.remove(address);
+        }
+    }
+
+    fn draw(&mut self, address: &str, text: &str) {
+        if self.loudness > Loudness::Quiet
+            && let Some(bars) = &mut self.bars
+        {
+            bars.draw(address, text);
+        }
+    }
+
+    fn write(&mut self, mut print: impl FnMut(&mut Paper)) {
+        let paper = &mut self.paper;
+        match &mut self.bars {
+            Some(bars) => bars.aside(&mut || print(paper)),
+            None => print(paper),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+use std::io::Write;
+
+use super::words::wrapped;
+use crate::site::Scrubber;
+
+/// What stands at the beginning of a line, so that it is understood without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Ok,
+    /// It goes on.
+    Going,
+    /// Done by an earlier part of the run.
+    Before,
+    Back,
+    Note,
+    Warn,
+    Fail,
+    /// It would change something.
+    Change,
+    /// Nobody knows.
+    Unknown,
+    None,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Going => "...",
+            Self::Before => "done",
+            Self::Back => "back",
+            Self::Note => "note",
+            Self::Warn => "WARN",
+            Self::Fail => "FAIL",
+            Self::Change => "*",
+            Self::Unknown => "?",
+            Self::None => "",
+        }
+    }
+
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Ok | Self::Back => "32",
+            Self::Change => "1",
+            Self::Warn | Self::Unknown => "1;33",
+            Self::Fail => "1;31",
+            Self::Going | Self::Before | Self::Note | Self::None => "2",
+        }
+    }
+}
+
+/// Lines for people: as wide as the terminal, without any secret, and silent about an output that is gone. A closed
+/// terminal must not end a run.
+pub struct Paper {
+    out: Box<dyn Write + Send>,
+    width: usize,
+    colour: bool,
+    scrubber: Scrubber,
+}
+
+const NARROWEST: usize = 60;
+const WIDEST: usize = 200;
+/// Where the text of a marked line begins.
+const MARGIN: usize = 8;
+/// Where the text of a labelled line begins.
+pub(super) const LABEL: usize = 12;
+
+impl Paper {
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>, width: usize, colour: bool) -> Self {
+        Self { out, width: width.clamp(NARROWEST, WIDEST), colour, scrubber: Scrubber::default() }
+    }
+
+    /// From now on the secrets that `scrubber` knows are taken out.
+    pub fn hide(&mut self, scrubber: &Scrubber) {
+        self.scrubber = scrubber.clone();
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// One line as it is: commands and logs, which somebody may want to copy.
+    pub fn line(&mut self, text: &str) {
+        let text = clean(&self.scrubber.scrub(text));
+        // An output that is gone is nobody's business here.
+        let _gone = writeln!(self.out, "{}", text.trim_end()).and_then(|()| self.out.flush());
+    }
+
+    pub fn blank(&mut self) {
+        self.line("");
+    }
+
+    /// Text without an end of line, before an answer is typed.
+    pub fn ask(&mut self, text: &str) {
+        let text = clean(&self.scrubber.scrub(text));
+        let _gone = write!(self.out, "{text} ").and_then(|()| self.out.flush());
+    }
+
+    pub(super) fn heading(&mut self, text: &str) {
+        let text = clean(&self.scrubber.scrub(text));
+        for line in wrapped(&text, self.width) {
+            let line = self.painted(&line, "1");
+            self.raw(&line);
+        }
+    }
+
+    pub fn paragraph(&mut self, indent: usize, text: &str) {
+        let text = clean(&self.scrubber.scrub(text));
+        for line in wrapped(&text, self.width - indent) {
+            self.raw(&format!("{:indent$}{line}", ""));
+        }
+    }
+
+    /// `  ok    text                      12 s`
+    pub(super) fn marked(&mut self, mark: Mark, text: &str, time: Option<&str>) {
+        let text = clean(&self.scrubber.scrub(text));
+        let time = time.unwrap_or("");
+        let room = self.width - MARGIN - if time.is_empty() { 0 } else { time.len().max(8) + 2 };
+        for (at, line) in wrapped(&text, room).iter().enumerate() {
+            if at > 0 {
+                self.raw(&format!("{:MARGIN$}{line}", ""));
+                continue;
+            }
+            let word = self.painted(&format!("{:<6}", mark.word()), mark.colour());
+            let gap = (self.width - MARGIN).saturating_sub(line.chars().count() + time.len()).max(1);
+            let time = if time.is_empty() {
+                String::new()
+            } else {
+                format!("{:gap$}{}", "", self.painted(time, "2"))
+            };
+            self.raw(&format!("  {word}{line}{time}"));
+        }
+    }
+
+    /// `label       text`, with the text's further lines below its first.
+    pub(super) fn labelled(&mut self, label: &str, text: &str) {
+        let text = clean(&self.scrubber.scrub(text));
+        let label = self.painted(&format!("{label:<LABEL$}"), "1");
+        for (at, line) in wrapped(&text, self.width - LABEL).iter().enumerate() {
+            match at {
+                0 => self.raw(&format!("{label}{line}")),
+                _ => self.raw(&format!("{:LABEL$}{line}", "")),
+            }
+        }
+    }
+
+    /// Lines as they are, under a label.
+    pub(super) fn quoted(&mut self, label: &str, lines: &[String]) {
+        for (at, text) in lines.iter().flat_map(|lines| lines.lines()).enumerate() {
+            let text = clean(&self.scrubber.scrub(text));
+            let label = match at {
+                0 => self.painted(&format!("{label:<LABEL$}"), "1"),
+                _ => " ".repeat(LABEL),
+            };
+            self.raw(&format!("{label}{text}"));
+        }
+    }
+
+    fn painted(&self, text: &str, colour: &str) -> String {
+        if self.colour && !text.is_empty() { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn raw(&mut self, line: &str) {
+        let _gone = writeln!(self.out, "{}", line.trim_end()).and_then(|()| self.out.flush());
+    }
+}
+
+/// A log's lines may hold anything; on a terminal, its control characters would act.
+fn clean(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}

@@ -1,0 +1,153 @@
+//! A plan for people: each step, what it changes, and what going back would do.
+
+use super::{
+    paper::{Mark, Paper},
+    words::{count, size, span},
+};
+use crate::{
+    event::{Change, Planned, Write},
+    run::{Plan, PlanEnd},
+};
+
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Before a question: what changes.
+    Short,
+    /// `--dry-run`: also what is only looked at, the commands, and what going back would do.
+    Full,
+}
+
+pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
+    paper.heading(&format!("plan: {} on `{}`{}", plan.runbook, plan.site, params(plan)));
+    for step in &plan.steps {
+        let changing = step.calls.iter().any(|call| !call.writes.is_empty());
+        if detail == Detail::Short && !changing {
+            continue;
+        }
+        paper.blank();
+        paper.heading(&step.path.replace('/', " / "));
+        for call in &step.calls {
+            of_call(paper, call, detail);
+        }
+    }
+    paper.blank();
+    summary(paper, plan);
+}
+
+fn params(plan: &Plan) -> String {
+    let Some(map) = plan.params.as_object().filter(|map| !map.is_empty()) else { return String::new() };
+    let words: Vec<_> = map
+        .iter()
+        .map(|(name, value)| {
+            format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect();
+    format!(" ({})", words.join(", "))
+}
+
+fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
+    if detail == Detail::Short && call.writes.is_empty() {
+        return;
+    }
+    let mark = if call.writes.is_empty() { Mark::None } else { Mark::Change };
+    paper.marked(mark, &named(&call.summary), None);
+    for line in changes(&call.writes, detail) {
+        paper.paragraph(10, &line);
+    }
+    if detail == Detail::Full {
+        for text in call.writes.iter().filter_map(diff) {
+            for line in text.lines().skip(2).filter(|line| line.starts_with(['+', '-'])) {
+                paper.line(&format!("{:12}{line}", ""));
+            }
+        }
+        for shell in call.writes.iter().filter_map(|write| write.shell.as_ref()) {
+            paper.line(&format!("{:10}$ {}", "", named(shell)));
+        }
+        if let Some(undo) = &call.undo {
+            paper.paragraph(10, &format!("going back: {undo}"));
+        }
+    }
+    for text in &call.assumed {
+        paper.paragraph(10, &format!("assumed: {text}"));
+    }
+}
+
+fn diff(write: &Write) -> Option<&str> {
+    match &write.change {
+        Change::File { diff, .. } => Some(diff),
+        _ => None,
+    }
+}
+
+/// What the writes change, a line each; files that are only added are counted.
+fn changes(writes: &[Write], detail: Detail) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (mut added, mut bytes) = (0, 0);
+    for write in writes {
+        match &write.change {
+            Change::Added { bytes: size, .. } => {
+                // Folders have no size and are no news.
+                added += usize::from(size.is_some());
+                bytes += size.unwrap_or(0);
+            }
+            change => lines.extend(one(change, detail)),
+        }
+    }
+    if added > 0 {
+        lines.push(format!("adds {} for the way back, up to {}", count(added, "file"), size(bytes)));
+    }
+    lines
+}
+
+fn one(change: &Change, detail: Detail) -> Option<String> {
+    let full = detail == Detail::Full;
+    match change {
+        Change::Added { .. } => None,
+        Change::File { path, .. } => full.then(|| format!("changes `{path}`")),
+        Change::Removed { path, what } => Some(format!("removes `{}` ({what})", named(path))),
+        Change::Image { reference, digest, bytes } => {
+            let digest = digest.as_ref().map(|digest| format!(", {digest}")).unwrap_or_default();
+            let bytes = bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+            full.then(|| format!("adds the image `{reference}`{digest}{bytes}"))
+        }
+        Change::Tag { image, reference } => Some(format!("names the image `{image}` `{reference}`")),
+        Change::ServiceDown { service, .. } => Some(format!("`{service}` goes down")),
+        Change::ServiceUp { service, image, .. } => Some(format!("`{service}` comes up from `{image}`")),
+        Change::ContainerRemoved { service, .. } => Some(format!("removes the container of `{service}`")),
+        Change::RestartPolicy { service, from, to } => {
+            Some(format!("restart policy of `{service}`: `{from}` becomes `{to}`"))
+        }
+    }
+}
+
+/// The run's name is not known before it begins.
+fn named(text: &str) -> String {
+    text.replace("backups/plan", "backups/RUN").replace("kept/plan", "kept/RUN")
+}
+
+fn summary(paper: &mut Paper, plan: &Plan) {
+    let away: Vec<_> =
+        plan.downtime.iter().map(|down| format!("`{}` about {}", down.service, span(down.millis))).collect();
+    if away.is_empty() {
+        paper.labelled("away", "no service");
+    } else {
+        let mut basis: Vec<_> = plan.downtime.iter().map(|down| down.basis.as_str()).collect();
+        basis.dedup();
+        paper.labelled("away", &format!("{} ({})", away.join(", "), basis.join("; ")));
+    }
+    for text in &plan.warnings {
+        paper.marked(Mark::Warn, text, None);
+    }
+    match &plan.end {
+        PlanEnd::Complete => paper.labelled("result", "planned to the end: nothing stands in the way"),
+        PlanEnd::NothingNeeded { why } => paper.labelled("result", &format!("nothing needed: {why}")),
+        PlanEnd::Unknown { why } => {
+            paper.labelled("result", &format!("planned up to here only: {why}"));
+        }
+        PlanEnd::Fails { address, failure } => {
+            paper.labelled("result", &format!("it would fail at {address}"));
+            super::failure::why(paper, failure);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+use super::{
+    history::not_over,
+    paper::Paper,
+    words::{size, time},
+};
+use crate::{
+    event::Failure,
+    journal::{Holder, RunRow},
+    survey::Status,
+};
+
+/// All that can be told about a site now.
+pub struct Known<'a> {
+    /// The site, or why it could not be looked at.
+    pub site: Result<&'a Status, &'a Failure>,
+    /// The newest run.
+    pub last: Option<&'a RunRow>,
+    pub holder: Option<&'a Holder>,
+    /// Why the record of the runs could not be read.
+    pub unread: Option<&'a Failure>,
+    pub typed: &'a str,
+}
+
+pub fn status(paper: &mut Paper, known: &Known<'_>) {
+    match known.last.filter(|run| run.state.unfinished()) {
+        Some(run) => not_over(paper, run, known.holder, known.typed),
+        None => {}
+    }
+    match known.site {
+        Ok(status) => of_site(paper, status),
+        Err(failure) => unread(paper, failure),
+    }
+    match known.last {
+        Some(run) if !run.state.unfinished() => {
+            let ended = run.ended.map(time).unwrap_or_default();
+            let state = super::history::state_word(run);
+            paper.labelled("last run", &format!("{}: {}, {state}, {ended}", run.id, run.command));
+        }
+        Some(_) => {}
+        None if known.unread.is_none() => paper.labelled("last run", "none yet"),
+        None => {}
+    }
+    if let Some(failure) = known.unread {
+        unread(paper, failure);
+    }
+}
+
+fn of_site(paper: &mut Paper, status: &Status) {
+    let asks = format!("`{}` in `{}`, settings ask for {}", status.site, status.folder, status.version);
+    paper.labelled("site", &asks);
+    services(paper, status);
+    if let Some(database) = &status.database {
+        paper.labelled("database", database);
+    }
+    paper.labelled("storage", &status.storage);
+    if let Some(free) = status.free {
+        paper.labelled("free", &format!("{} where backups go", size(free)));
+    }
+    for failure in &status.unread {
+        unread(paper, failure);
+    }
+}
+
+/// What each service runs and how it is.
+pub(super) fn services(paper: &mut Paper, status: &Status) {
+    for service in &status.services {
+        let tag = service.image.rsplit('/').next().unwrap_or(&service.image);
+        let mut text = format!("`{tag}` {}", service.state);
+        if let Some(health) = &service.health {
+            text.push_str(", ");
+            text.push_str(health);
+        }
+        paper.labelled(&service.service, &text);
+    }
+}
+
+fn unread(paper: &mut Paper, failure: &Failure) {
+    let hint = failure.hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default();
+    paper.labelled("UNREAD", &format!("{}{hint}", failure.message));
+}

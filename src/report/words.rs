@@ -1,0 +1,93 @@
+//! How amounts, times and lists are written, so that every screen has one voice.
+
+use jiff::Timestamp;
+
+/// `0.8 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
+#[must_use]
+pub fn span(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..10 => format!("{seconds}.{} s", millis % 1000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// The time from `start` to `end`, in words.
+#[must_use]
+pub fn between(start: Timestamp, end: Timestamp) -> String {
+    span(millis_between(start, end))
+}
+
+pub(super) fn millis_between(start: Timestamp, end: Timestamp) -> u64 {
+    u64::try_from(end.duration_since(start).as_millis()).unwrap_or(0)
+}
+
+/// `412.0 MiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+/// `2026-11-24 03:15:00 UTC`.
+#[must_use]
+pub fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// The hour alone, for what happened tonight.
+pub(super) fn hour(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// `1 change`, `2 changes`.
+pub(super) fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// The step that an address belongs to: `switch web` of `switch web/compose_up#1`.
+pub(super) fn step_of(address: &str) -> &str {
+    address.rsplit_once('/').map_or("", |(path, _)| path)
+}
+
+/// `text` in lines of at most `width` characters, broken between words. A word that is longer stays whole, so that
+/// it can be copied.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            let length = line.chars().count() + 1 + word.chars().count();
+            if !line.is_empty() && length > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_at_a_glance() {
+        let spans = [0, 850, 9_999, 10_000, 59_999, 60_000, 185_000, 7_800_000, 90_000_000].map(span);
+        let words =
+            ["0.0 s", "0.8 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 5 s", "2 h 10 min", "1 d 1 h"];
+        assert_eq!(spans, words);
+    }
+
+    #[test]
+    fn long_words_stay_whole() {
+        let path = "/srv/strata/.uplift/backups/20261124-031500-7f3a";
+        assert_eq!(wrapped(&format!("back up to {path} now"), 20), ["back up to", path, "now"]);
+    }
+}

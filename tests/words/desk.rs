@@ -1,0 +1,127 @@
+//! An operator at a terminal of 80 columns without colour, on a simulated site.
+
+use std::{
+    ffi::OsString,
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use uplift::{
+    Host, Start, World,
+    cli::{Output, Stage},
+    event::ExitClass,
+};
+
+pub(super) struct Desk {
+    pub(super) world: World,
+    /// The journal is a real one, on a real disk.
+    state: tempfile::TempDir,
+    answer: Option<&'static str>,
+}
+
+/// What one command showed.
+pub(super) struct Seen {
+    pub(super) exit: ExitClass,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Seen {
+    /// All of it, as one page.
+    pub(super) fn page(&self) -> String {
+        let mut page = String::new();
+        for (name, text) in [("standard output", &self.out), ("standard error", &self.err)] {
+            if !text.is_empty() {
+                page.push_str(&format!("---- {name}\n{text}"));
+            }
+        }
+        page.push_str(&format!("---- exit {}\n", self.exit.code()));
+        page
+    }
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        // A folder whose name is as long everywhere, because lines break at it.
+        let state = tempfile::Builder::new().prefix("s").rand_bytes(6).tempdir_in("/tmp").unwrap();
+        Self { world: World::strata(), state, answer: None }
+    }
+
+    /// Somebody sits at the terminal and will answer so.
+    pub(super) fn answering(self, answer: &'static str) -> Self {
+        Self { answer: Some(answer), ..self }
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.state.path().join(".uplift")
+    }
+
+    pub(super) async fn host(&self) -> Host {
+        let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
+        Host::at(start).ports(self.world.ports()).open().await.unwrap()
+    }
+
+    /// Types a command, with words split at spaces; `_` in a word stands for a space.
+    pub(super) async fn types(&self, line: &str) -> Seen {
+        let (out, err) = (Sheet::default(), Sheet::default());
+        let (world, answer) = (self.world.clone(), self.answer);
+        let stage = Stage {
+            out: Output::new(out.clone()),
+            err: Output::new(err.clone()),
+            width: 80,
+            colour: false,
+            redraw: false,
+            answer: answer.map(|answer| {
+                Arc::new(move || Some(answer.to_owned())) as Arc<dyn Fn() -> Option<String> + Send + Sync>
+            }),
+            host: Box::new(move |start| Host::at(start).ports(world.ports())),
+        };
+        let mut words: Vec<OsString> = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
+        words.splice(1..1, ["-C", "/srv/strata", "--state"].map(OsString::from));
+        words.insert(4, self.folder().into());
+        let exit = uplift::cli::run(words, stage).await;
+        Seen { exit, out: self.plain(&out.text()), err: self.plain(&err.text()) }
+    }
+
+    /// Without what differs from one test to the next.
+    fn plain(&self, text: &str) -> String {
+        let folder = self.folder().display().to_string();
+        let mut text = text.replace(&folder, "/srv/s/.uplift");
+        let by = uplift::who();
+        if !by.is_empty() {
+            text = text.replace(&by, "you@here");
+        }
+        let mut plain = String::new();
+        while let Some(at) = text.find("-0315") {
+            // The name of a run ends with four digits that are drawn.
+            let end = (at + 12).min(text.len());
+            plain.push_str(&text[..at]);
+            let id = &text[at..end];
+            plain.push_str(if id.as_bytes().get(7) == Some(&b'-') { "-031500-7f3a" } else { id });
+            text = text[end..].to_owned();
+        }
+        plain.push_str(&text);
+        plain
+    }
+}
+
+#[derive(Clone, Default)]
+struct Sheet(Arc<Mutex<Vec<u8>>>);
+
+impl Sheet {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
