@@ -39,6 +39,8 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("docker-registry cannot be started: {error}"))?;
+        // For the janitor.
+        fs::write(data.join("pid"), process.id().to_string()).map_err(io)?;
         let registry = Self { tools: tools.clone(), images: images.clone(), process, data, port };
         wait_until("the registry", Duration::from_secs(10), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -80,7 +82,8 @@ impl Drop for Registry {
         let _gone = self.process.kill();
         let _reaped = self.process.wait();
         let _removed = fs::remove_dir_all(&self.data);
-        let list = self.tools.docker().args("image ls -q --filter").arg(format!("reference={}", self.repository()));
+        let list =
+            self.tools.docker().args("image ls -q --filter").arg(format!("reference={}", self.repository()));
         if let Ok(names) = list.args("--format {{.Repository}}:{{.Tag}}").output() {
             for name in names.lines() {
                 let _untagged = self.tools.docker().args("image rm").arg(name).output();
