@@ -16,6 +16,8 @@
 mod images;
 #[path = "lab/janitor.rs"]
 mod janitor;
+#[path = "lab/proxy.rs"]
+mod proxy;
 #[path = "lab/registry.rs"]
 mod registry;
 #[path = "lab/shell.rs"]
@@ -34,9 +36,9 @@ pub use {
     registry::Registry,
     shell::{Ran, Shell, Started, free_port, wait_until},
     stack::{CANARY, Shape, Stack},
-    state::{ContainerState, SiteState},
+    state::SiteState,
     tools::Tools,
-    writer::{Ledger, Writer, get},
+    writer::{Ledger, Writer},
 };
 
 /// What went wrong, with the command and its output.

@@ -144,10 +144,6 @@ impl Started {
         self.stderr.so_far()
     }
 
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-
     /// Sends it alone a signal by its name, e.g. `INT`.
     pub fn signal(&self, name: &str) -> Result<()> {
         Shell::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).output().map(|_| ())
