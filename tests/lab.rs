@@ -38,7 +38,7 @@ pub use {
     stack::{CANARY, Shape, Stack},
     state::SiteState,
     tools::Tools,
-    writer::{Ledger, Writer},
+    writer::{Ledger, Writer, get},
 };
 
 /// What went wrong, with the command and its output.

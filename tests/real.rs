@@ -12,6 +12,7 @@ mod alone;
 mod broken;
 mod field;
 mod killed;
+mod laboratory;
 mod planned;
 mod preload;
 mod refused;

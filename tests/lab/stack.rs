@@ -142,7 +142,13 @@ impl Stack {
 
     /// `docker compose` in the site folder.
     pub fn compose(&self, words: &str) -> Result<String> {
-        self.tools.docker().args("compose").args(words).folder(&self.folder).output()
+        self.compose_words(&words.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// The same, for words that hold blanks.
+    pub fn compose_words(&self, words: &[&str]) -> Result<String> {
+        let compose = self.tools.docker().arg("compose").folder(&self.folder);
+        words.iter().fold(compose, |compose, word| compose.arg(*word)).output()
     }
 
     /// Unaligned rows of a query as the server's administrator.
