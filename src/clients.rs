@@ -1,44 +1,69 @@
 //! The ports on the real world. Only this module names an engine's library, starts processes, opens sockets and
 //! writes files.
 
-use std::{fmt, os::fd::OwnedFd, path::Path, sync::Arc};
+#[cfg(feature = "docker")]
+mod clock;
+#[cfg(feature = "docker")]
+mod compose;
+#[cfg(feature = "docker")]
+mod docker;
+mod environment;
+#[cfg(feature = "docker")]
+mod files;
+#[cfg(feature = "docker")]
+mod hands;
+#[cfg(feature = "docker")]
+mod http;
+#[cfg(feature = "docker")]
+mod log;
+#[cfg(feature = "docker")]
+mod postgres;
+#[cfg(feature = "docker")]
+mod process;
+#[cfg(feature = "docker")]
+mod tls;
+mod who;
+#[cfg(not(feature = "docker"))]
+mod without;
 
-use crate::{
-    event::Failure,
-    ports::{Ports, files::LineLog},
-    site::Secret,
-};
+pub use environment::Environment;
+#[cfg(feature = "docker")]
+pub use hands::Hands;
+pub use who::{Who, who};
+#[cfg(not(feature = "docker"))]
+pub use without::Hands;
 
-/// What the host does with the real world besides asking its ports.
-#[derive(Clone)]
-pub(crate) struct Hands {}
+use crate::{event::Failure, ports::Ports};
 
-impl Hands {
-    pub(crate) fn lend(&self, _lock: OwnedFd) {}
-    pub(crate) fn take_back(&self) {}
-    pub(crate) fn set_password(&self, _password: Secret) {}
-    pub(crate) fn line_log(&self, _path: &Path) -> Option<Arc<dyn LineLog>> {
-        None
-    }
+/// The real world, as this process finds it.
+pub fn real() -> Result<(Ports, Hands), Failure> {
+    real_in(Environment::of_process())
 }
 
-/// The real world.
-pub(crate) fn real() -> Result<(Ports, Hands), Failure> {
-    Err(Failure::new("built_without", "this uplift was built without `docker`"))
+/// The real world, as a process with these variables would find it. Asks nothing yet: an engine that does not answer
+/// is a failure of the first question.
+#[cfg(feature = "docker")]
+pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
+    use std::sync::Arc;
+
+    let processes = process::Processes::new(Arc::new(environment));
+    let engine = docker::EngineClient::new(processes.clone());
+    let postgres = postgres::PostgresClient::new(processes.clone());
+    let ports = Ports {
+        docker: Arc::new(engine.clone()),
+        compose: Arc::new(compose::ComposeCommand::new(processes.clone(), engine)),
+        postgres: Arc::new(postgres.clone()),
+        files: Arc::new(files::HostFiles),
+        http: Arc::new(http::WebClient::new()?),
+        clock: Arc::new(clock::HostClock),
+        outside: crate::ports::Outside::default(),
+    };
+    Ok((ports, Hands::new(processes, postgres)))
 }
 
-/// Who types: user and host.
-pub(crate) struct Who {
-    pub user: String,
-    pub host: String,
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.user, self.host)
-    }
-}
-
-pub(crate) fn who() -> Who {
-    Who { user: String::new(), host: String::new() }
+/// The real world is not in this build.
+#[cfg(not(feature = "docker"))]
+pub fn real_in(_environment: Environment) -> Result<(Ports, Hands), Failure> {
+    Err(Failure::new("built_without", "this uplift was built without `docker`")
+        .hint("build it with `--features docker`, or try a simulated site: `--simulate FILE`"))
 }

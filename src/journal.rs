@@ -13,7 +13,6 @@ mod folder;
 mod hash;
 mod id;
 mod lock;
-mod mount;
 mod processes;
 mod reader;
 mod records;

@@ -11,7 +11,7 @@
 //! implements [`primitives::contract::Effect`] or [`primitives::contract::Read`] and is added to a [`Catalogue`].
 
 pub mod backups;
-mod clients;
+pub mod clients;
 pub mod event;
 mod host;
 pub mod journal;

@@ -10,6 +10,7 @@ pub mod compose;
 pub mod docker;
 pub mod files;
 pub mod http;
+pub(crate) mod mount;
 mod outside;
 pub mod postgres;
 pub mod project;

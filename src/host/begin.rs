@@ -20,6 +20,7 @@ use crate::{
     journal::{
         Choosing, Entry, Folder, Holder, Lock, NewRun, Reader, RunRow, State, Writer, new_run_id, orphans,
     },
+    ports::files::Remove,
     primitives::contract::{Decision, suggest},
     run::{self, Context, Job, Plan, Record},
     script::{Bundle, Source},
@@ -55,6 +56,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }
+    forget_never_begun(host, &held.record.reader).await?;
     let (context, listener) = context(host, &id, Arc::clone(&host.0.site));
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
@@ -84,6 +86,20 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
     Ok(at_work(host, &id, listener, context.cancel.clone(), held, |record| {
         run::execute(context, record, job)
     }))
+}
+
+/// Kept copies of runs that were killed before they were recorded: nothing was done in them, and the copies hold
+/// secrets.
+async fn forget_never_begun(host: &Host, reader: &Reader) -> Result<(), HostError> {
+    let folder = host.0.site.state.join("kept");
+    let known: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
+    for name in host.0.ports.files.list(&folder).await? {
+        if !known.contains(&name) {
+            let what = "kept copies of a run that never began".to_owned();
+            host.0.ports.files.remove(&Remove { path: folder.join(name), what }).await?;
+        }
+    }
+    Ok(())
 }
 
 impl Host {

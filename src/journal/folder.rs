@@ -13,8 +13,8 @@ use rustix::{
     process::geteuid,
 };
 
-use super::{JournalError, mount, processes};
-use crate::ports::files::quote;
+use super::{JournalError, processes};
+use crate::ports::{files::quote, mount};
 
 /// The state folder of one site: `.uplift` in the site folder unless the settings say otherwise.
 #[derive(Debug, Clone)]

@@ -9,7 +9,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, JournalError, lock::CHILDREN, mount};
+use super::{Folder, JournalError, lock::CHILDREN};
+use crate::ports::mount;
 
 /// A process that a run began and that has outlived it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

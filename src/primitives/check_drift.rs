@@ -55,12 +55,16 @@ impl Read for CheckDrift {
             let restart =
                 config.services.get(&service.name).map(|one| one.restart.clone()).unwrap_or_default();
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                if container.image != *configured {
+                // By id: the same name may mean another image since the container was made.
+                let meant = site.docker.image(configured).await?.map(|image| image.id);
+                if meant.as_ref() != Some(&container.image_id) {
                     let name = &service.name;
-                    differs.push(format!(
-                        "`{name}` runs `{}` and the files say `{configured}`",
-                        container.image
-                    ));
+                    let runs = if container.image == *configured {
+                        "another image of that name".to_owned()
+                    } else {
+                        format!("`{}`", container.image)
+                    };
+                    differs.push(format!("the files say `{configured}` and `{name}` runs {runs}"));
                 }
                 let normal =
                     |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };

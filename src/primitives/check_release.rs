@@ -77,14 +77,19 @@ impl Read for CheckRelease {
 
 /// A tag that may mean another image tomorrow is no place to return to, and none to go to.
 fn immutable(tag: &str) -> Result<(), Failure> {
-    let parts: Vec<_> = tag.trim_start_matches('v').split('.').collect();
-    let number = |part: &&str| !part.is_empty() && part.chars().all(|digit| digit.is_ascii_digit());
-    let short = parts.len() < 3 && parts.iter().all(number);
-    if MOVING.contains(&tag.to_lowercase().as_str()) || short {
+    if is_moving(tag) {
         let text = format!("`{tag}` is a moving tag: tomorrow it may mean another release");
         return Err(Failure::new("moving_tag", text).hint("name one release in full, e.g. `--to 1.1.0`"));
     }
     Ok(())
+}
+
+/// A word that registries move from release to release, or a version that is not written in full.
+pub(super) fn is_moving(tag: &str) -> bool {
+    let parts: Vec<_> = tag.trim_start_matches('v').split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.chars().all(|digit| digit.is_ascii_digit());
+    let short = parts.len() < 3 && parts.iter().all(number);
+    short || MOVING.contains(&tag.to_lowercase().as_str())
 }
 
 fn forwards(now: &str, to: &str) -> Result<(), Failure> {

@@ -3,13 +3,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Decision, Effect, Found, Undone, WhenUnknown};
+use super::{
+    check_release::is_moving,
+    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+};
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
         docker::{Image, Pull, Select, Tag},
-        project::{references, repository},
+        project::{references, repository, tag},
     },
 };
 
@@ -79,20 +82,11 @@ impl Effect for ComposePull {
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
         let mut pulls = Vec::new();
-        let mut keep: Vec<Kept> = Vec::new();
-        let running = site.docker.containers(&Select::Project(site.site.project.name.clone())).await?;
         for reference in references(site.site, &self.tag) {
             let digest = site.docker.remote_digest(&reference).await?;
-            if let Some(held) = site.docker.image(&reference).await?
-                && held.digest_in(repository(&reference)) != Some(digest.as_str())
-                && running.iter().any(|container| container.image_id == held.id)
-                && held.tags.len() < 2
-            {
-                let name = format!("{}:uplift-{}", repository(&reference), site.run);
-                keep.push(Kept { image_id: held.id, reference: name });
-            }
             pulls.push(Planned { reference, digest });
         }
+        let keep = losing_their_names(&pulls, site).await?;
         Ok(Intent { pulls, keep, retries: self.retries })
     }
 
@@ -134,6 +128,27 @@ impl Effect for ComposePull {
     async fn undo(_: &Intent, _: Option<&Decision>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::Nothing { why: "the image stays on this host: nothing that runs uses it".to_owned() })
     }
+}
+
+/// Images that run now and of which no name is sure to stay: this pull or another one moves it to another image.
+async fn losing_their_names(pulls: &[Planned], site: Observe<'_>) -> Result<Vec<Kept>, Failure> {
+    let mut keep: Vec<Kept> = Vec::new();
+    for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
+        let Some(image) = site.docker.image(&container.image_id).await? else { continue };
+        let ours = image.tags.iter().find(|name| repository(name) == site.site.web.repository);
+        let Some(name) = ours else { continue };
+        let moves = |name: &String| {
+            is_moving(tag(name))
+                || pulls.iter().any(|pull| {
+                    pull.reference == *name && image.digest_in(repository(name)) != Some(pull.digest.as_str())
+                })
+        };
+        if image.tags.iter().all(moves) && !keep.iter().any(|kept| kept.image_id == image.id) {
+            let reference = format!("{}:uplift-{}", repository(name), site.run);
+            keep.push(Kept { image_id: image.id, reference });
+        }
+    }
+    Ok(keep)
 }
 
 async fn with_retries(retries: u32, pull: &Planned, site: Operate<'_>) -> Result<Image, Failure> {

@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::Read;
+use super::{
+    contract::Read,
+    pending_migrations::{applied, brought},
+};
 use crate::{
     event::Failure,
     ports::{
@@ -86,26 +89,15 @@ impl VerifyRunning {
     }
 
     async fn nothing_pending(&self, image: &str, site: Observe<'_>) -> Result<(), Failure> {
-        let names = match site.docker.image_files(image, "/rails/db/migrate").await {
-            Ok(names) => names,
-            Err(failure) if failure.code == "not_on_host" => return Ok(()),
-            Err(failure) => return Err(failure),
-        };
-        let databases = &site.site.databases;
-        let applied = site.postgres.schema_versions(&databases.endpoint, databases.primary()).await?;
-        let applied = applied.unwrap_or_default();
-        let left: Vec<_> = names
-            .iter()
-            .filter_map(|name| name.get(..14))
-            .filter(|version| version.chars().all(|digit| digit.is_ascii_digit()))
-            .filter(|version| !applied.iter().any(|one| one == version))
-            .map(|version| format!("`{version}`"))
-            .collect();
+        let Some(brought) = brought(image, site).await? else { return Ok(()) };
+        let applied = applied(site).await?;
+        let left = brought.iter().filter(|version| !applied.contains(version));
+        let left: Vec<_> = left.map(|version| format!("`{version}`")).collect();
         if left.is_empty() {
             return Ok(());
         }
-        let text =
-            format!("{} of the release were not applied to `{}`", left.join(", "), databases.primary());
+        let database = site.site.databases.primary();
+        let text = format!("{} of the release were not applied to `{database}`", left.join(", "));
         Err(Failure::new("migrations_missing", text)
             .hint("check `STRATA_RUN_DB_PREPARE=true` for web in the compose file"))
     }

@@ -208,7 +208,9 @@ impl<'a> Wait<'a> {
         let versions = self.site.postgres.schema_versions(&databases.endpoint, databases.primary()).await;
         let versions = versions.ok().flatten().map_or(0, |versions| versions.len());
         let answers = self.said.contains("answers");
-        let line = if answers { String::new() } else {
+        let line = if answers {
+            String::new()
+        } else {
             let last = self.site.docker.logs(&container.id, Some(1)).await?;
             last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
         };

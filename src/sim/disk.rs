@@ -39,7 +39,7 @@ impl Disk {
     pub(super) fn take(&mut self, path: &Path, bytes: u64) -> Result<(), Failure> {
         let Some(space) = self.system(path) else { return Ok(()) };
         if space.free < bytes {
-            return Err(Failure::new("disk_full", format!("no space left for `{}`", path.display()))
+            return Err(Failure::new("no_room", format!("no space left for `{}`", path.display()))
                 .hint(format!("{bytes} bytes are needed, {} are free", space.free)));
         }
         space.free -= bytes;

@@ -40,6 +40,11 @@ impl Night {
         self.state.path().join(".uplift")
     }
 
+    /// Files below the kept folder.
+    pub(super) fn kept(&self) -> std::collections::BTreeSet<std::path::PathBuf> {
+        self.world.files_in(self.folder().join("kept"))
+    }
+
     pub(super) async fn plan(&self, tag: &str) -> Plan {
         self.host().await.runbook("compose/upgrade", &given(tag)).await.unwrap().plan().await
     }

@@ -165,3 +165,43 @@ async fn a_site_that_has_changed_since_the_plan_is_not_touched() {
     );
     assert_eq!(night.world.writes(), writes);
 }
+
+#[tokio::test]
+async fn a_release_that_is_older_than_the_database_is_refused_before_anything_stops() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    night.rollback(Some("return-code")).await;
+    night.world.push(uplift::sim::Release::new("1.0.1", &["20260105090000_create_accounts.rb"]));
+    let before = night.world.running();
+    let told = night.upgrade("1.0.1").await;
+    let Ending::Refused { failure } = &told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(failure.code, "schema_ahead");
+    assert_eq!(night.world.running(), before);
+    assert_eq!(night.upgrade("1.1.1").await.ending, Ending::Done, "a newer one goes");
+}
+
+#[tokio::test]
+async fn the_image_of_a_site_that_runs_latest_gets_a_name_that_stays() {
+    let world = World::strata();
+    world.push(uplift::sim::Release::new("latest", &[]));
+    let night = Night::of(world);
+    let runs =
+        night.world.containers().iter().find(|one| one.service() == Some("web")).unwrap().image_id.clone();
+    // As `docker pull ...:latest` and `up -d` would have left it: the one image under a moving name alone.
+    night.world.rename_image("1.0.0", "latest");
+    night.world.set("STRATA_VERSION", "latest");
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let kept = night.world.images().into_iter().find(|(name, id)| name.contains(":uplift-") && *id == runs);
+    assert!(kept.is_some(), "{:?}", night.world.images());
+}
+
+#[tokio::test]
+async fn kept_copies_of_a_run_that_never_began_do_not_stay() {
+    let night = Night::of(World::strata());
+    night.world.fault(3, uplift::sim::Fault::FailBefore);
+    assert!(night.try_upgrade("1.1.0").await.is_err());
+    let left = night.kept();
+    assert!(!left.is_empty(), "the fault was to leave something");
+    night.upgrade("1.1.0").await;
+    assert!(night.kept().is_disjoint(&left));
+}

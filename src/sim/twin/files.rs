@@ -41,7 +41,7 @@ impl Twin {
         if space.free < bytes {
             let message = format!("no space left for `{}`", path.display());
             let hint = format!("{bytes} bytes are needed, {} are free", space.free);
-            return Err(Failure::new("disk_full", message).hint(hint));
+            return Err(Failure::new("no_room", message).hint(hint));
         }
         *self.lock().tree.used.entry(space.device).or_default() += bytes;
         Ok(())

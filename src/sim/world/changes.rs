@@ -96,6 +96,20 @@ impl World {
         }
     }
 
+    /// Gives an image of the product another tag for the one that it has, with the containers made from it.
+    pub fn rename_image(&self, from: &str, to: &str) {
+        let mut state = self.lock();
+        let (from, to) = (format!("{}:{from}", setup::REPOSITORY), format!("{}:{to}", setup::REPOSITORY));
+        let Some(id) = state.host.image(&from).map(|image| image.id.clone()) else { return };
+        state.host.name(&id, &to);
+        for built in state.host.images.values_mut() {
+            built.image.tags.retain(|name| *name != from);
+        }
+        for one in state.host.instances.values_mut().filter(|one| one.shown.image_id == id) {
+            one.shown.image.clone_from(&to);
+        }
+    }
+
     /// Whether the registry answers, and whether it refuses the host's login.
     pub fn set_registry(&self, reachable: bool, denied: bool) {
         let mut state = self.lock();

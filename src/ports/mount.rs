@@ -1,10 +1,10 @@
-//! Which file systems have locks and syncs that can be trusted.
+//! Which file systems have locks and syncs that can be trusted: what the journal and the files port both ask.
 
 /// The name of a file system from over the network or from a helper process, by the magic number that `statfs`
 /// gives and the type that the mount table names; `None` for a local one.
 ///
 /// A lock there may be honoured by this host only, and a sync may come back before the disk has the data.
-pub(super) fn network(magic: u64, kind: &str) -> Option<String> {
+pub(crate) fn network(magic: u64, kind: &str) -> Option<String> {
     let name = match magic & 0xffff_ffff {
         0x6969 => "nfs",
         0x517b => "smb",
@@ -30,7 +30,7 @@ fn fuse(kind: &str) -> String {
 }
 
 /// The type and the device number (as `major:minor`) of the mount with this id, out of `/proc/self/mountinfo`.
-pub(super) fn entry(mountinfo: &str, id: &str) -> Option<(String, String)> {
+pub(crate) fn entry(mountinfo: &str, id: &str) -> Option<(String, String)> {
     let line = mountinfo.lines().find(|line| line.split(' ').next() == Some(id))?;
     let device = line.split(' ').nth(2)?;
     let kind = line.split(" - ").nth(1)?.split(' ').next()?;

@@ -1,0 +1,193 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    event::Failure,
+    ports::compose::{Config, ConfiguredMount, PublishedPort, ServiceConfig},
+    site::Secret,
+};
+
+#[derive(Deserialize)]
+struct Whole {
+    #[serde(default)]
+    services: BTreeMap<String, Service>,
+    #[serde(default)]
+    volumes: BTreeMap<String, Option<Volume>>,
+}
+
+#[derive(Deserialize)]
+struct Volume {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    image: Option<String>,
+    #[serde(default)]
+    environment: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    command: Option<Words>,
+    #[serde(default)]
+    ports: Option<Vec<Port>>,
+    #[serde(default)]
+    volumes: Option<Vec<Mount>>,
+    healthcheck: Option<Healthcheck>,
+    restart: Option<String>,
+    stop_grace_period: Option<String>,
+    #[serde(default)]
+    depends_on: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    List(Vec<String>),
+    One(String),
+}
+
+#[derive(Deserialize)]
+struct Port {
+    #[serde(default)]
+    host_ip: String,
+    published: Option<Value>,
+    target: u16,
+}
+
+#[derive(Deserialize)]
+struct Mount {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    source: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+struct Healthcheck {
+    #[serde(default)]
+    disable: bool,
+    test: Option<Words>,
+}
+
+/// Reads what `docker compose config --format json` printed.
+pub(super) fn read(printed: &[u8]) -> Result<Config, Failure> {
+    // Compose doubles every dollar in the text as a whole, so that it could be read as a compose file again.
+    let text = String::from_utf8_lossy(printed).replace("$$", "$");
+    // The parser's words may quote a value, and every value may be a secret: only the place is told.
+    let whole: Whole = serde_json::from_str(&text).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Failure::new(
+            "compose_failed",
+            format!("`docker compose config` printed what cannot be read: {place}"),
+        )
+    })?;
+    let services = whole.services.into_iter().map(|(name, service)| (name, service.shown()));
+    let volumes = whole.volumes.into_iter().map(|(key, volume)| {
+        let name = volume.and_then(|volume| volume.name).unwrap_or_else(|| key.clone());
+        (key, name)
+    });
+    Ok(Config { services: services.collect(), volumes: volumes.collect() })
+}
+
+impl Service {
+    fn shown(self) -> ServiceConfig {
+        let environment = self.environment.unwrap_or_default().into_iter();
+        let mounts = self.volumes.unwrap_or_default().into_iter().map(|mount| ConfiguredMount {
+            kind: mount.kind,
+            source: mount.source,
+            target: mount.target,
+        });
+        let ports = self.ports.unwrap_or_default().into_iter().map(|port| PublishedPort {
+            host_ip: port.host_ip,
+            published: port.published.and_then(|port| text(&port)?.parse().ok()),
+            target: port.target,
+        });
+        ServiceConfig {
+            image: self.image,
+            // A name without a value means that the variable is taken away.
+            environment: environment
+                .filter_map(|(name, value)| Some((name, Secret::new(text(&value)?))))
+                .collect(),
+            command: self.command.map(Words::list).unwrap_or_default(),
+            ports: ports.collect(),
+            mounts: mounts.collect(),
+            has_healthcheck: self.healthcheck.is_some_and(Healthcheck::asks),
+            restart: self.restart.filter(|word| !word.is_empty()).unwrap_or_else(|| "no".to_owned()),
+            stop_grace: self.stop_grace_period.as_deref().and_then(duration),
+            depends_on: self.depends_on.unwrap_or_default().into_keys().collect(),
+        }
+    }
+}
+
+impl Words {
+    fn list(self) -> Vec<String> {
+        match self {
+            Self::List(words) => words,
+            Self::One(words) => words.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl Healthcheck {
+    fn asks(self) -> bool {
+        let test = self.test.map(Words::list).unwrap_or_default();
+        !self.disable && test.first().is_none_or(|word| word != "NONE")
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Go's way of writing a time: `1m30s`.
+fn duration(text: &str) -> Option<Duration> {
+    let time: jiff::SignedDuration = text.parse().ok()?;
+    time.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_compose_prints_is_read() {
+        let printed = r#"{
+            "name": "strata",
+            "services": {"web": {
+                "image": "registry.example/strata:1.0.0", "command": null, "entrypoint": null,
+                "environment": {"A": "pa$$w$$$$d", "B": null, "C": "1"},
+                "depends_on": {"db": {"condition": "service_started", "required": true}},
+                "ports": [{"mode": "ingress", "target": 80, "published": "3000", "protocol": "tcp", "host_ip": "127.0.0.1"},
+                          {"mode": "ingress", "target": 81, "protocol": "tcp"}],
+                "volumes": [{"type": "volume", "source": "strata_storage", "target": "/rails/storage", "volume": {}}],
+                "healthcheck": {"test": ["CMD", "true"], "interval": "30s"},
+                "restart": "unless-stopped", "stop_grace_period": "1m30s"
+            }, "job": {"command": ["./bin/jobs"], "healthcheck": {"disable": true}}},
+            "volumes": {"strata_storage": {"name": "strata_strata_storage"}, "other": null}
+        }"#;
+        let config = read(printed.as_bytes()).unwrap();
+        let web = &config.services["web"];
+        assert_eq!(web.environment["A"].reveal(), "pa$w$$d");
+        assert_eq!(web.environment.keys().collect::<Vec<_>>(), ["A", "C"]);
+        let published: Vec<_> = web.ports.iter().map(|port| (port.target, port.published)).collect();
+        assert_eq!(published, [(80, Some(3000)), (81, None)]);
+        assert_eq!((web.has_healthcheck, web.stop_grace), (true, Some(Duration::from_secs(90))));
+        assert_eq!(web.depends_on, ["db"]);
+        let job = &config.services["job"];
+        assert_eq!((job.command.as_slice(), job.restart.as_str()), (&["./bin/jobs".to_owned()][..], "no"));
+        assert!(!job.has_healthcheck);
+        assert_eq!(config.volumes["strata_storage"], "strata_strata_storage");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_quoted() {
+        let failure = read(br#"{"services": {"web": {"environment": "secret-value"}}}"#).unwrap_err();
+        assert!(!format!("{failure:?}").contains("secret-value"), "{failure:?}");
+    }
+}

@@ -1,0 +1,133 @@
+use bollard::errors::Error;
+
+use super::{EngineClient, place::Place};
+use crate::{event::Failure, ports::files::quote};
+
+/// Why the engine did not do what it was asked, with what to do about it.
+pub(super) fn answered(place: &Place, error: &Error) -> Failure {
+    let (status, message) = match error {
+        Error::DockerResponseServerError { status_code, message } => (*status_code, message.as_str()),
+        Error::DockerStreamError { error } => (500, error.as_str()),
+        Error::RequestTimeoutError => {
+            return Failure::new("engine_slow", "the docker engine does not answer in time")
+                .hint("look at it: `systemctl status docker`")
+                .retryable();
+        }
+        other if is_unreached(other) => return unreached(place, other),
+        other => {
+            return Failure::new("engine_failed", format!("the docker engine cannot be understood: {other}"));
+        }
+    };
+    let text = message.to_lowercase();
+    if text.contains("no space left") || text.contains("disk quota exceeded") {
+        return Failure::new("no_room", "no space left where the docker engine keeps its images")
+            .hint("make room there: `docker system df`")
+            .evidence([message.to_owned()]);
+    }
+    let failure = Failure::new("engine_failed", format!("the docker engine refuses: {}", one_line(message)));
+    if status == 503 { failure.retryable() } else { failure }
+}
+
+impl EngineClient {
+    /// The same for a question about one container.
+    pub(super) fn about(&self, id: &str, error: &Error) -> Failure {
+        if is_missing(error) { missing(id) } else { self.answered(error) }
+    }
+}
+
+/// Marks what may have been done although nobody heard of it.
+pub(super) fn begun(error: &Error, failure: Failure) -> Failure {
+    let lost = matches!(
+        error,
+        Error::RequestTimeoutError
+            | Error::HyperResponseError { .. }
+            | Error::IOError { .. }
+            | Error::JsonDataError { .. }
+    );
+    // A connection that never came to be carried no request.
+    let lost = lost || matches!(error, Error::HyperLegacyError { err } if !err.is_connect());
+    if lost { failure.unknown() } else { failure }
+}
+
+/// The thing that was asked for is not there.
+pub(super) fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}
+
+pub(super) fn missing(id: &str) -> Failure {
+    Failure::new("container_missing", format!("there is no container `{id}`"))
+}
+
+pub(super) fn not_on_host(image: &str) -> Failure {
+    Failure::new("not_on_host", format!("the image `{image}` is not on this host"))
+}
+
+/// What a registry answered, passed on by the engine in words that differ from version to version.
+pub(super) fn registry(place: &Place, reference: &str, error: &Error) -> Failure {
+    let (status, message) = match error {
+        Error::DockerResponseServerError { status_code, message } => (*status_code, message.as_str()),
+        Error::DockerStreamError { error } => (0, error.as_str()),
+        other => return answered(place, other),
+    };
+    let text = message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let failure = if says(&["no space left", "disk quota exceeded"]) {
+        return answered(place, error);
+    } else if says(&["toomanyrequests", "too many requests", "rate limit"]) {
+        Failure::new("registry_unreachable", format!("the registry of `{reference}` asks to come back later"))
+            .hint("wait a while, or log in: `docker login`")
+            .retryable()
+    } else if status == 401
+        || status == 403
+        || says(&["unauthorized", "access denied", "authentication required", "forbidden", "no basic auth"])
+    {
+        Failure::new("registry_denied", format!("the registry refuses `{reference}`"))
+            .hint(format!("log in: `docker login {}`", quote(registry_of(reference))))
+    } else if says(&["manifest unknown", "name unknown", "not found", "repository does not exist"]) {
+        Failure::new("tag_not_found", format!("the registry has no `{reference}`"))
+            .hint("look at the vendor's list of releases, and check the tag's spelling")
+    } else {
+        Failure::new("registry_unreachable", format!("the registry of `{reference}` does not answer"))
+            .hint(format!("try it: `docker pull {}`", quote(reference)))
+            .retryable()
+    };
+    failure.evidence([one_line(message)])
+}
+
+/// The part of a reference that names a registry, as the engine takes it: it holds a dot, a colon, or is `localhost`.
+pub(super) fn registry_of(reference: &str) -> &str {
+    match reference.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}
+
+fn is_unreached(error: &Error) -> bool {
+    match error {
+        Error::SocketNotFoundError(_) => true,
+        Error::HyperLegacyError { err } => err.is_connect(),
+        _ => false,
+    }
+}
+
+fn unreached(place: &Place, error: &Error) -> Failure {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        if let Some(io) = deeper.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return Failure::new("engine_unreachable", "this user may not speak to the docker engine")
+                .hint("run it again with `sudo`, or join the group: `sudo usermod -aG docker $USER`");
+        }
+        cause = deeper;
+    }
+    let failure = Failure::new("engine_unreachable", "the docker engine does not answer");
+    match &place.said_by {
+        Some(by) => failure.hint(format!("{by} names `{}`: start the engine there", place.address)),
+        None => failure.hint("start it: `sudo systemctl start docker`"),
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,65 @@
+use std::{io, path::Path};
+
+use crate::event::Failure;
+
+/// Why a file could not be read, with what to do.
+pub(super) fn reading(path: &Path, error: &io::Error) -> Failure {
+    failed(path, "read", error)
+}
+
+pub(super) fn writing(path: &Path, error: &io::Error) -> Failure {
+    failed(path, "written", error)
+}
+
+fn failed(path: &Path, verb: &str, error: &io::Error) -> Failure {
+    let shown = path.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Failure::new("permission_denied", format!("`{shown}` may not be {verb}"))
+                .hint("run it again with `sudo`")
+        }
+        io::ErrorKind::IsADirectory => Failure::new("is_a_folder", format!("`{shown}` is a folder")),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Failure::new("read_only", format!("`{shown}` lies on a file system that is mounted read-only"))
+                .hint("mount it for writing, or choose another folder")
+        }
+        io::ErrorKind::NotFound => missing(path),
+        _ if is_full(error) => no_room(path),
+        _ => {
+            let why = error.to_string().to_lowercase();
+            Failure::new("file_failed", format!("`{shown}` cannot be {verb}: {why}"))
+        }
+    }
+}
+
+/// The disk, or what one user may use of it, is full.
+pub(in crate::clients) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+pub(in crate::clients) fn no_room(path: &Path) -> Failure {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    Failure::new("no_room", format!("no space left for `{}`", path.display()))
+        .hint(format!("make room there: `df -h {}`", crate::ports::files::quoted(folder)))
+}
+
+pub(super) fn missing(path: &Path) -> Failure {
+    Failure::new("file_missing", format!("`{}` does not exist", path.display()))
+}
+
+pub(super) fn taken(path: &Path) -> Failure {
+    Failure::new("file_exists", format!("`{}` is there already, with other content", path.display()))
+}
+
+/// Refuses a file whose folder is not there, and a folder where a file would go.
+pub(super) fn folder_in_place(path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        let text = format!("the folder `{}` does not exist", folder.display());
+        return Err(Failure::new("folder_missing", text));
+    }
+    if path.is_dir() {
+        return Err(reading(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{
+    Client,
+    header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    redirect::Policy,
+};
+
+use super::tls;
+use crate::{
+    event::Failure,
+    ports::http::{Answer, Http, Probe},
+};
+
+/// Asks as a proxy in front of the product would: no redirect is followed, no proxy of ours stands between.
+pub(super) struct WebClient(Client);
+
+impl WebClient {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let broken = |error: &dyn std::error::Error| {
+            Failure::new("http_client", format!("cannot make an HTTP client: {error}"))
+        };
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            // A kept connection to a container that was replaced would answer for the old one.
+            .pool_max_idle_per_host(0)
+            .tls_backend_preconfigured(tls::for_web().map_err(|error| broken(&error))?)
+            .build()
+            .map_err(|error| broken(&error))?;
+        Ok(Self(client))
+    }
+}
+
+#[async_trait]
+impl Http for WebClient {
+    async fn probe(&self, probe: &Probe) -> Result<Answer, Failure> {
+        let request = self.0.get(&probe.url).headers(headers(probe)?).timeout(at_least(probe.timeout));
+        let response = request.send().await.map_err(|error| no_answer(probe, &error))?;
+        let location = response.headers().get(LOCATION);
+        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Answer { status: response.status().as_u16(), location })
+    }
+}
+
+/// A timeout of nothing would be none at all to some, and an answer that can never come to others.
+fn at_least(timeout: Duration) -> Duration {
+    timeout.max(Duration::from_millis(1))
+}
+
+fn headers(probe: &Probe) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &probe.headers {
+        let unfit = || Failure::new("bad_header", format!("`{name}` cannot be sent as a header of HTTP"));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
+        let value = HeaderValue::from_str(value).map_err(|_| unfit())?;
+        if name == HOST {
+            headers.insert(name, value);
+        } else {
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+fn no_answer(probe: &Probe, error: &reqwest::Error) -> Failure {
+    let why = if error.is_timeout() {
+        format!("nothing within {} s", probe.timeout.as_secs_f32())
+    } else {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        cause.to_string().to_lowercase()
+    };
+    Failure::new("no_answer", format!("`{}` does not answer: {why}", probe.url)).retryable()
+}

@@ -1,0 +1,35 @@
+use super::session::Session;
+use crate::{event::Failure, ports::postgres::TableRows};
+
+/// Rows of every table that a dump holds the data of, and the number of large objects, as this session sees them.
+/// Extensions bring their own tables: those are not in a dump.
+pub(super) async fn all(session: &Session) -> Result<(Vec<TableRows>, u64), Failure> {
+    let tables = session
+        .rows(
+            "SELECT n.nspname::text, c.relname::text, format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname) \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' \
+             AND n.nspname <> 'information_schema' \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass \
+             AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2",
+            &[],
+        )
+        .await?;
+    let mut rows = Vec::with_capacity(tables.len());
+    for table in &tables {
+        let query: String = session.column(table, 2)?;
+        rows.push(TableRows {
+            schema: session.column(table, 0)?,
+            name: session.column(table, 1)?,
+            rows: number(session, &query).await?,
+        });
+    }
+    let objects = number(session, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;
+    Ok((rows, objects))
+}
+
+async fn number(session: &Session, query: &str) -> Result<u64, Failure> {
+    let row = session.row(query).await?;
+    let number: i64 = session.column(&row, 0)?;
+    Ok(u64::try_from(number).unwrap_or_default())
+}

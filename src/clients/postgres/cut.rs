@@ -1,0 +1,109 @@
+//! One moment for several databases of a server: sessions whose snapshots see the very same committed transactions.
+
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+
+use super::{PostgresClient, session::Session};
+use crate::{event::Failure, site::Endpoint};
+
+/// Tries until all snapshots are equal. Under 800 unthrottled writes a second the worst of ten cuts took 55.
+const TRIES: u32 = 2000;
+/// And no longer than this: each try holds a transaction open.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sessions that stand at one moment, one per database. While they are open, so does their moment.
+pub(super) struct Cut {
+    /// In the order of the databases.
+    pub(super) sessions: Vec<Pinned>,
+    /// What all of them see, as the server writes it.
+    pub(super) snapshot: String,
+    pub(super) tries: u32,
+    pub(super) wal_lsn: String,
+}
+
+/// One session with the name under which others may see what it sees.
+pub(super) struct Pinned {
+    pub(super) session: Session,
+    pub(super) exported: String,
+}
+
+impl Cut {
+    pub(super) async fn make(
+        client: &PostgresClient,
+        endpoint: &Endpoint,
+        databases: &[String],
+    ) -> Result<Self, Failure> {
+        let opened = databases.iter().map(|database| client.connect(endpoint, database));
+        let sessions = try_join_all(opened).await?;
+        try_join_all(sessions.iter().map(prepare)).await?;
+        let found = tokio::time::timeout(PATIENCE, equal(&sessions)).await;
+        let (exported, snapshot, tries) = match found {
+            Ok(Ok(found)) => found,
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(never_equal()),
+        };
+        let wal_lsn = match sessions.first() {
+            Some(first) => wal_lsn(first).await?,
+            None => String::new(),
+        };
+        let pinned = sessions.into_iter().zip(exported);
+        let sessions = pinned.map(|(session, exported)| Pinned { session, exported }).collect();
+        Ok(Self { sessions, snapshot, tries, wal_lsn })
+    }
+
+    /// Gives the moment free.
+    pub(super) async fn close(self) {
+        join_all(self.sessions.into_iter().map(|pinned| pinned.session.close())).await;
+    }
+}
+
+/// A server may be set to end sessions that wait, or that ask for long: these wait for as long as a dump takes.
+async fn prepare(session: &Session) -> Result<(), Failure> {
+    session
+        .simple("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = '60s'")
+        .await
+        .map(|_| ())
+}
+
+/// Begins everywhere at once until what is seen is equal everywhere.
+async fn equal(sessions: &[Session]) -> Result<(Vec<String>, String, u32), Failure> {
+    for tries in 1..=TRIES {
+        let begun = sessions.iter().map(|session| {
+            session.simple(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                 SELECT pg_export_snapshot(), txid_current_snapshot()::text",
+            )
+        });
+        let seen: Vec<(String, String)> = try_join_all(begun).await?.into_iter().filter_map(pair).collect();
+        let (exported, texts): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+        let first = texts.first().cloned().unwrap_or_default();
+        if exported.len() == sessions.len() && texts.iter().all(|text| *text == first) {
+            return Ok((exported, first, tries));
+        }
+        try_join_all(sessions.iter().map(|session| session.simple("ROLLBACK"))).await?;
+    }
+    Err(never_equal())
+}
+
+fn pair(columns: Vec<String>) -> Option<(String, String)> {
+    let mut columns = columns.into_iter();
+    Some((columns.next()?, columns.next()?))
+}
+
+fn never_equal() -> Failure {
+    let text = "the databases are written to so fast that no common moment could be caught";
+    Failure::new("no_common_cut", text)
+        .hint("try again at a quieter hour, or stop the application first: `docker compose stop`")
+        .retryable()
+}
+
+async fn wal_lsn(session: &Session) -> Result<String, Failure> {
+    let row = session
+        .row(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn()::text, '') \
+             ELSE pg_current_wal_lsn()::text END",
+        )
+        .await?;
+    session.column(&row, 0)
+}

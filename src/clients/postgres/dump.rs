@@ -1,0 +1,167 @@
+//! Dumps of several databases from one cut.
+
+use std::{fs::File, io, path::Path};
+
+use super::{
+    PostgresClient, count,
+    cut::{Cut, Pinned},
+    facts,
+    passfile::PassFile,
+    session,
+    stream::{self, Partial, Written},
+};
+use crate::{
+    clients::{
+        files::{is_full, no_room},
+        process::{Program, in_words},
+    },
+    event::{Failure, Teller, Unit},
+    ports::postgres::{Dump, DumpReport, DumpedDatabase},
+    site::SslMode,
+};
+
+/// One after the other, because the server's own work is the limit, from sessions that stand at the same moment.
+pub(super) async fn all(
+    client: &PostgresClient,
+    request: &Dump,
+    tell: &Teller,
+) -> Result<DumpReport, Failure> {
+    let password = client.password().map(|password| PassFile::new(&password)).transpose()?;
+    let cut = Cut::make(client, &request.endpoint, &request.databases).await?;
+    let mut databases = Vec::new();
+    for (name, pinned) in request.databases.iter().zip(&cut.sessions) {
+        let one = One { client, request, name, pinned, password: password.as_ref() };
+        databases.push(one.dump(tell).await?);
+    }
+    let (snapshot, tries, wal_lsn) = (cut.snapshot.clone(), cut.tries, cut.wal_lsn.clone());
+    cut.close().await;
+    Ok(DumpReport { snapshot, tries, wal_lsn, databases })
+}
+
+/// One database of a dump.
+struct One<'a> {
+    client: &'a PostgresClient,
+    request: &'a Dump,
+    name: &'a str,
+    pinned: &'a Pinned,
+    password: Option<&'a PassFile>,
+}
+
+impl One<'_> {
+    async fn dump(&self, tell: &Teller) -> Result<DumpedDatabase, Failure> {
+        let size = facts::database(&self.pinned.session).await?.size;
+        let file = format!("{}.dump.zst", self.name);
+        let place = self.request.folder.join(&file);
+        let (partial, open) =
+            Partial::make(place.clone()).await.map_err(|(_, error)| self.cannot_write(&place, &error))?;
+        let counted = count::all(&self.pinned.session);
+        let (written, (tables, large_objects)) =
+            tokio::try_join!(self.stream(open, &place, size, tell), counted)?;
+        partial.whole().await.map_err(|error| self.cannot_write(&place, &error))?;
+        Ok(DumpedDatabase {
+            name: self.name.to_owned(),
+            file,
+            bytes: written.packed.bytes,
+            blake3: written.packed.blake3,
+            uncompressed_bytes: written.plain.bytes,
+            uncompressed_blake3: written.plain.blake3,
+            tables,
+            large_objects,
+        })
+    }
+
+    /// Runs `pg_dump` into the open file. The program is judged before the file: one that was killed ends its
+    /// output just as one that is done.
+    async fn stream(&self, to: File, place: &Path, size: u64, tell: &Teller) -> Result<Written, Failure> {
+        let start = self.program().and_then(Program::start);
+        let (mut running, out) = start.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
+        let out = out.into_owned_fd().map(File::from);
+        let out = out.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
+        let (tell, what) = (tell.clone(), format!("dump of `{}`", self.name));
+        let told = move |bytes| tell.progress(what.clone(), bytes, Some(size.max(bytes)), Unit::Bytes);
+        let packing = stream::pack(out, to, told);
+        tokio::pin!(packing);
+        let ended = running.end();
+        tokio::pin!(ended);
+        let packed = tokio::select! {
+            packed = &mut packing => Some(packed),
+            ended = &mut ended => {
+                self.judge(ended)?;
+                None
+            }
+        };
+        match packed {
+            Some(Err(error)) => Err(self.cannot_write(place, &error)),
+            Some(Ok(written)) => {
+                self.judge(ended.await)?;
+                Ok(written)
+            }
+            None => packing.await.map_err(|error| self.cannot_write(place, &error)),
+        }
+    }
+
+    fn judge(&self, ended: io::Result<(std::process::ExitStatus, Vec<String>)>) -> Result<(), Failure> {
+        let (status, lines) = ended.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let why = lines.iter().rev().find(|line| line.contains("error:")).or(lines.last());
+        let why = why.cloned().unwrap_or_else(|| in_words(status));
+        Err(self.failed(&why, lines))
+    }
+
+    /// Where to connect to is told by variables: a name with `=` or `:` in it would be read as something else in
+    /// an argument.
+    fn program(&self) -> io::Result<Program> {
+        let Dump { endpoint, client, .. } = self.request;
+        let processes = &self.client.processes;
+        let mut program = processes
+            .program(&client.path)
+            .args(["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=60s"])
+            .args([format!("--snapshot={}", self.pinned.exported)])
+            .env("PGHOST", &endpoint.host)
+            .env("PGPORT", endpoint.port.to_string())
+            .env("PGUSER", &endpoint.user)
+            .env("PGDATABASE", self.name)
+            .env("PGAPPNAME", "uplift")
+            .env("PGCONNECT_TIMEOUT", session::PATIENCE.as_secs().to_string())
+            .env("PGSSLMODE", word(endpoint.ssl));
+        if matches!(endpoint.ssl, SslMode::VerifyCa | SslMode::VerifyFull)
+            && let Some(roots) = session::roots(&processes.environment)
+        {
+            program = program.env("PGSSLROOTCERT", roots);
+        }
+        match self.password {
+            Some(password) => {
+                let (path, descriptor) = password.lend()?;
+                Ok(program.env("PGPASSFILE", path).inherit(descriptor))
+            }
+            None => Ok(program),
+        }
+    }
+
+    fn failed(&self, why: &str, lines: Vec<String>) -> Failure {
+        let text = format!("`pg_dump` of `{}` failed: {why}", self.name);
+        Failure::new("dump_failed", text).evidence(lines)
+    }
+
+    fn cannot_write(&self, place: &Path, error: &io::Error) -> Failure {
+        if is_full(error) {
+            return no_room(place);
+        }
+        let text = format!("the dump of `{}` cannot be written: {error}", self.name);
+        Failure::new("dump_failed", text)
+    }
+}
+
+/// As libpq writes it.
+fn word(mode: SslMode) -> &'static str {
+    match mode {
+        SslMode::Disable => "disable",
+        SslMode::Allow => "allow",
+        SslMode::Prefer => "prefer",
+        SslMode::Require => "require",
+        SslMode::VerifyCa => "verify-ca",
+        SslMode::VerifyFull => "verify-full",
+    }
+}

@@ -1,0 +1,106 @@
+use tokio_postgres::{Error, error::SqlState};
+
+use crate::{event::Failure, site::Endpoint};
+
+/// Which database of which server, for whom: what failures talk about.
+#[derive(Clone)]
+pub(super) struct Where {
+    pub(super) place: String,
+    pub(super) user: String,
+    pub(super) database: String,
+}
+
+impl Where {
+    pub(super) fn new(endpoint: &Endpoint, database: &str) -> Self {
+        let place = format!("{}:{}", endpoint.host, endpoint.port);
+        Self { place, user: endpoint.user.clone(), database: database.to_owned() }
+    }
+
+    pub(super) fn unreachable(&self, why: &str) -> Failure {
+        Failure::new("database_unreachable", format!("no database server answers at `{}`", self.place))
+            .hint("start the server, or correct `DB_HOST` and `DB_PORT` in `.env`")
+            .evidence([why.to_owned()])
+            .retryable()
+    }
+
+    pub(super) fn untrusted(&self, why: &dyn std::fmt::Display) -> Failure {
+        let text =
+            format!("the database server at `{}` offers no TLS connection that can be trusted", self.place);
+        Failure::new("tls_refused", text)
+            .hint(
+                "correct `sslmode` in `.env`, or name the server's certificate: `export PGSSLROOTCERT=FILE`",
+            )
+            .evidence([why.to_string()])
+    }
+}
+
+/// Why no session came to be.
+pub(super) fn connecting(at: &Where, error: &Error) -> Failure {
+    let (place, user, database) = (&at.place, &at.user, &at.database);
+    let Some(answer) = error.as_db_error() else { return without_answer(at, error) };
+    let said = answer.message().to_owned();
+    let code = answer.code();
+    let denied = |text: String| Failure::new("database_denied", text).evidence([said.clone()]);
+    if *code == SqlState::INVALID_PASSWORD {
+        password_refused(at)
+    } else if *code == SqlState::INVALID_CATALOG_NAME {
+        Failure::new("database_missing", format!("the database `{database}` does not exist"))
+            .hint("correct its name in `.env`, or make it: the product's own start does that")
+    } else if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+        denied(format!("the database server at `{place}` lets `{user}` not in"))
+            .hint("allow it in the server's `pg_hba.conf`, then `SELECT pg_reload_conf()`")
+    } else if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        denied(format!("`{user}` may not connect to `{database}`"))
+            .hint(format!("as its owner: `GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\"`"))
+    } else {
+        // Starting, stopping, or out of connections: another moment may be better.
+        at.unreachable(&said)
+    }
+}
+
+fn password_refused(at: &Where) -> Failure {
+    let text = format!("the database server at `{}` refuses the password of `{}`", at.place, at.user);
+    Failure::new("password_refused", text).hint("correct `DB_PASSWORD` in `.env`")
+}
+
+fn without_answer(at: &Where, error: &Error) -> Failure {
+    let mut why = error.to_string();
+    let mut next = std::error::Error::source(error);
+    let mut is_tls = why.contains("TLS");
+    while let Some(cause) = next {
+        why = cause.to_string();
+        is_tls |= cause.is::<rustls::Error>();
+        // An error of input and output hides what it carries from `source`.
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && let Some(inner) = io.get_ref()
+        {
+            is_tls |= inner.is::<rustls::Error>();
+        }
+        next = cause.source();
+    }
+    if why.contains("password missing") || error.to_string().contains("authentication") {
+        return password_refused(at);
+    }
+    if is_tls { at.untrusted(&why) } else { at.unreachable(&why) }
+}
+
+/// Why a question was not answered.
+pub(super) fn asking(at: &Where, error: &Error) -> Failure {
+    let Some(answer) = error.as_db_error() else { return at.unreachable(&error.to_string()) };
+    let (said, code) = (answer.message().to_owned(), answer.code());
+    if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+        return Failure::new("database_denied", format!("in `{}`: {said}", at.database))
+            .hint(format!("let `{}` read it: `GRANT SELECT ...`", at.user));
+    }
+    let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    if ends.contains(code) {
+        return at.unreachable(&said);
+    }
+    let text = format!("the database server refuses in `{}`: {said}", at.database);
+    let failure = Failure::new("database_failed", text);
+    if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::QUERY_CANCELED {
+        failure.retryable()
+    } else {
+        failure
+    }
+}

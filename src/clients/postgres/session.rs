@@ -1,0 +1,195 @@
+use std::{path::PathBuf, time::Duration};
+
+use rustls::ClientConfig;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{
+    CancelToken, Client, Config, NoTls, Row,
+    config::{ChannelBinding, SslMode as Asked},
+    types::ToSql,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::failed::{self, Where};
+use crate::{
+    clients::{
+        environment::Environment,
+        tls::{self, Proof},
+    },
+    event::Failure,
+    site::{Endpoint, Secret, SslMode},
+};
+
+/// Longer than any network needs; shorter than an operator's patience.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a session may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A session in one database. Dropped in the middle of a query, it has the server stop that query too: the server
+/// would otherwise go on for nobody.
+pub(super) struct Session {
+    client: Option<Client>,
+    talk: Option<JoinHandle<()>>,
+    cancel: CancelToken,
+    tls: Option<MakeRustlsConnect>,
+    at: Where,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(talk) = self.talk.take() else { return };
+        self.client = None;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (cancel, tls) = (self.cancel.clone(), self.tls.take());
+            runtime.spawn(async move {
+                let asked = timeout(PATIENCE, async {
+                    match tls {
+                        Some(tls) => cancel.cancel_query(tls).await,
+                        None => cancel.cancel_query(NoTls).await,
+                    }
+                });
+                let _best_effort = asked.await;
+                let _ended = timeout(GOODBYE, talk).await;
+            });
+        }
+    }
+}
+
+impl Session {
+    pub(super) async fn open(
+        environment: &Environment,
+        endpoint: &Endpoint,
+        database: &str,
+        password: Option<&Secret>,
+    ) -> Result<Self, Failure> {
+        let at = Where::new(endpoint, database);
+        let mut last = None;
+        for attempt in attempts(endpoint.ssl) {
+            match Self::attempt(environment, endpoint, password, *attempt, &at).await {
+                Ok(session) => return Ok(session),
+                // Where libpq would try again in another way, so do we; a wrong password is wrong in every way.
+                Err(failure) if failure.code == "password_refused" => return Err(failure),
+                Err(failure) => last = Some(last.unwrap_or(failure)),
+            }
+        }
+        Err(last.unwrap_or_else(|| at.unreachable("no way to connect is known")))
+    }
+
+    async fn attempt(
+        environment: &Environment,
+        endpoint: &Endpoint,
+        password: Option<&Secret>,
+        (asked, proof): (Asked, Proof),
+        at: &Where,
+    ) -> Result<Self, Failure> {
+        let mut config = Config::new();
+        config
+            .host(&endpoint.host)
+            .port(endpoint.port)
+            .user(&endpoint.user)
+            .dbname(&at.database)
+            .application_name("uplift")
+            .connect_timeout(PATIENCE)
+            .ssl_mode(asked)
+            .channel_binding(ChannelBinding::Prefer);
+        if let Some(password) = password {
+            config.password(password.reveal());
+        }
+        let tls = if asked == Asked::Disable { None } else { Some(connector(environment, proof, at)?) };
+        let opened = timeout(PATIENCE, async {
+            // The two kinds of connection are two types.
+            Ok(match &tls {
+                Some(tls) => {
+                    let (client, connection) = config.connect(tls.clone()).await?;
+                    (client, tokio::spawn(async move { drop(connection.await) }))
+                }
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    (client, tokio::spawn(async move { drop(connection.await) }))
+                }
+            })
+        });
+        let opened = opened.await.map_err(|_| at.unreachable("nothing within 10 s"))?;
+        let (client, talk) = opened.map_err(|error| failed::connecting(at, &error))?;
+        let cancel = client.cancel_token();
+        Ok(Self { client: Some(client), talk: Some(talk), cancel, tls, at: at.clone() })
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        self.client.as_ref().ok_or_else(|| self.at.unreachable("the session has ended"))
+    }
+
+    pub(super) async fn rows(
+        &self,
+        query: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Failure> {
+        let rows = self.client()?.query(query, parameters).await;
+        rows.map_err(|error| failed::asking(&self.at, &error))
+    }
+
+    pub(super) async fn row(&self, query: &str) -> Result<Row, Failure> {
+        let row = self.client()?.query_one(query, &[]).await;
+        row.map_err(|error| failed::asking(&self.at, &error))
+    }
+
+    /// Several statements in one message; gives the columns of the last row, as text.
+    pub(super) async fn simple(&self, statements: &str) -> Result<Vec<String>, Failure> {
+        use tokio_postgres::SimpleQueryMessage::Row;
+        let answers = self.client()?.simple_query(statements).await;
+        let answers = answers.map_err(|error| failed::asking(&self.at, &error))?;
+        let rows = answers.iter().filter_map(|answer| if let Row(row) = answer { Some(row) } else { None });
+        let Some(row) = rows.last() else { return Ok(Vec::new()) };
+        Ok((0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect())
+    }
+
+    /// A column of a row that has it.
+    pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(
+        &self,
+        row: &'a Row,
+        at: usize,
+    ) -> Result<T, Failure> {
+        row.try_get(at).map_err(|error| failed::asking(&self.at, &error))
+    }
+
+    /// Ends it in order: when this returns the server has seen it go.
+    pub(super) async fn close(mut self) {
+        self.client = None;
+        if let Some(talk) = self.talk.take() {
+            let _ended = timeout(GOODBYE, talk).await;
+        }
+    }
+}
+
+/// libpq's six words: what is asked for, what it must prove, and what is tried when that fails.
+fn attempts(mode: SslMode) -> &'static [(Asked, Proof)] {
+    const PLAIN: (Asked, Proof) = (Asked::Disable, Proof::Nothing);
+    const ENCRYPTED: (Asked, Proof) = (Asked::Require, Proof::Nothing);
+    match mode {
+        SslMode::Disable => &[PLAIN],
+        SslMode::Allow => &[PLAIN, ENCRYPTED],
+        SslMode::Prefer => &[(Asked::Prefer, Proof::Nothing), PLAIN],
+        SslMode::Require => &[ENCRYPTED],
+        SslMode::VerifyCa => &[(Asked::Require, Proof::Authority)],
+        SslMode::VerifyFull => &[(Asked::Require, Proof::Name)],
+    }
+}
+
+fn connector(environment: &Environment, proof: Proof, at: &Where) -> Result<MakeRustlsConnect, Failure> {
+    let roots = roots(environment);
+    let config: ClientConfig = tls::config(proof, roots.as_deref()).map_err(|error| at.untrusted(&error))?;
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// The file of certificates to believe: the one that is named, the user's own for PostgreSQL, the host's. The same
+/// file is named to `pg_dump`, so that both believe the same.
+pub(super) fn roots(environment: &Environment) -> Option<PathBuf> {
+    let system = || tls::system_bundle().map(PathBuf::from);
+    match environment.get("PGSSLROOTCERT") {
+        Some("system") => system(),
+        Some(named) => Some(PathBuf::from(named)),
+        None => {
+            let own = environment.home().map(|home| home.join(".postgresql/root.crt"));
+            own.filter(|path| path.is_file()).or_else(system)
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The one place that starts other programs.
+//!
+//! Each gets a cleaned environment, no input, and a process group of its own: a Ctrl-C at the terminal is for uplift,
+//! which decides what becomes of its children. A child inherits the descriptor of the site's lock, so that one which
+//! outlives a killed uplift keeps the next run out. Nothing outlives the future that started it.
+#![expect(clippy::disallowed_methods, reason = "this is where programs are started")]
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ffi::OsString,
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use command_fds::CommandFdExt as _;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+use super::environment::Environment;
+
+/// How many of a program's last lines are kept to show why it failed.
+const LINES: usize = 20;
+/// Longer lines are cut: a program that never ends its line must not fill the memory.
+const LINE: usize = 2000;
+
+/// Starts programs, and holds what they inherit.
+#[derive(Clone)]
+pub(super) struct Processes {
+    pub(super) environment: Arc<Environment>,
+    lent: Arc<Mutex<Option<OwnedFd>>>,
+}
+
+/// A program about to be started.
+pub(super) struct Program {
+    command: Command,
+    inherited: Vec<OwnedFd>,
+    input: Option<Vec<u8>>,
+}
+
+/// A program that ended by itself.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: Vec<u8>,
+    /// Last lines of what it said on its error output, oldest first.
+    pub(super) last_lines: Vec<String>,
+}
+
+/// A program at work. Dropping it ends the program and all that it started in turn.
+pub(super) struct Running {
+    child: Child,
+    group: Group,
+    stderr: Option<tokio::process::ChildStderr>,
+}
+
+/// Kills a process group when it is dropped: the `docker` command runs compose as a child of its own, which would
+/// go on alone.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _gone = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+impl Processes {
+    pub(super) fn new(environment: Arc<Environment>) -> Self {
+        Self { environment, lent: Arc::default() }
+    }
+
+    /// From now on children inherit this descriptor.
+    pub(super) fn lend(&self, lock: OwnedFd) {
+        *self.lent.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+    }
+
+    /// Children inherit nothing any more.
+    pub(super) fn take_back(&self) {
+        *self.lent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// `program` is looked for in `PATH` unless it is a path.
+    pub(super) fn program(&self, program: impl AsRef<Path>) -> Program {
+        let mut command = Command::new(program.as_ref());
+        command.env_clear().envs(self.environment.plain());
+        command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = lent.as_ref().and_then(|lock| lock.try_clone().ok());
+        Program { command, inherited: copy.into_iter().collect(), input: None }
+    }
+}
+
+impl Program {
+    pub(super) fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    pub(super) fn envs(mut self, variables: &BTreeMap<String, String>) -> Self {
+        self.command.envs(variables);
+        self
+    }
+
+    pub(super) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    pub(super) fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// A descriptor that it gets under the number that it has here.
+    pub(super) fn inherit(mut self, descriptor: OwnedFd) -> Self {
+        self.inherited.push(descriptor);
+        self
+    }
+
+    /// What it reads, instead of nothing.
+    pub(super) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Starts it with its output in a pipe.
+    pub(super) fn start(mut self) -> io::Result<(Running, ChildStdout)> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.input.is_some() {
+            self.command.stdin(Stdio::piped());
+        }
+        self.command.preserved_fds(std::mem::take(&mut self.inherited));
+        let mut child = self.command.spawn()?;
+        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
+        let stderr = child.stderr.take();
+        Ok((Running { child, group, stderr }, stdout))
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn output(mut self) -> io::Result<Ended> {
+        let input = self.input.clone();
+        self.command.stdout(Stdio::piped());
+        let (mut running, mut out) = self.start()?;
+        let stdin = running.child.stdin.take();
+        let feed = async move {
+            if let (Some(mut stdin), Some(input)) = (stdin, input) {
+                // One that does not care for its input may have ended already.
+                let _closed = stdin.write_all(&input).await;
+            }
+        };
+        let read = async {
+            let mut stdout = Vec::new();
+            out.read_to_end(&mut stdout).await.map(|_| stdout)
+        };
+        let ((), stdout, ended) = tokio::join!(feed, read, running.end());
+        let (status, last_lines) = ended?;
+        Ok(Ended { status, stdout: stdout?, last_lines })
+    }
+}
+
+impl Running {
+    /// Waits for its end; gives the last lines of its error output.
+    pub(super) async fn end(&mut self) -> io::Result<(ExitStatus, Vec<String>)> {
+        let lines = match self.stderr.take() {
+            Some(stderr) => last_lines(stderr).await,
+            None => Vec::new(),
+        };
+        let status = self.child.wait().await?;
+        // Its number may now be another's.
+        self.group.0 = None;
+        Ok((status, lines))
+    }
+}
+
+/// The last lines of a pipe that is read to its end.
+async fn last_lines(pipe: impl AsyncRead + Unpin) -> Vec<String> {
+    let mut reader = BufReader::new(pipe);
+    let (mut kept, mut line) = (VecDeque::new(), Vec::new());
+    while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line[..line.len().min(LINE)]).trim_end().to_owned();
+        line.clear();
+        if text.is_empty() {
+            continue;
+        }
+        kept.push_back(text);
+        if kept.len() > LINES {
+            kept.pop_front();
+        }
+    }
+    kept.into()
+}
+
+/// How a program ended, in words: `exit code 1`, `signal 9`.
+pub(super) fn in_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".to_owned(),
+    }
+}
