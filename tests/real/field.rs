@@ -171,7 +171,9 @@ impl Field {
         let image = image(release);
         let containers = self.stack.containers().unwrap();
         let names: Vec<_> = containers.keys().map(String::as_str).collect();
-        assert_eq!(names, [self.stack.job(), "web"]);
+        let mut services = [self.stack.job(), "web"];
+        services.sort_unstable();
+        assert_eq!(names, services);
         for (service, container) in containers {
             let found = (container.image.as_str(), container.status.as_str(), container.restart.as_str());
             assert_eq!(found, (image.as_str(), "running", "unless-stopped"), "`{service}`");
