@@ -65,5 +65,5 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
 #[cfg(not(feature = "docker"))]
 pub fn real_in(_environment: Environment) -> Result<(Ports, Hands), Failure> {
     Err(Failure::new("built_without", "this uplift was built without `docker`")
-        .hint("build it with `--features docker`, or try a simulated site: `--simulate FILE`"))
+        .hint("build it with `--features docker`"))
 }

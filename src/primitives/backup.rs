@@ -123,6 +123,10 @@ impl Effect for Backup {
         )
     }
 
+    fn result(outcome: &Outcome) -> String {
+        format!("`{}`, {}, read back by its hashes", outcome.path, Size(outcome.bytes))
+    }
+
     fn undo_summary(_: &Intent) -> String {
         "the backup stays".to_owned()
     }

@@ -95,6 +95,13 @@ impl Effect for ComposePull {
         format!("pull {}", names.join(", "))
     }
 
+    fn result(outcome: &Outcome) -> String {
+        let images = outcome.images.iter().map(|image| {
+            format!("`{}` is {}", image.reference, image.digest.get(..19).unwrap_or(&image.digest))
+        });
+        images.collect::<Vec<_>>().join(", ")
+    }
+
     fn undo_summary(_: &Intent) -> String {
         "the images stay on this host; nothing uses them".to_owned()
     }

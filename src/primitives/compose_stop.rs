@@ -78,6 +78,11 @@ impl Effect for ComposeStop {
         format!("stop {}", names.join(", then "))
     }
 
+    fn result(outcome: &Outcome) -> String {
+        let names: Vec<_> = outcome.stopped.iter().map(|name| format!("`{name}`")).collect();
+        format!("{} stopped", names.join(" and "))
+    }
+
     fn undo_summary(_: &Intent) -> String {
         "start again what ran".to_owned()
     }

@@ -85,6 +85,14 @@ impl Effect for ComposeUp {
         format!("start {} as configured", names.join(", "))
     }
 
+    fn result(outcome: &Outcome) -> String {
+        let made = outcome.containers.iter().map(|(service, ids)| {
+            let ids: Vec<_> = ids.iter().map(|id| id.get(..12).unwrap_or(id)).collect();
+            format!("`{service}` runs as {}", ids.join(", "))
+        });
+        made.collect::<Vec<_>>().join(", ")
+    }
+
     fn undo_summary(_: &Intent) -> String {
         "make the same containers again from the same images; once the database has been migrated, only after a \
          person has chosen"

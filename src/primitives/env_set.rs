@@ -80,6 +80,15 @@ impl Effect for EnvSet {
         format!("set {} in `{}`", values.join(", "), intent.file.display())
     }
 
+    fn result(outcome: &Outcome) -> String {
+        let names: Vec<_> = outcome.set.iter().map(|name| format!("`{name}`")).collect();
+        if outcome.changed {
+            format!("{} set", names.join(", "))
+        } else {
+            format!("{} already so", names.join(", "))
+        }
+    }
+
     fn undo_summary(intent: &Intent) -> String {
         format!("put `{}` back byte for byte", intent.file.display())
     }

@@ -42,8 +42,8 @@ impl Live {
                 Attempt::Ended(Ok(value)) => {
                     let now = self.context.now();
                     self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
-                    let summary = begun.summary();
-                    return self.told_end(&begun.address, started, Ok((value, summary)));
+                    let result = begun.result(&value);
+                    return self.told_end(&begun.address, started, Ok((value, result)));
                 }
                 Attempt::Ended(Err(failure)) => failure,
                 Attempt::Cancelled => return Err(self.left_unknown(&begun, Halt::Cancelled)),
@@ -227,7 +227,7 @@ impl Live {
     fn applied(&self, begun: &Begun<'_>, value: Value, started: jiff::Timestamp) -> Result<Value, Stop> {
         let now = self.context.now();
         self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
-        let result = format!("{} (found done)", begun.summary());
+        let result = format!("{} (found done)", begun.result(&value));
         self.told_end(&begun.address, started, Ok((value, result)))
     }
 
@@ -281,6 +281,11 @@ impl Live {
 }
 
 impl Begun<'_> {
+    /// What was done, in a few words.
+    fn result(&self, outcome: &Value) -> String {
+        self.verb.kept().and_then(|kept| kept.result(outcome)).unwrap_or_else(|| self.summary())
+    }
+
     /// What it is about, in a few words.
     fn summary(&self) -> String {
         let kept = self.verb.kept();

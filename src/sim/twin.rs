@@ -6,6 +6,7 @@ mod containers;
 mod diff;
 mod engine;
 mod files;
+mod once;
 mod postgres;
 mod tree;
 mod web;
@@ -19,7 +20,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use self::{containers::Containers, tree::Tree};
+use self::{containers::Containers, once::Once, tree::Tree};
 use crate::{
     event::Write,
     ports::{
@@ -47,9 +48,9 @@ pub struct Reading {
 impl From<&Ports> for Reading {
     fn from(ports: &Ports) -> Self {
         Self {
-            docker: Arc::clone(&ports.docker) as Arc<dyn DockerRead>,
-            compose: Arc::clone(&ports.compose) as Arc<dyn ComposeRead>,
-            postgres: Arc::clone(&ports.postgres) as Arc<dyn PostgresRead>,
+            docker: Arc::new(Once::new(Arc::clone(&ports.docker) as Arc<dyn DockerRead>)),
+            compose: Arc::new(Once::new(Arc::clone(&ports.compose) as Arc<dyn ComposeRead>)),
+            postgres: Arc::new(Once::new(Arc::clone(&ports.postgres) as Arc<dyn PostgresRead>)),
             files: Arc::clone(&ports.files) as Arc<dyn FilesRead>,
             http: Arc::clone(&ports.http),
             clock: Arc::clone(&ports.clock),

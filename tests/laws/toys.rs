@@ -81,6 +81,10 @@ impl<const FLAW: u8> Effect for Toy<FLAW> {
         Ok(before.collect())
     }
 
+    fn result((): &()) -> String {
+        "restart policies set".to_owned()
+    }
+
     fn summary(_: &Before) -> String {
         "sets restart policies".to_owned()
     }

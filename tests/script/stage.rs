@@ -41,6 +41,10 @@ impl Effect for Switch {
         Ok(Value::Null)
     }
 
+    fn result(_: &Value) -> String {
+        String::new()
+    }
+
     fn summary(_: &Value) -> String {
         String::new()
     }

@@ -84,6 +84,9 @@ pub trait Effect: Record {
     /// In a few words, for the screen: what it is about to do.
     fn summary(intent: &Self::Intent) -> String;
 
+    /// What was done, in a few words with its figures, for the screen.
+    fn result(outcome: &Self::Outcome) -> String;
+
     /// What taking it back would do, in a sentence, for the plan.
     fn undo_summary(intent: &Self::Intent) -> String;
 

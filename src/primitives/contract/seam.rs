@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     effect::{Decision, Effect, Found, Read, Undone, WhenUnknown},
-    record::to_value,
+    record::{from_value, to_value},
 };
 use crate::{
     event::{Failure, Refusal},
@@ -30,6 +30,8 @@ pub trait Call: Send + Sync {
 pub trait UndoCall: Send + Sync {
     fn summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
     fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
+    /// The outcome in a few words; `None` if it is not one that this version writes.
+    fn result(&self, outcome: &Value) -> Option<String>;
     fn probe<'a>(
         &'a self,
         version: u32,
@@ -102,6 +104,10 @@ impl<P: Effect> UndoCall for Kept<P> {
 
     fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure> {
         Ok(P::undo_summary(&P::read_intent(version, intent)?))
+    }
+
+    fn result(&self, outcome: &Value) -> Option<String> {
+        from_value(outcome.clone()).ok().map(|outcome| P::result(&outcome))
     }
 
     fn probe<'a>(

@@ -1,0 +1,138 @@
+//! The live site as a rehearsal reads it: every question is asked once, and its answer holds until the rehearsal is
+//! over. A wait that looks forty times in the rehearsal's own time would otherwise ask the live site forty times, and
+//! a plan must not see two different sites.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    event::Failure,
+    ports::{
+        compose::{ComposeRead, Config},
+        docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
+        postgres::{DatabaseFacts, DumpClient, PostgresRead, Server, Session},
+    },
+    site::{Endpoint, Project},
+};
+
+/// A reading port with what it has answered so far. Failures are not kept: the next look may find an answer.
+pub(super) struct Once<P: ?Sized> {
+    live: Arc<P>,
+    answers: Mutex<HashMap<String, Box<dyn Any + Send>>>,
+}
+
+impl<P: ?Sized> Once<P> {
+    pub(super) fn new(live: Arc<P>) -> Self {
+        Self { live, answers: Mutex::default() }
+    }
+
+    async fn ask<T: Clone + Send + 'static>(
+        &self,
+        question: String,
+        live: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, Failure> {
+        let known = |answers: &HashMap<String, Box<dyn Any + Send>>| {
+            answers.get(&question).and_then(|answer| answer.downcast_ref::<T>().cloned())
+        };
+        if let Some(known) = known(&self.answers.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(known);
+        }
+        let answer = live.await?;
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(question, Box::new(answer.clone()));
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl DockerRead for Once<dyn DockerRead> {
+    async fn engine(&self) -> Result<Engine, Failure> {
+        self.ask("engine".to_owned(), self.live.engine()).await
+    }
+
+    async fn containers(&self, select: &Select) -> Result<Vec<Container>, Failure> {
+        self.ask(format!("containers {select:?}"), self.live.containers(select)).await
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<Container>, Failure> {
+        self.ask(format!("container {id}"), self.live.container(id)).await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, Failure> {
+        self.ask(format!("image {reference}"), self.live.image(reference)).await
+    }
+
+    async fn remote_digest(&self, reference: &str) -> Result<String, Failure> {
+        self.ask(format!("digest {reference}"), self.live.remote_digest(reference)).await
+    }
+
+    async fn image_files(&self, image_id: &str, folder: &str) -> Result<Vec<String>, Failure> {
+        self.ask(format!("files {image_id} {folder}"), self.live.image_files(image_id, folder)).await
+    }
+
+    async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
+        self.ask(format!("logs {id} {tail:?}"), self.live.logs(id, tail)).await
+    }
+
+    async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.ask(format!("volume {name}"), self.live.volume(name)).await
+    }
+
+    async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure> {
+        self.ask(format!("snapshot {id}"), self.live.snapshot(id)).await
+    }
+}
+
+#[async_trait]
+impl ComposeRead for Once<dyn ComposeRead> {
+    async fn version(&self) -> Result<semver::Version, Failure> {
+        self.ask("version".to_owned(), self.live.version()).await
+    }
+
+    async fn config(
+        &self,
+        project: &Project,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Config, Failure> {
+        self.ask(format!("config {project:?} {overrides:?}"), self.live.config(project, overrides)).await
+    }
+}
+
+#[async_trait]
+impl PostgresRead for Once<dyn PostgresRead> {
+    async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure> {
+        self.ask(format!("server {endpoint:?} {database}"), self.live.server(endpoint, database)).await
+    }
+
+    async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
+        self.ask(format!("databases {endpoint:?} {names:?}"), self.live.databases(endpoint, names)).await
+    }
+
+    async fn schema_versions(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        let question = format!("schema {endpoint:?} {database}");
+        self.ask(question, self.live.schema_versions(endpoint, database)).await
+    }
+
+    async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {
+        let question = format!("sessions {endpoint:?} {databases:?}");
+        self.ask(question, self.live.sessions(endpoint, databases)).await
+    }
+
+    async fn dump_client(&self, major: u32) -> Result<DumpClient, Failure> {
+        self.ask(format!("dump client {major}"), self.live.dump_client(major)).await
+    }
+
+    async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure> {
+        self.ask(format!("unreadable {endpoint:?} {database}"), self.live.unreadable(endpoint, database))
+            .await
+    }
+}
