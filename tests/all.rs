@@ -8,6 +8,7 @@
 
 mod contract;
 mod journal;
+mod lab;
 mod laws;
 mod layers;
 mod real;

@@ -1,1 +1,24 @@
-//! real
+//! The binary as operators type it, on real containers, with a real PostgreSQL server and a real registry.
+//!
+//! A client that writes through the application and remembers what it was promised is the judge of "nothing lost".
+//! Each test has a site of its own, and every test ends by searching all that uplift said and stored for secrets.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests stand outside of uplift, where an operator stands"
+)]
+#![expect(clippy::print_stderr, reason = "figures, and where a long test is")]
+
+mod alone;
+mod broken;
+mod field;
+mod killed;
+mod laboratory;
+mod planned;
+mod preload;
+mod refused;
+mod screen;
+mod secrets;
+mod stopped;
+mod upgrades;
+
+use field::Field;

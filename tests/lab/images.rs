@@ -65,7 +65,8 @@ impl Images {
         for (key, value) in arguments {
             build = build.arg("--build-arg").arg(format!("{key}={value}"));
         }
-        build = build.arg("-f").arg(folder.join(file).display().to_string()).arg(folder.display().to_string());
+        build =
+            build.arg("-f").arg(folder.join(file).display().to_string()).arg(folder.display().to_string());
         build.output().map(|_| ())
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Images, Result, Shell, Tools, free_port, wait_until};
+use super::{Images, Result, Shell, Tools, free_port, proxy::Proxy, wait_until};
 
 /// A registry on loopback, killed when it is dropped.
 #[derive(Debug)]
@@ -15,19 +15,20 @@ pub struct Registry {
     process: Child,
     data: PathBuf,
     port: u16,
+    proxy: Proxy,
 }
 
 impl Registry {
     /// Starts it on a free port, empty.
     pub fn start(tools: &Tools, images: &Images) -> Result<Self> {
-        let port = free_port()?;
+        let (port, behind) = (free_port()?, free_port()?);
         let data = tools.folder.join(format!("registry-{}-{port}", std::process::id()));
         let io = |error: std::io::Error| format!("`{}`: {error}", data.display());
         fs::create_dir_all(&data).map_err(io)?;
         let config = data.join("config.yml");
         let text = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
-             enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
+             enabled: true\nhttp:\n  addr: 127.0.0.1:{behind}\n",
             data.join("data").display()
         );
         fs::write(&config, text).map_err(io)?;
@@ -39,9 +40,12 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("docker-registry cannot be started: {error}"))?;
-        let registry = Self { tools: tools.clone(), images: images.clone(), process, data, port };
+        // For the janitor.
+        fs::write(data.join("pid"), process.id().to_string()).map_err(io)?;
+        let proxy = Proxy::start(port, behind)?;
+        let registry = Self { tools: tools.clone(), images: images.clone(), process, data, port, proxy };
         wait_until("the registry", Duration::from_secs(10), || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+            std::net::TcpStream::connect(("127.0.0.1", behind)).is_ok()
         })?;
         Ok(registry)
     }
@@ -49,6 +53,11 @@ impl Registry {
     /// `localhost:PORT`, which engines take for safe without TLS.
     pub fn address(&self) -> String {
         format!("localhost:{}", self.port)
+    }
+
+    /// Holds back what images are made of, so that a pull begins and does not end.
+    pub fn hold(&self, held: bool) {
+        self.proxy.hold(held);
     }
 
     /// The product's repository in this registry.
@@ -80,7 +89,8 @@ impl Drop for Registry {
         let _gone = self.process.kill();
         let _reaped = self.process.wait();
         let _removed = fs::remove_dir_all(&self.data);
-        let list = self.tools.docker().args("image ls -q --filter").arg(format!("reference={}", self.repository()));
+        let list =
+            self.tools.docker().args("image ls -q --filter").arg(format!("reference={}", self.repository()));
         if let Ok(names) = list.args("--format {{.Repository}}:{{.Tag}}").output() {
             for name in names.lines() {
                 let _untagged = self.tools.docker().args("image rm").arg(name).output();

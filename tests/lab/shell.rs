@@ -3,7 +3,11 @@ use std::{
     io::Read,
     net::TcpListener,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -37,7 +41,7 @@ impl Shell {
             arguments: Vec::new(),
             env: BTreeMap::new(),
             folder: None,
-            limit: Duration::from_secs(600),
+            limit: Duration::from_mins(10),
         }
     }
 
@@ -83,30 +87,23 @@ impl Shell {
         command
     }
 
-    /// Runs it to its end, whatever its exit code; killed after the limit.
-    pub fn run(&self) -> Result<Ran> {
-        let started = Instant::now();
+    /// Starts it and comes back at once.
+    pub fn start(&self) -> Result<Started> {
+        let began = Instant::now();
         let mut child = self
             .command()
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("`{}` cannot be started: {error}", self.line()))?;
-        let out = reader(child.stdout.take());
-        let err = reader(child.stderr.take());
-        let status = loop {
-            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-                break status;
-            }
-            if started.elapsed() > self.limit {
-                let _gone = child.kill();
-                let _reaped = child.wait();
-                return Err(format!("`{}` did not end within {:?}", self.line(), self.limit));
-            }
-            thread::sleep(Duration::from_millis(10));
-        };
-        let text = |handle: thread::JoinHandle<String>| handle.join().unwrap_or_default();
-        Ok(Ran { code: status.code(), stdout: text(out), stderr: text(err), took: started.elapsed() })
+        let stdout = Pipe::read(child.stdout.take());
+        let stderr = Pipe::read(child.stderr.take());
+        Ok(Started { line: self.line(), child, stdout, stderr, began })
+    }
+
+    /// Runs it to its end, whatever its exit code; killed after the limit.
+    pub fn run(&self) -> Result<Ran> {
+        self.start()?.wait(self.limit)
     }
 
     /// Its standard output, trimmed; anything but exit 0 is an error with both outputs.
@@ -123,21 +120,109 @@ impl Shell {
     }
 }
 
-/// Reads a pipe to its end on a thread of its own: two full pipes would stop a child for ever.
-fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            let _closed = pipe.read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// A command at work; killed when it is dropped.
+#[derive(Debug)]
+pub struct Started {
+    line: String,
+    child: Child,
+    stdout: Pipe,
+    stderr: Pipe,
+    began: Instant,
 }
 
-/// A port on loopback that nobody listens on right now.
+impl Started {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.so_far()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Sends it alone a signal by its name, e.g. `INT`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        Shell::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).output().map(|_| ())
+    }
+
+    /// Waits until it has ended, and kills it after the limit. Its output ends with it: children of its own that
+    /// live on and hold the pipes are not waited for.
+    pub fn wait(mut self, limit: Duration) -> Result<Ran> {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().map_err(|error| error.to_string())? {
+                break status;
+            }
+            if self.began.elapsed() > limit {
+                let said = format!("{}{}", self.stdout(), self.stderr());
+                return Err(format!("`{}` did not end within {limit:?}\n{said}", self.line));
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let took = self.began.elapsed();
+        self.stdout.to_its_end(Duration::from_secs(2));
+        self.stderr.to_its_end(Duration::from_secs(2));
+        Ok(Ran { code: status.code(), stdout: self.stdout(), stderr: self.stderr(), took })
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// What came out of a pipe, read on a thread of its own: two full pipes would stop a child for ever.
+#[derive(Debug)]
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    work: thread::JoinHandle<()>,
+}
+
+impl Pipe {
+    fn read(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&bytes);
+        let work = thread::spawn(move || {
+            let Some(mut pipe) = pipe else { return };
+            let mut buffer = [0; 8192];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                let Ok(mut into) = into.lock() else { return };
+                into.extend_from_slice(&buffer[..count]);
+            }
+        });
+        Self { bytes, work }
+    }
+
+    fn so_far(&self) -> String {
+        self.bytes.lock().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    fn to_its_end(&self, limit: Duration) {
+        let started = Instant::now();
+        while !self.work.is_finished() && started.elapsed() < limit {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A port that nobody listens on right now. Below those that the kernel gives to clients: a client that tries a
+/// silent port could be given that very port as its own, and would hear itself.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("no free port: {error}"))?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(7);
+    for _ in 0..1000 {
+        let next = first.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) % 12_000 + 20_000;
+        let port = u16::try_from(next).map_err(|error| error.to_string())?;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no port is free".to_owned())
 }
 
 /// Asks every 100 ms until `done`, or says what it was waiting for.

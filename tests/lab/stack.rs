@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Images, Registry, Result, Shell, Tools, free_port, wait_until};
+use super::{Images, Registry, Result, Tools, free_port, wait_until};
 
 /// The two shapes of the vendor's compose file that the fixtures have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,24 +28,65 @@ pub struct Stack {
     shape: Shape,
 }
 
-const PREFIX: &str = "uplab";
+pub(super) const PREFIX: &str = "uplab";
 static COUNT: AtomicU32 = AtomicU32::new(1);
 
-/// The value of every secret holds one of these; none may ever be seen.
+/// Every secret that may hold any text holds this; none may ever be seen.
 pub const CANARY: &str = "canary-7Q";
 
+/// Secrets of `.env`, as compose reads them there.
+const SECRETS: [&str; 7] = [
+    "DB_PASSWORD",
+    "STRATA_SECRET_KEY_BASE",
+    "STRATA_ENCRYPTION_PRIMARY_KEY",
+    "STRATA_ENCRYPTION_DETERMINISTIC_KEY",
+    "STRATA_ENCRYPTION_KEY_DERIVATION_SALT",
+    "LICENSE_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+];
+
 impl Stack {
-    /// Brings up `release` of the stand-in from `registry`, healthy, with some data in it.
-    pub fn start(tools: &Tools, images: &Images, registry: &Registry, shape: Shape, release: &str) -> Result<Self> {
-        sweep(tools);
+    /// Brings up `release` of the stand-in from `registry`, healthy, as slow to boot and to stop as the product.
+    pub fn start(
+        tools: &Tools,
+        images: &Images,
+        registry: &Registry,
+        shape: Shape,
+        release: &str,
+    ) -> Result<Self> {
+        Self::with(tools, images, registry, shape, release, "")
+    }
+
+    /// The same, quick to boot and to stop, for tests that are not about time.
+    pub fn quick(
+        tools: &Tools,
+        images: &Images,
+        registry: &Registry,
+        shape: Shape,
+        release: &str,
+    ) -> Result<Self> {
+        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
+        Self::with(tools, images, registry, shape, release, settings)
+    }
+
+    /// The same, with more lines in `.env`.
+    pub fn with(
+        tools: &Tools,
+        images: &Images,
+        registry: &Registry,
+        shape: Shape,
+        release: &str,
+        settings: &str,
+    ) -> Result<Self> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let project = format!("{PREFIX}-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(&project);
         let postgres = format!("{project}-pg");
         let stack = Self { tools: tools.clone(), project, folder, port: free_port()?, postgres, shape };
-        fs::create_dir_all(&stack.folder).map_err(|error| format!("`{}`: {error}", stack.folder.display()))?;
+        fs::create_dir_all(&stack.folder)
+            .map_err(|error| format!("`{}`: {error}", stack.folder.display()))?;
         let (host, port) = stack.start_postgres(images)?;
-        stack.write_files(registry, release, &host, port)?;
+        stack.write_files(registry, release, &host, port, settings)?;
         tools.docker().args("pull -q").arg(format!("{}:{release}", registry.repository())).output()?;
         // One after the other: compose would wait for the health check's first interval, half a minute.
         stack.compose("up -d --quiet-pull --no-deps web")?;
@@ -90,9 +131,24 @@ impl Stack {
         fs::read_to_string(self.folder.join(".env")).map_err(|error| format!("`.env`: {error}"))
     }
 
+    /// Name and value of every secret in `.env`, as web gets it.
+    pub fn secrets(&self) -> Result<Vec<(&'static str, String)>> {
+        let read = |name: &&'static str| {
+            let value = self.compose(&format!("exec -T web printenv {name}"))?;
+            Ok((*name, value))
+        };
+        SECRETS.iter().map(read).collect()
+    }
+
     /// `docker compose` in the site folder.
     pub fn compose(&self, words: &str) -> Result<String> {
-        self.tools.docker().args("compose").args(words).folder(&self.folder).output()
+        self.compose_words(&words.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// The same, for words that hold blanks.
+    pub fn compose_words(&self, words: &[&str]) -> Result<String> {
+        let compose = self.tools.docker().arg("compose").folder(&self.folder);
+        words.iter().fold(compose, |compose, word| compose.arg(*word)).output()
     }
 
     /// Unaligned rows of a query as the server's administrator.
@@ -123,12 +179,14 @@ impl Stack {
 
     /// Whether the background service has been at work within the last five seconds.
     pub fn job_beats(&self) -> bool {
-        let query = "SELECT count(*) FROM solid_queue_processes WHERE last_heartbeat_at > now() - interval '5 s'";
+        let query =
+            "SELECT count(*) FROM solid_queue_processes WHERE last_heartbeat_at > now() - interval '5 s'";
         self.psql("strata_production_queue", query).is_ok_and(|count| count != "0")
     }
 
     fn start_postgres(&self, images: &Images) -> Result<(String, u16)> {
         let gateway = self.gateway()?;
+        let port = free_port()?;
         let env = self.folder.join("postgres.env");
         let text = format!("ADMIN_PASSWORD=admin-{CANARY}\nAPP_PASSWORD={}\n", password());
         fs::write(&env, text).map_err(|error| format!("`{}`: {error}", env.display()))?;
@@ -138,16 +196,15 @@ impl Stack {
             .arg(&self.postgres)
             .arg("--env-file")
             .arg(env.display().to_string())
+            // Not one of Docker's choosing: that would be another after a stop and a start.
             .arg("-p")
-            .arg(format!("{gateway}::5432"))
+            .arg(format!("{gateway}:{port}:5432"))
             .arg(images.postgres())
             .output()?;
         let _removed = fs::remove_file(&env);
-        let port = self.tools.docker().arg("port").arg(&self.postgres).args("5432/tcp").output()?;
-        let port = port.rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.ok_or("the database's port is not published")?;
-        wait_until("the database server", Duration::from_secs(60), || {
-            std::net::TcpStream::connect((gateway.as_str(), port)).is_ok() && self.psql("postgres", "SELECT 1").is_ok()
+        wait_until("the database server", Duration::from_mins(1), || {
+            std::net::TcpStream::connect((gateway.as_str(), port)).is_ok()
+                && self.psql("postgres", "SELECT 1").is_ok()
         })?;
         Ok((gateway, port))
     }
@@ -161,7 +218,8 @@ impl Stack {
         match words.as_slice() {
             [gateway, _] => Ok((*gateway).to_owned()),
             [subnet] => {
-                let start = subnet.split('/').next().and_then(|start| start.parse::<std::net::Ipv4Addr>().ok());
+                let start =
+                    subnet.split('/').next().and_then(|start| start.parse::<std::net::Ipv4Addr>().ok());
                 let start = start.ok_or(format!("the bridge network's subnet is `{subnet}`"))?;
                 Ok(std::net::Ipv4Addr::from(u32::from(start) + 1).to_string())
             }
@@ -169,23 +227,31 @@ impl Stack {
         }
     }
 
-    fn write_files(&self, registry: &Registry, release: &str, host: &str, port: u16) -> Result<()> {
+    fn write_files(
+        &self,
+        registry: &Registry,
+        release: &str,
+        host: &str,
+        port: u16,
+        settings: &str,
+    ) -> Result<()> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stand-in/site");
-        let (port, web) = (port.to_string(), self.port.to_string());
-        let address = registry.address();
-        let hex = |length: usize| format!("{:0<length$}", "c4a7");
+        let hex = |name: &str, length| self.hex(name, length);
         let values = BTreeMap::from([
-            ("@REGISTRY@", address),
+            ("@REGISTRY@", registry.address()),
             ("@VERSION@", release.to_owned()),
-            ("@PORT@", web),
+            ("@PORT@", self.port.to_string()),
             ("@DB_HOST@", host.to_owned()),
-            ("@DB_PORT@", port),
+            ("@DB_PORT@", port.to_string()),
             ("@DB_PASSWORD@", password()),
-            ("@SECRET_KEY_BASE@", hex(128)),
-            ("@PRIMARY_KEY@", format!("{CANARY}-primary-key-000")),
-            ("@DETERMINISTIC_KEY@", format!("{CANARY}-deterministic-0")),
-            ("@SALT@", format!("{CANARY}-salt-0000000000")),
-            ("@LICENSE_KEY@", format!("eyJ.{CANARY}.licence")),
+            ("@SECRET_KEY_BASE@", hex("secret key base", 128)),
+            ("@PRIMARY_KEY@", hex("primary key", 32)),
+            ("@DETERMINISTIC_KEY@", hex("deterministic key", 32)),
+            ("@SALT@", hex("salt", 32)),
+            // Each as the way of quoting that stands around it in the file permits.
+            ("@LICENSE_KEY@", format!("eyJ.{CANARY}-licence it's #1 \\$x")),
+            ("@AWS_SECRET@", format!("{CANARY}-aws it's a\"b#c$$d")),
+            ("@SETTINGS@", settings.to_owned()),
         ]);
         let compose = match self.shape {
             Shape::Present => "present.yml",
@@ -201,11 +267,25 @@ impl Stack {
         }
         Ok(())
     }
+
+    /// A key of this site and no other.
+    fn hex(&self, name: &str, length: usize) -> String {
+        let mut state = 0xcbf2_9ce4_8422_2325_u64;
+        let mut key = String::new();
+        while key.len() < length {
+            for byte in self.project.bytes().chain(name.bytes()) {
+                state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+            key = format!("{key}{state:016x}");
+        }
+        key.truncate(length);
+        key
+    }
 }
 
 /// With what breaks careless quoting in it. A single quote would end the quoted value in `.env`.
 fn password() -> String {
-    format!("{CANARY} pa\"ss$w#rd")
+    format!("{CANARY}-password pa\"ss$w#rd")
 }
 
 impl Drop for Stack {
@@ -227,23 +307,4 @@ fn remove(tools: &Tools, project: &str) {
     for id in list(&format!("network ls -q --filter name=^{project}_")).lines() {
         let _removed = tools.docker().args("network rm").arg(id).output();
     }
-}
-
-/// Takes away what killed processes left. A process id may be used again: then its leftovers wait for another day.
-fn sweep(tools: &Tools) {
-    let names = tools.docker().args("ps -a --format {{.Names}}").arg("--filter").arg(format!("name=^{PREFIX}-"));
-    let Ok(names) = names.output() else { return };
-    for name in names.lines() {
-        let mut parts = name.split('-').skip(1);
-        let (Some(pid), Some(number)) = (parts.next(), parts.next()) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            remove(tools, &format!("{PREFIX}-{pid}-{number}"));
-            let _removed = fs::remove_dir_all(std::env::temp_dir().join(format!("{PREFIX}-{pid}-{number}")));
-        }
-    }
-}
-
-/// A shell command with its words, for tests that act as an operator.
-pub fn in_folder(program: &str, folder: &Path) -> Shell {
-    Shell::new(program).folder(folder)
 }

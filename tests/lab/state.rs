@@ -1,6 +1,11 @@
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
-use super::{Result, Stack};
+use super::{Result, Stack, wait_until};
 
 /// Everything about a site that an upgrade could change, to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +16,8 @@ pub struct SiteState {
     pub containers: BTreeMap<String, ContainerState>,
     /// Applied migrations by database.
     pub schemas: BTreeMap<String, String>,
-    /// A hash over all rows, by database and table; tables that a running worker keeps writing are left out.
-    pub rows: BTreeMap<String, String>,
+    /// All rows, by database and table; tables that a running worker keeps writing are left out.
+    pub rows: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +30,38 @@ pub struct ContainerState {
 const DATABASES: [&str; 4] =
     ["strata_production", "strata_production_queue", "strata_production_cache", "strata_production_cable"];
 
+impl SiteState {
+    /// What differs from the site as it was `before`, a line each. Rows may have been added since.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let names = self.files.keys().chain(before.files.keys()).collect::<BTreeSet<_>>();
+        for name in names.into_iter().filter(|name| self.files.get(*name) != before.files.get(*name)) {
+            found.push(format!("the file `{name}` is not as before"));
+        }
+        if self.containers != before.containers {
+            found.push(format!("containers: {:#?} before, {:#?} now", before.containers, self.containers));
+        }
+        if self.schemas != before.schemas {
+            found.push(format!("migrations: {:#?} before, {:#?} now", before.schemas, self.schemas));
+        }
+        for (table, rows) in &before.rows {
+            let none = BTreeSet::new();
+            let now = self.rows.get(table).unwrap_or(&none);
+            found.extend(rows.difference(now).map(|row| format!("`{table}` has lost the row {row}")));
+        }
+        found
+    }
+}
+
 impl Stack {
+    /// Waits until every order's job has been done: until then the background service keeps changing rows.
+    pub fn settle(&self) -> Result<()> {
+        let query = "SELECT count(*) FROM solid_queue_jobs WHERE finished_at IS NULL";
+        wait_until("the background service to do all jobs", Duration::from_mins(1), || {
+            self.psql("strata_production_queue", query).is_ok_and(|count| count == "0")
+        })
+    }
+
     /// The site as it is now.
     pub fn state(&self) -> Result<SiteState> {
         let mut state = SiteState {
@@ -37,10 +73,13 @@ impl Stack {
         for database in DATABASES {
             let versions = "SELECT string_agg(version, ' ' ORDER BY version) FROM schema_migrations";
             state.schemas.insert(database.to_owned(), self.psql(database, versions)?);
-            for table in self.psql(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")?.lines() {
+            for table in
+                self.psql(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")?.lines()
+            {
                 if !table.starts_with("solid_queue_") {
-                    let hash = format!("SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t");
-                    state.rows.insert(format!("{database}.{table}"), self.psql(database, &hash)?);
+                    let rows = self.psql(database, &format!("SELECT t::text FROM {table} t"))?;
+                    let rows = rows.lines().map(str::to_owned).collect();
+                    state.rows.insert(format!("{database}.{table}"), rows);
                 }
             }
         }
@@ -57,8 +96,11 @@ impl Stack {
                           {{.HostConfig.RestartPolicy.Name}}";
             let line = self.tools().docker().args("inspect -f").arg(format).arg(id).output()?;
             let parts: Vec<_> = line.split('\t').map(str::to_owned).collect();
-            let [service, image, status, restart] = parts.as_slice() else { return Err(format!("inspect: {line}")) };
-            let one = ContainerState { image: image.clone(), status: status.clone(), restart: restart.clone() };
+            let [service, image, status, restart] = parts.as_slice() else {
+                return Err(format!("inspect: {line}"));
+            };
+            let one =
+                ContainerState { image: image.clone(), status: status.clone(), restart: restart.clone() };
             match found.get_mut(service) {
                 Some(known) => known.status = format!("{} and {}", known.status, one.status),
                 None => {
@@ -72,7 +114,11 @@ impl Stack {
     /// Ids of the project's containers, with when each was made: equal lists mean that nothing was made again.
     pub fn container_ids(&self) -> Result<String> {
         let filter = format!("label=com.docker.compose.project={}", self.project());
-        self.tools().docker().args("ps -a --no-trunc --format {{.ID}}/{{.Names}} --filter").arg(filter).output()
+        self.tools()
+            .docker()
+            .args("ps -a --no-trunc --format {{.ID}}/{{.Names}} --filter")
+            .arg(filter)
+            .output()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Result, Shell};
+use super::{Result, Shell, janitor};
 
 /// Programs that the laboratory needs, with the Debian package that brings each.
 const PACKAGES: [(&str, &str); 3] = [
@@ -33,7 +33,9 @@ impl Tools {
         })?;
         packages()?;
         let env = compose(&folder)?;
-        Ok(Self { env, folder })
+        let tools = Self { env, folder };
+        janitor::hire(&tools)?;
+        Ok(tools)
     }
 
     /// A `docker` command that finds compose v2.
@@ -49,10 +51,8 @@ impl Tools {
 
 /// Below the target folder, so that `cargo clean` takes it away.
 fn lab_folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     target.join("lab")
 }
 
@@ -123,8 +123,15 @@ fn fetch_compose(apt: &Path, plugins: &Path) -> Result<()> {
         .find(|path| path.extension().is_some_and(|end| end == "deb"))
         .ok_or("apt-get downloaded no package")?;
     let unpacked = apt.join("root");
-    Shell::new("dpkg-deb").arg("-x").arg(package.display().to_string()).arg(unpacked.display().to_string()).output()?;
-    let found = Shell::new("find").arg(unpacked.display().to_string()).args("-type f -path */cli-plugins/docker-compose").output()?;
+    Shell::new("dpkg-deb")
+        .arg("-x")
+        .arg(package.display().to_string())
+        .arg(unpacked.display().to_string())
+        .output()?;
+    let found = Shell::new("find")
+        .arg(unpacked.display().to_string())
+        .args("-type f -path */cli-plugins/docker-compose")
+        .output()?;
     let binary = found.lines().next().ok_or("the package holds no `docker-compose`")?;
     fs::copy(binary, plugins.join("docker-compose")).map_err(io)?;
     Ok(())
@@ -138,7 +145,9 @@ pub fn mirror() -> Result<String> {
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
-                Some("URIs:") => return words.next().map(str::to_owned).ok_or(format!("`{file}` has no URI")),
+                Some("URIs:") => {
+                    return words.next().map(str::to_owned).ok_or(format!("`{file}` has no URI"));
+                }
                 Some("deb") => {
                     if let Some(uri) = words.find(|word| word.contains("://")) {
                         return Ok(uri.to_owned());

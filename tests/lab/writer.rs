@@ -4,7 +4,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -31,21 +31,24 @@ pub struct Ledger {
     pub longest_gap: Duration,
 }
 
+/// Each client has keys of its own: an order that is there already would be refused.
+static CLIENTS: AtomicU32 = AtomicU32::new(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Writer {
     pub fn start(stack: &Stack) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (address, stopped) = (stack.address(), Arc::clone(&stop));
+        let client = CLIENTS.fetch_add(1, Ordering::Relaxed);
         let work = thread::spawn(move || {
             let mut ledger = Ledger::default();
             let mut last = Instant::now();
             let mut number = 0_u64;
             while !stopped.load(Ordering::Relaxed) {
                 let turn = Instant::now();
-                let key = format!("order-{number}");
+                let key = format!("order-{client}-{number}");
                 number += 1;
-                if order(&address, &key, number % 10 == 0).is_ok_and(|status| status == 201) {
+                if order(&address, &key, number.is_multiple_of(10)).is_ok_and(|status| status == 201) {
                     ledger.acknowledged.push(key);
                     ledger.longest_gap = ledger.longest_gap.max(last.elapsed());
                     last = Instant::now();
@@ -69,7 +72,16 @@ impl Writer {
 impl Ledger {
     /// Acknowledged orders that the primary database does not have.
     pub fn missing(&self, stack: &Stack) -> Result<Vec<String>> {
-        let kept = stack.psql("strata_production", "SELECT key FROM orders")?;
+        self.absent_from(stack, "SELECT key FROM orders")
+    }
+
+    /// Acknowledged orders whose job has not been done.
+    pub fn undone(&self, stack: &Stack) -> Result<Vec<String>> {
+        self.absent_from(stack, "SELECT key FROM orders WHERE processed_at IS NOT NULL")
+    }
+
+    fn absent_from(&self, stack: &Stack, query: &str) -> Result<Vec<String>> {
+        let kept = stack.psql("strata_production", query)?;
         let kept: BTreeSet<_> = kept.lines().collect();
         Ok(self.acknowledged.iter().filter(|key| !kept.contains(key.as_str())).cloned().collect())
     }
@@ -78,7 +90,13 @@ impl Ledger {
 fn order(address: &str, key: &str, with_file: bool) -> std::io::Result<u16> {
     let file = if with_file { format!(",\"file\":\"content of {key}\"") } else { String::new() };
     let body = format!("{{\"key\":\"{key}\"{file}}}");
-    request(address, &format!("POST /orders HTTP/1.1\r\nHost: strata.example\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()))
+    request(
+        address,
+        &format!(
+            "POST /orders HTTP/1.1\r\nHost: strata.example\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ),
+    )
 }
 
 /// The status of a `GET`.

@@ -1,0 +1,207 @@
+//! A site in the laboratory, and uplift as somebody would type it there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use super::{screen::Screen, secrets};
+use crate::lab::{Images, Ledger, RELEASES, Registry, Shape, Shell, Stack, Started, Tools, Writer};
+
+/// What all sites of this process share. The janitor takes it away: statics are not dropped.
+pub(super) struct Lab {
+    pub(super) tools: Tools,
+    pub(super) images: Images,
+    pub(super) registry: Registry,
+}
+
+pub(super) fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    LAB.get_or_init(|| {
+        let tools = Tools::bring().unwrap();
+        let images = Images::bring(&tools).unwrap();
+        let registry = Registry::start(&tools, &images).unwrap();
+        for release in RELEASES {
+            registry.push(release).unwrap();
+        }
+        Lab { tools, images, registry }
+    })
+}
+
+/// How many sites may run at once, however many tests run.
+const SITES: usize = 3;
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to run a site.
+#[derive(Debug)]
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let (count, changed) = &RUNNING;
+        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |count: &mut usize| *count >= SITES;
+        *changed.wait_while(count, full).unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (count, changed) = &RUNNING;
+        *count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        changed.notify_one();
+    }
+}
+
+/// A running site, and all that uplift has said about it.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) stack: Stack,
+    secrets: Vec<(&'static str, String)>,
+    heard: Mutex<Vec<Screen>>,
+    _turn: Turn,
+}
+
+/// Long enough for every run here; what takes longer hangs.
+const LIMIT: Duration = Duration::from_mins(4);
+
+impl Field {
+    /// A site whose web and job are quick to boot and to stop.
+    pub(super) fn quick(shape: Shape, release: &str) -> Self {
+        Self::behind(&lab().registry, shape, release)
+    }
+
+    /// The same, with images from a registry of its own.
+    pub(super) fn behind(registry: &Registry, shape: Shape, release: &str) -> Self {
+        let turn = Turn::wait();
+        let stack = Stack::quick(&lab().tools, &lab().images, registry, shape, release).unwrap();
+        Self::on(stack, turn)
+    }
+
+    /// A site as slow as the product.
+    pub(super) fn slow(shape: Shape, release: &str) -> Self {
+        let turn = Turn::wait();
+        let Lab { tools, images, registry } = lab();
+        Self::on(Stack::start(tools, images, registry, shape, release).unwrap(), turn)
+    }
+
+    fn on(stack: Stack, turn: Turn) -> Self {
+        let secrets = stack.secrets().unwrap();
+        Self { stack, secrets, heard: Mutex::default(), _turn: turn }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.stack.dir()
+    }
+
+    /// A path in uplift's own folder on this site.
+    pub(super) fn state(&self, name: &str) -> PathBuf {
+        self.dir().join(".uplift").join(name)
+    }
+
+    pub(super) fn secret(&self, name: &str) -> &str {
+        self.secrets.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str()).unwrap()
+    }
+
+    /// `uplift WORDS` in the site's folder, not yet begun.
+    pub(super) fn shell(&self, words: &str) -> Shell {
+        self.wrapped(env!("CARGO_BIN_EXE_uplift"), words)
+    }
+
+    /// Another program that runs uplift, with the same surroundings.
+    pub(super) fn wrapped(&self, program: &str, words: &str) -> Shell {
+        let shell = Shell::new(program).args(words).folder(self.dir()).limit(LIMIT);
+        shell.envs(&lab().tools.env).env("NO_COLOR", "1")
+    }
+
+    /// Runs `uplift WORDS` to its end.
+    pub(super) fn uplift(&self, words: &str) -> Screen {
+        self.run(&self.shell(words), words)
+    }
+
+    pub(super) fn run(&self, shell: &Shell, words: &str) -> Screen {
+        self.heard(Screen::of(words, shell.run().unwrap()))
+    }
+
+    /// Starts `uplift WORDS` and comes back at once.
+    pub(super) fn start(&self, words: &str) -> Started {
+        self.shell(words).start().unwrap()
+    }
+
+    /// Waits for what was started.
+    pub(super) fn ended(&self, started: Started, words: &str) -> Screen {
+        self.heard(Screen::of(words, started.wait(LIMIT).unwrap()))
+    }
+
+    fn heard(&self, screen: Screen) -> Screen {
+        self.all().push(screen.clone());
+        screen
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Screen>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client that writes while something is done to the site.
+    pub(super) fn while_writing<T>(&self, act: impl FnOnce() -> T) -> (T, Ledger) {
+        let writer = Writer::start(&self.stack);
+        let done = act();
+        std::thread::sleep(Duration::from_millis(500));
+        (done, writer.stop())
+    }
+
+    /// Everything that the client was promised is there, and the work that follows from it is done.
+    pub(super) fn assert_nothing_lost(&self, ledger: &Ledger) {
+        assert!(ledger.acknowledged.len() > 20, "the client hardly got through: {ledger:?}");
+        assert_eq!(ledger.missing(&self.stack).unwrap(), Vec::<String>::new());
+        self.stack.settle().unwrap();
+        assert_eq!(ledger.undone(&self.stack).unwrap(), Vec::<String>::new());
+    }
+
+    /// Web answers, and the background service is at work.
+    pub(super) fn assert_up(&self) {
+        self.stack.wait_up().unwrap();
+    }
+
+    /// Both services run the release, each from one container, and will be started again by the engine.
+    pub(super) fn assert_runs(&self, release: &str) {
+        let image = image(release);
+        let containers = self.stack.containers().unwrap();
+        let names: Vec<_> = containers.keys().map(String::as_str).collect();
+        let mut services = [self.stack.job(), "web"];
+        services.sort_unstable();
+        assert_eq!(names, services);
+        for (service, container) in containers {
+            let found = (container.image.as_str(), container.status.as_str(), container.restart.as_str());
+            assert_eq!(found, (image.as_str(), "running", "unless-stopped"), "`{service}`");
+        }
+    }
+
+    /// Makes the site what it was, by hand and without uplift.
+    pub(super) fn return_to(&self, env: &str) {
+        fs::write(self.dir().join(".env"), env).unwrap();
+        self.stack.compose("up -d --no-deps --force-recreate -t 1 web").unwrap();
+        self.stack.compose(&format!("up -d --no-deps --force-recreate -t 1 {}", self.stack.job())).unwrap();
+        self.assert_up();
+    }
+
+    /// The end of every test: no secret in anything that was said or stored.
+    pub(super) fn end(self) {
+        let needles = secrets::needles(&self.secrets);
+        for screen in self.all().iter() {
+            secrets::assert_absent(&needles, screen.everything().as_bytes(), &screen.to_string());
+        }
+        for file in secrets::files(&self.state("")) {
+            secrets::assert_absent(&needles, &fs::read(&file).unwrap(), &file.display().to_string());
+        }
+    }
+}
+
+/// The id of a release on this engine.
+pub(super) fn image(release: &str) -> String {
+    let inspect = lab().tools.docker().args("image inspect -f {{.Id}}");
+    inspect.arg(lab().images.release(release)).output().unwrap()
+}
