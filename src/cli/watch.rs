@@ -96,10 +96,11 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
         ending,
         Ending::NeedsPerson { .. } | Ending::Stuck { .. } | Ending::Unfinished { .. } | Ending::Closed { .. }
     );
-    let now = match open && look {
-        // What was found before the run is no longer so: the site is looked for anew.
-        true => tokio::time::timeout(LOOK, session.fresh_status()).await.ok().flatten(),
-        false => None,
+    // What was found before the run is no longer so: the site is looked for anew.
+    let now = if open && look {
+        tokio::time::timeout(LOOK, session.fresh_status()).await.ok().flatten()
+    } else {
+        None
     };
     let mut paper = session.paper();
     let found = host.runs().and_then(|runs| Ok((runs.log(run), runs.show(Some(run))?)));
