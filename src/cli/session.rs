@@ -11,9 +11,8 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    Host, HostError,
     event::{ExitClass, Failure},
-    host::{Runs, Scrubber, Start, Status},
+    host::{Host, HostError, Runs, Scrubber, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 

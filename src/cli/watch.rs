@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{bars::Terminal, session::Session};
 use crate::{
-    Host, Run,
     event::{Ending, Event, ExitClass},
+    host::{Host, Run},
     report::{self, Bars, Lines, Live, Page},
 };
 
