@@ -216,6 +216,10 @@ pub(super) fn no_room(error: &rusqlite::Error) -> bool {
 
 /// What a failure of `SQLite` means to an operator.
 pub(super) fn sort(folder: &Folder, what: &'static str, error: rusqlite::Error) -> JournalError {
+    // Ours, not `SQLite`'s: a row that says what no uplift has written.
+    if let rusqlite::Error::FromSqlConversionFailure(_, _, why) = &error {
+        return damaged(folder, &why.to_string());
+    }
     match error.sqlite_error_code() {
         _ if no_room(&error) => JournalError::DiskFull { path: folder.path().to_owned() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(folder, &error.to_string()),
