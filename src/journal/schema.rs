@@ -120,19 +120,29 @@ CREATE TABLE undo (
 pub(super) fn open_writer(folder: &Folder) -> Result<Connection, JournalError> {
     // Made by us first: with the right owner and mode, which SQLite then copies to the files beside it.
     folder.make_file("journal.db")?;
+    let failed = |error| sort(folder, "be opened", error);
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(folder.journal(), flags)?;
         connection.busy_timeout(BUSY)?;
         // Keeps the log and its index in place at the end: a reader who may write nothing needs both.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // With less a committed intent can vanish in a power cut, and a started effect would look never begun.
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
         Ok(connection)
     };
-    open().map_err(|error| sort(folder, "be opened", error))
+    let connection = open().map_err(failed)?;
+    // Before anything is set: the journal mode is written into the file.
+    if format(&connection).map_err(failed)?.is_none() {
+        refuse_foreign(&connection, folder)?;
+    }
+    set_up(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // With less a committed intent can vanish in a power cut, and a started effect would look never begun.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)
 }
 
 /// Counts one more taking of the lock, in a new file if there is none, and gives its number. May use the room that
