@@ -85,9 +85,17 @@ impl Folder {
     pub(super) fn make_file(&self, name: &str) -> Result<(), JournalError> {
         match ours().create_new(true).open(self.path.join(name)) {
             Ok(file) => self.give(&file).map_err(JournalError::io("give its owner", self.path.join(name))),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.refuse_link(name),
             Err(error) => Err(self.cannot(name, error)),
         }
+    }
+
+    fn refuse_link(&self, name: &str) -> Result<(), JournalError> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|about| about.is_symlink()) {
+            return Err(JournalError::NotOurs { path, what: "a link".to_owned() });
+        }
+        Ok(())
     }
 
     fn cannot(&self, name: &str, error: io::Error) -> JournalError {
