@@ -49,9 +49,10 @@ impl Folder {
         }
         let site = parent(path)?;
         let place = found.as_ref().map_or(site.as_path(), |_| path);
-        refuse_network(place)?;
         let about = fs::metadata(place).map_err(JournalError::io("look at", place))?;
+        // First, because a stranger may not even open it, and would be told that instead of what to type.
         may_write(place, about.uid())?;
+        refuse_network(place)?;
         if found.is_none() {
             DirBuilder::new().mode(0o700).create(path).map_err(JournalError::io("make", path))?;
         }
@@ -70,6 +71,14 @@ impl Folder {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.path.join("journal.db")
+    }
+
+    /// Why the folder's files cannot be looked at: as a rule because they are somebody else's.
+    pub(super) fn unreadable(&self, error: io::Error) -> JournalError {
+        match may_write(&self.path, self.owner.0) {
+            Err(stranger) if error.kind() == io::ErrorKind::PermissionDenied => stranger,
+            _ => JournalError::io("read", self.journal())(error),
+        }
     }
 
     /// Opens a file of ours in the folder, making it 0600 and the owner's; a link in its place is refused.

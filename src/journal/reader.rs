@@ -33,7 +33,7 @@ impl Reader {
             Ok(about) if about.len() == 0 && !log(&folder.journal()) => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(JournalError::io("read", folder.journal())(error)),
+            Err(error) => return Err(folder.unreadable(error)),
         }
         let open = connect(folder)?;
         if !schema::check_readable(&open.connection, folder)? {
