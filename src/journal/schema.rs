@@ -240,3 +240,22 @@ pub(super) fn sort(folder: &Folder, what: &'static str, error: rusqlite::Error) 
 fn damaged(folder: &Folder, why: &str) -> JournalError {
     JournalError::Damaged { path: folder.journal(), why: why.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use super::*;
+
+    /// None of these is kept in the file: they must be set on every connection that writes.
+    #[test]
+    fn every_commit_of_a_writer_is_synced() {
+        let site = tempfile::tempdir().unwrap();
+        let folder = Folder::prepare(&site.path().join(".uplift")).unwrap();
+        let connection = open_writer(&folder).unwrap();
+        let set = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, Value>(0)).unwrap();
+        assert_eq!(set("journal_mode"), Value::from("wal".to_owned()));
+        assert_eq!((set("synchronous"), set("foreign_keys")), (Value::from(2), Value::from(1)), "2 is full");
+        assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE).unwrap());
+    }
+}
