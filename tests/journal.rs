@@ -1,5 +1,8 @@
 //! The durable record: its rules, its file, its locks, and what is left of it after every kind of end.
 
+mod back;
+mod child;
+mod fence;
 mod folder;
 mod format;
 mod full;
