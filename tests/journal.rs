@@ -2,6 +2,7 @@
 
 mod back;
 mod child;
+mod crash;
 mod fence;
 mod folder;
 mod format;
