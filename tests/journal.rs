@@ -7,6 +7,7 @@ mod fence;
 mod folder;
 mod format;
 mod full;
+mod golden;
 mod lock;
 mod model;
 mod read;
