@@ -2,6 +2,7 @@
 
 mod contract;
 mod journal;
+mod lab;
 mod laws;
 mod layers;
 mod real;

@@ -5,6 +5,7 @@ mod compose;
 mod docker;
 mod files;
 mod postgres;
+mod real;
 mod rehearsal;
 mod web;
 mod world;

@@ -25,7 +25,7 @@ use tokio::{
 use super::environment::Environment;
 
 /// How many of a program's last lines are kept to show why it failed.
-const LINES: usize = 20;
+pub(super) const LINES: usize = 40;
 /// Longer lines are cut: a program that never ends its line must not fill the memory.
 const LINE: usize = 2000;
 
