@@ -1,4 +1,5 @@
 //! The real clients on a stand-in site: the same behaviours as the world, and what only the real thing can do wrong.
+#![expect(clippy::disallowed_methods, reason = "these tests look at the site from outside of the ports")]
 
 mod containers;
 mod dumps;

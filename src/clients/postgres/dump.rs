@@ -1,6 +1,6 @@
 //! Dumps of several databases from one cut.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, path::Path, time::Duration};
 
 use super::{
     PostgresClient, count,
@@ -19,6 +19,9 @@ use crate::{
     ports::postgres::{Dump, DumpReport, DumpedDatabase},
     site::SslMode,
 };
+
+/// How long the rest of a program's output may take once it has ended: a pipe holds little, a disk may be slow.
+const LEFT_OVER: Duration = Duration::from_mins(2);
 
 /// One after the other, because the server's own work is the limit, from sessions that stand at the same moment.
 pub(super) async fn all(
@@ -83,20 +86,19 @@ impl One<'_> {
         tokio::pin!(packing);
         let ended = running.end();
         tokio::pin!(ended);
-        let packed = tokio::select! {
-            packed = &mut packing => Some(packed),
-            ended = &mut ended => {
-                self.judge(ended)?;
-                None
-            }
+        let (packed, ended) = tokio::select! {
+            packed = &mut packing => (packed, ended.await),
+            // What it left in the pipe is soon read, unless somebody else has the pipe too.
+            ended = &mut ended => match tokio::time::timeout(LEFT_OVER, &mut packing).await {
+                Ok(packed) => (packed, ended),
+                Err(_) => (Err(io::Error::other("its output has no end")), ended),
+            },
         };
         match packed {
-            Some(Err(error)) => Err(self.cannot_write(place, &error)),
-            Some(Ok(written)) => {
-                self.judge(ended.await)?;
-                Ok(written)
-            }
-            None => packing.await.map_err(|error| self.cannot_write(place, &error)),
+            // A disk that is full is why the program could not go on.
+            Err(error) if is_full(&error) => Err(no_room(place)),
+            Err(error) => self.judge(ended).and(Err(self.cannot_write(place, &error))),
+            Ok(written) => self.judge(ended).map(|()| written),
         }
     }
 

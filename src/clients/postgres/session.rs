@@ -97,15 +97,12 @@ impl Session {
         let tls = if asked == Asked::Disable { None } else { Some(connector(environment, proof, at)?) };
         let opened = timeout(PATIENCE, async {
             // The two kinds of connection are two types.
-            Ok(match &tls {
-                Some(tls) => {
-                    let (client, connection) = config.connect(tls.clone()).await?;
-                    (client, tokio::spawn(async move { drop(connection.await) }))
-                }
-                None => {
-                    let (client, connection) = config.connect(NoTls).await?;
-                    (client, tokio::spawn(async move { drop(connection.await) }))
-                }
+            Ok(if let Some(tls) = &tls {
+                let (client, connection) = config.connect(tls.clone()).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            } else {
+                let (client, connection) = config.connect(NoTls).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
             })
         });
         let opened = opened.await.map_err(|_| at.unreachable("nothing within 10 s"))?;

@@ -108,6 +108,12 @@ fn drawn(settings: &mut Value) {
         map.get_mut("Networks").and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut())
     {
         drawn(network);
+        // Nothing asked for is written in two ways.
+        for name in ["DriverOpts", "IPAMConfig"] {
+            if network[name].as_object().is_some_and(serde_json::Map::is_empty) {
+                network[name] = Value::Null;
+            }
+        }
         if let Some(aliases) = network["Aliases"].as_array_mut() {
             aliases.sort_by_key(ToString::to_string);
         }
@@ -158,7 +164,14 @@ async fn a_stop_is_never_shorter_than_the_container_s_own(real: &Real) {
     let name = format!("{}-deaf", real.stack.project());
     let run =
         real.stack.tools().docker().args("run -d --stop-timeout 2 --entrypoint /bin/sh --name").arg(&name);
-    let id = run.arg(image).arg("-c").arg("trap '' TERM; while true; do sleep 1; done").output().unwrap();
+    let id = run
+        .arg(image)
+        .arg("-c")
+        .arg("trap '' TERM; echo deaf; while true; do sleep 1; done")
+        .output()
+        .unwrap();
+    // Before its first line it is not deaf yet.
+    while !real.docker(&format!("logs {name}")).contains("deaf") {}
     let started = Instant::now();
     let stop = Stop { id, service: "deaf".to_owned(), timeout: Some(Duration::from_millis(100)) };
     real.ports().docker.stop(&stop).await.unwrap();

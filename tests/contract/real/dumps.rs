@@ -17,7 +17,10 @@ use uplift::{
     clients,
     event::{Event, Teller},
     ports::postgres::{Dump, DumpReport},
-    site::{Secret, SslMode},
+    site::{
+        Secret,
+        SslMode::{self, Allow, Disable, Prefer, Require, VerifyCa, VerifyFull},
+    },
 };
 
 use super::{Fixture as _, Real};
@@ -251,7 +254,7 @@ async fn sessions_are_shown_without_values(real: &Real) {
     let databases = real.site().databases;
     let all = vec![databases.primary().to_owned()];
     let project = real.stack.postgres().to_owned();
-    let run = "/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -d strata_production -c";
+    let run = "/usr/lib/postgresql/15/bin/psql -U strata -h /var/run/postgresql -d strata_production -c";
     let docker = real.stack.tools().docker().args("exec -d").arg(project).args(run);
     docker.arg("SELECT pg_sleep(20), 'a secret value'").output().unwrap();
     let postgres = real.ports().postgres;
@@ -259,7 +262,7 @@ async fn sessions_are_shown_without_values(real: &Real) {
         let found = postgres.sessions(&databases.endpoint, &all).await.unwrap();
         assert!(found.iter().all(|one| one.application != "uplift"));
         if let Some(one) = found.iter().find(|one| one.query.contains("pg_sleep")) {
-            assert_eq!((one.query.as_str(), one.user.as_str()), ("SELECT pg_sleep(?), ?", "postgres"));
+            assert_eq!((one.query.as_str(), one.user.as_str()), ("SELECT pg_sleep(?), ?", "strata"));
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -281,8 +284,7 @@ async fn every_sslmode_does_what_libpq_does(real: &Real) {
             Err(failure) => failure.code,
         }
     };
-    let well = |mode| matches!(mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer);
-    use SslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
+    let well = |mode| matches!(mode, Disable | Allow | Prefer);
     for mode in [Disable, Allow, Prefer, Require, VerifyCa, VerifyFull] {
         assert_eq!(
             tried(mode, None).await,
