@@ -1,5 +1,9 @@
 //! The real clients on a stand-in site: the same behaviours as the world, and what only the real thing can do wrong.
-#![expect(clippy::disallowed_methods, reason = "these tests look at the site from outside of the ports")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "these tests look at the site from outside of the ports, and say what takes long"
+)]
 
 mod containers;
 mod dumps;
@@ -102,9 +106,7 @@ impl Fixture for Real {
 async fn the_real_clients_behave_as_the_world() {
     let mut fixture = Real::start().await;
     let mut broken = Vec::new();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for behaviour in ALL.iter().filter(|one| only.is_empty() || only.split(",").any(|name| name == one.name))
-    {
+    for behaviour in ALL {
         let started = std::time::Instant::now();
         let attempt = tokio::spawn(async move {
             (behaviour.run)(&fixture).await;

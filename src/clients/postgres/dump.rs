@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clients::{
-        files::{is_full, no_room},
+        files::{is_full, no_room, not_made},
         process::{Program, in_words},
     },
     event::{Failure, Teller, Unit},
@@ -55,8 +55,8 @@ impl One<'_> {
         let size = facts::database(&self.pinned.session).await?.size;
         let file = format!("{}.dump.zst", self.name);
         let place = self.request.folder.join(&file);
-        let (partial, open) =
-            Partial::make(place.clone()).await.map_err(|(_, error)| self.cannot_write(&place, &error))?;
+        let made = Partial::make(place.clone()).await;
+        let (partial, open) = made.map_err(|error| not_made(&place, &error))?;
         let counted = count::all(&self.pinned.session);
         let (written, (tables, large_objects)) =
             tokio::try_join!(self.stream(open, &place, size, tell), counted)?;
