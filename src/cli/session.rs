@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Host, HostError,
     event::{ExitClass, Failure},
-    host::{Runs, Scrubber, Start},
+    host::{Runs, Scrubber, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -90,6 +90,12 @@ impl Session {
         Ok(host)
     }
 
+    /// How the site is now, whatever it was when it was opened.
+    pub(super) async fn fresh_status(&self) -> Option<Status> {
+        let host = (self.stage.host)(self.start()).open().await.ok()?;
+        Some(host.status().await)
+    }
+
     /// The record of the site's runs, without the site if its folder is known.
     pub(super) async fn runs(&mut self) -> Result<Runs, HostError> {
         match self.folder_runs() {
@@ -131,7 +137,10 @@ impl Session {
         self.paper().ask(&format!("{question} [y/N]"));
         let line = tokio::task::spawn_blocking(move || answer());
         let line = tokio::select! {
-            () = self.signals.wanted(1) => return Err(Trouble::interrupted()),
+            () = self.signals.wanted(1) => {
+                self.paper().blank();
+                return Err(Trouble::interrupted());
+            }
             line = line => line.ok().flatten(),
         };
         match line.as_deref() {
