@@ -25,7 +25,10 @@ impl View {
         if session.json() {
             return Self::Programs(session.lines());
         }
-        let bars = session.stage.redraw.then(|| Box::new(Terminal::new()) as Box<dyn Bars>);
+        let bars = session.stage.redraw.then(|| {
+            let bars = Terminal::new(session.stage.err.clone(), session.stage.width);
+            Box::new(bars) as Box<dyn Bars>
+        });
         Self::People(Box::new(Live::new(session.paper(), bars, session.loudness())))
     }
 
