@@ -85,7 +85,7 @@ behaviours! {
         stopping_and_starting_twice_is_once,
         a_running_container_is_not_removed,
         a_snapshot_makes_the_same_container,
-        a_damaged_snapshot_is_refused,
+        a_damaged_snapshot_is_refused (needs_a_site),
         a_restart_policy_is_set,
         an_unknown_tag_is_not_found,
         a_pull_checks_the_digest,

@@ -26,7 +26,7 @@ impl Twin {
         Ok(self.live().files.list(folder).await?.iter().any(|known| *known == *name))
     }
 
-    async fn folder_of(&self, path: &Path) -> Result<(), Failure> {
+    pub(super) async fn folder_of(&self, path: &Path) -> Result<(), Failure> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         if self.exists(folder).await? {
             return Ok(());

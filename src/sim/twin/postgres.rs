@@ -76,6 +76,7 @@ impl Postgres for Twin {
             let size = found.iter().find(|facts| facts.name == *name).ok_or_else(missing)?.size;
             let file = format!("{name}.dump.zst");
             let path = request.folder.join(&file);
+            self.folder_of(&path).await?;
             self.take(&path, size).await?;
             let blake3 = hex(&format!("planned dump {}", path.display()));
             self.put(&path, Node::Assumed { bytes: size, blake3: blake3.clone() });
