@@ -1,15 +1,18 @@
 //! The public door, for the command line and for other programs alike: finds the site, wires the real world or a
 //! simulated one, and gives runbooks that can be planned and run.
 
+mod again;
 mod begin;
 mod door;
 mod error;
+mod held;
 mod library;
 mod log;
 mod past;
 mod runbook;
 mod running;
 mod runs;
+mod zero;
 
 pub use door::{Host, HostBuilder};
 pub use error::HostError;

@@ -3,7 +3,9 @@
 mod describe;
 mod fingerprint;
 mod secret;
+mod settings;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
 pub use secret::{Scrubber, Secret};
+pub use settings::is_secret;

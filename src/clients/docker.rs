@@ -11,6 +11,8 @@ mod pull;
 mod recreate;
 mod snapshot;
 
+use std::collections::BTreeMap;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -39,6 +41,7 @@ use crate::{
         },
         project::{repository, tag},
     },
+    site::Secret,
 };
 
 /// How long the engine may take to begin its answer. A busy disk makes it slow; a minute is no longer slow.
@@ -127,6 +130,14 @@ impl DockerRead for EngineClient {
         match self.api().await?.inspect_container(id, None).await {
             Ok(found) => container::shown(found).map(Some),
             Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.answered(&error)),
+        }
+    }
+
+    async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        match self.api().await?.inspect_container(id, None).await {
+            Ok(found) => Ok(container::environment(found)),
+            Err(error) if is_missing(&error) => Ok(BTreeMap::new()),
             Err(error) => Err(self.answered(&error)),
         }
     }

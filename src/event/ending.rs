@@ -78,9 +78,16 @@ pub enum Ending {
     /// Failed, taken back, and compared with what was recorded before the first change.
     TakenBack {
         failure: Failure,
+        /// What was left as it is because a person decided so, a sentence each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
     },
     /// The operator asked for the way back, and the site is as before.
-    RolledBack,
+    RolledBack {
+        /// What was left as it is because a person decided so, a sentence each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+    },
     /// Stands still until a person has chosen.
     NeedsPerson {
         failure: Option<Failure>,
@@ -88,13 +95,20 @@ pub enum Ending {
     },
     /// Taking it back failed half way: a page of what is and is not done.
     Stuck {
+        /// Why it could not be taken back.
         failure: Failure,
+        /// Why it was to be taken back, if that was a failure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Failure>,
         done: Vec<String>,
         not_done: Vec<String>,
     },
     /// Stopped in the middle by a signal, a lost lock or an answer that never came.
     Unfinished {
         why: String,
+        /// The failure that it stopped at, if that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Failure>,
         /// What a person has to answer before it can go on, if that is why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         question: Option<Question>,
@@ -111,7 +125,7 @@ impl Ending {
     #[must_use]
     pub fn exit(&self) -> ExitClass {
         match self {
-            Self::Done | Self::NothingNeeded { .. } | Self::RolledBack | Self::Closed { .. } => {
+            Self::Done | Self::NothingNeeded { .. } | Self::RolledBack { .. } | Self::Closed { .. } => {
                 ExitClass::Done
             }
             Self::Refused { .. } => ExitClass::Refused,

@@ -23,9 +23,6 @@ pub enum HostError {
     Unfinished { run: String, runbook: String, state: String },
     #[error("the site is no longer as it was when the plan was made")]
     Stale { changes: Vec<String> },
-    /// A child of a run that was killed still works on the site.
-    #[error("a part of an earlier run is still at work")]
-    Orphans { children: Vec<String> },
     #[error("there is no run to {0}")]
     NoRun(&'static str),
 }
@@ -39,7 +36,6 @@ impl HostError {
             Self::Invalid(_) | Self::Runbook { .. } | Self::NoRun(_) => ExitClass::Invalid,
             Self::Journal(error) => error.exit(),
             Self::Unfinished { .. } => ExitClass::Unfinished,
-            Self::Orphans { .. } => ExitClass::Held,
         }
     }
 
@@ -57,9 +53,6 @@ impl HostError {
             Self::Stale { changes } => {
                 own("plan_stale").evidence(changes.iter().cloned()).hint("run it again to see the new plan")
             }
-            Self::Orphans { children } => own("children_at_work")
-                .evidence(children.iter().cloned())
-                .hint("wait until it has ended, or end it with `kill`, and type the command again"),
             Self::NoRun(_) => own("no_run").hint("`uplift history` lists the runs of this site"),
         }
     }

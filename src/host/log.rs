@@ -37,5 +37,12 @@ pub(super) fn teller(
 fn scrubbed(scrubber: &Scrubber, event: Event) -> Event {
     let Ok(value) = serde_json::to_value(&event) else { return event };
     let clean = scrubber.scrub_json(&value);
-    if clean == value { event } else { serde_json::from_value(clean).unwrap_or(event) }
+    if clean == value {
+        return event;
+    }
+    // What cannot be read back once its secrets are gone is not told as it came.
+    serde_json::from_value(clean).unwrap_or_else(|_| Event::Warning {
+        address: None,
+        text: "something that held a secret was not told".to_owned(),
+    })
 }

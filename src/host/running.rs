@@ -51,9 +51,11 @@ impl Run {
         match self.end.await {
             Ok(ending) => ending,
             // The journal says what was done; that the worker is gone is all that is known here.
-            Err(error) => {
-                Ending::Unfinished { why: format!("the run's worker ended: {error}"), question: None }
-            }
+            Err(error) => Ending::Unfinished {
+                why: format!("the run's worker ended: {error}"),
+                cause: None,
+                question: None,
+            },
         }
     }
 }

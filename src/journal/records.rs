@@ -67,6 +67,8 @@ pub struct Decided {
     #[serde(flatten)]
     pub decision: Choosing,
     pub at: Timestamp,
+    /// The taking of the lock under which it was recorded: before anything that the same taking did.
+    pub epoch: i64,
 }
 
 /// One run.
@@ -149,6 +151,14 @@ impl Entry {
         last.value.as_ref().map(Ok).or(last.failure.as_ref().map(Err))
     }
 
+    /// A person's answer to what became of the latest attempt. One that is older than this attempt was about an
+    /// earlier one.
+    #[must_use]
+    pub fn answered(&self) -> Option<&Choosing> {
+        let latest = self.attempts.last()?.epoch;
+        self.decisions.last().filter(|decided| decided.epoch > latest).map(|decided| &decided.decision)
+    }
+
     /// When the next attempt is due, while it waits for one.
     #[must_use]
     pub fn next_at(&self) -> Option<Timestamp> {
@@ -173,6 +183,8 @@ pub struct Attempt {
     pub n: u32,
     /// `started`, `succeeded`, `failed`, `refused`, `waiting`, `unknown` or `not_applied`.
     pub state: State,
+    /// The taking of the lock under which it began.
+    pub epoch: i64,
     /// The kernel's name of the boot in which it began.
     pub boot: String,
     /// The process of uplift that made it.

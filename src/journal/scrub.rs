@@ -63,21 +63,26 @@ impl Scrub {
 
     pub(super) fn ending(&self, ending: &Ending) -> Ending {
         match ending {
-            Ending::Done | Ending::RolledBack | Ending::Interrupted => ending.clone(),
+            Ending::Done | Ending::Interrupted => ending.clone(),
+            Ending::RolledBack { left } => Ending::RolledBack { left: self.lines(left) },
             Ending::NothingNeeded { why } => Ending::NothingNeeded { why: self.text(why) },
             Ending::Refused { failure } => Ending::Refused { failure: self.failure(failure) },
-            Ending::TakenBack { failure } => Ending::TakenBack { failure: self.failure(failure) },
+            Ending::TakenBack { failure, left } => {
+                Ending::TakenBack { failure: self.failure(failure), left: self.lines(left) }
+            }
             Ending::NeedsPerson { failure, question } => Ending::NeedsPerson {
                 failure: failure.as_ref().map(|failure| self.failure(failure)),
                 question: self.question(question),
             },
-            Ending::Stuck { failure, done, not_done } => Ending::Stuck {
+            Ending::Stuck { failure, cause, done, not_done } => Ending::Stuck {
                 failure: self.failure(failure),
+                cause: cause.as_ref().map(|cause| self.failure(cause)),
                 done: self.lines(done),
                 not_done: self.lines(not_done),
             },
-            Ending::Unfinished { why, question } => Ending::Unfinished {
+            Ending::Unfinished { why, cause, question } => Ending::Unfinished {
                 why: self.text(why),
+                cause: cause.as_ref().map(|cause| self.failure(cause)),
                 question: question.as_ref().map(|question| self.question(question)),
             },
             Ending::Closed { why } => Ending::Closed { why: self.text(why) },

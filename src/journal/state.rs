@@ -144,7 +144,8 @@ impl Standing {
         let to = |state, may_have_applied| Ok(Self { state, may_have_applied });
         match (self.state, step) {
             (S::Absent | S::Waiting | S::Unknown | S::NotApplied, M::Attempt) => to(S::Started, doubt),
-            (S::Started | S::Unknown, M::Succeed) => to(S::Succeeded, false),
+            // Waiting ones too: a look may find done what an earlier attempt, or a person since, has done.
+            (S::Started | S::Unknown | S::Waiting, M::Succeed) => to(S::Succeeded, false),
             (S::Started, M::Fail) if doubt => to(S::Unknown, true),
             (S::Started, M::Fail) => to(S::Failed, false),
             (S::Started, M::RetryLater) | (S::Failed, M::Reopen) => to(S::Waiting, doubt),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::files::{quote, quoted};
+use super::files::quote;
 use crate::{
     event::{Change, Failure, Write},
     site::{Project, Secret},
@@ -38,6 +38,8 @@ pub struct ServiceConfig {
     pub stop_grace: Option<Duration>,
     /// Names of the services that this one waits for.
     pub depends_on: Vec<String>,
+    /// It belongs to the project only where one of these is chosen; always, if there are none.
+    pub profiles: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +80,8 @@ pub trait ComposeRead: Send + Sync {
     /// Version of the plugin, e.g. `2.26.1`. Fails with `compose_missing` or `compose_v1`, with the fix.
     async fn version(&self) -> Result<semver::Version, Failure>;
 
-    /// `docker compose config` under a cleaned environment; `overrides` win over the project's env files.
+    /// `docker compose config` under a cleaned environment; `overrides` win over the project's env files. The
+    /// profile `*` stands for all.
     async fn config(
         &self,
         project: &Project,
@@ -124,9 +127,13 @@ impl Up {
         arguments
     }
 
+    /// With all that names the project, so that it means the same from anywhere.
     fn shell(&self) -> String {
-        let services: Vec<_> = self.services.iter().map(|service| quote(service)).collect();
-        format!("cd {} && docker compose up -d --no-deps {}", quoted(&self.project.dir), services.join(" "))
+        let mut words = vec!["docker".to_owned()];
+        words.extend(project_arguments(&self.project));
+        words.extend(["up", "--detach", "--no-deps"].map(str::to_owned));
+        words.extend(self.services.iter().cloned());
+        words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -68,6 +68,12 @@ impl Container {
         self.state == State::Running
     }
 
+    /// Something of it runs or will run again by itself: also one that the engine starts again and again.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Running | State::Restarting | State::Paused)
+    }
+
     /// The first twelve digits of its id, as `docker ps` shows it.
     #[must_use]
     pub fn short_id(&self) -> &str {
@@ -222,6 +228,9 @@ pub trait DockerRead: Send + Sync {
     async fn image_files(&self, image_id: &str, folder: &str) -> Result<Vec<String>, Failure>;
     /// The last `tail` lines (all if `None`) of both streams, oldest first.
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure>;
+    /// The variables that a container was made with, those of its image included; empty if it is gone. All values are
+    /// treated as secrets.
+    async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure>;
     /// Where a named volume lies on the host; `None` if there is no such volume.
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure>;
     /// All that is needed to make this container again.

@@ -111,7 +111,10 @@ impl CopyFile {
     #[must_use]
     pub fn change(&self, bytes: Option<u64>) -> Write {
         let change = Change::Added { path: self.to.display().to_string(), bytes, what: self.what.clone() };
-        Write { change, shell: Some(format!("cp -p {} {}", quoted(&self.from), quoted(&self.to))) }
+        Write {
+            change,
+            shell: Some(format!("install -m {:o} {} {}", self.mode, quoted(&self.from), quoted(&self.to))),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::files::quoted;
+use super::files::{quote, quoted};
 use crate::{
     event::{Change, Failure, Teller, Write},
     site::Endpoint,
@@ -161,10 +161,11 @@ impl Dump {
                 let bytes = sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
                 Write {
                     shell: Some(format!(
-                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {name} | zstd -1 --check > {}",
-                        self.endpoint.host,
+                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {} | zstd -1 --check > {}",
+                        quote(&self.endpoint.host),
                         self.endpoint.port,
-                        self.endpoint.user,
+                        quote(&self.endpoint.user),
+                        quote(name),
                         quoted(&to)
                     )),
                     change: Change::Added {

@@ -48,7 +48,7 @@ impl ContainerBefore {
             image_id: container.image_id.clone(),
             image: container.image.clone(),
             created: container.created.to_string(),
-            running: container.is_running(),
+            running: container.is_up(),
             restart_policy: container.restart_policy.clone(),
             config_hash: container.labels.get(CONFIG_HASH).cloned(),
             definition: site.kept().join("containers").join(format!("{}.json", container.id)),
@@ -75,7 +75,7 @@ impl ServiceBefore {
     pub(super) async fn is_so(&self, site: Observe<'_>) -> Result<bool, Failure> {
         let now = of_service(site.docker, &site.site.project, &self.service).await?;
         let same = |before: &ContainerBefore| {
-            now.iter().any(|container| before.is(container) && container.is_running() == before.running)
+            now.iter().any(|container| before.is(container) && container.is_up() == before.running)
         };
         Ok(now.len() == self.containers.len() && self.containers.iter().all(same))
     }
@@ -121,7 +121,7 @@ impl ServiceBefore {
 
     async fn take_away(&self, container: &Container, site: Operate<'_>) -> Result<(), Failure> {
         keep_log(container, site).await?;
-        if container.is_running() || container.state == crate::ports::docker::State::Restarting {
+        if container.is_up() {
             let stop = Stop { id: container.id.clone(), service: self.service.clone(), timeout: None };
             site.docker.stop(&stop).await?;
         }
@@ -145,10 +145,10 @@ impl ServiceBefore {
             };
             site.docker.set_restart(&set).await?;
         }
-        if before.running && !container.is_running() {
+        if before.running && !container.is_up() {
             let (service, image) = (self.service.clone(), before.image.clone());
             site.docker.start(&Start { id: container.id, service, image }).await?;
-        } else if !before.running && container.is_running() {
+        } else if !before.running && container.is_up() {
             site.docker
                 .stop(&Stop { id: container.id, service: self.service.clone(), timeout: None })
                 .await?;

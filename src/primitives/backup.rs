@@ -154,11 +154,11 @@ impl Effect for Backup {
     async fn undo(intent: &Intent, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
         let half = backups::partial(&intent.folder, &intent.set);
         if site.files.list(&half).await?.is_empty() {
-            return Ok(Undone::Nothing { why: "the backup stays: it may be needed yet".to_owned() });
+            return Ok(Undone::nothing("the backup stays: it may be needed yet"));
         }
         let what = "backup that was never finished".to_owned();
         site.files.remove(&Remove { path: half, what }).await?;
-        Ok(Undone::Restored { what: "removed a backup that was never finished".to_owned() })
+        Ok(Undone::restored("removed a backup that was never finished"))
     }
 }
 

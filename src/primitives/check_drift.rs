@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::contract::Read;
 use crate::{
     event::Failure,
-    ports::{
-        Observe,
-        project::{configured_images, of_service},
-    },
+    ports::{Observe, compose::ServiceConfig, docker::Container, project::of_service},
 };
 
 /// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along.
@@ -48,33 +45,14 @@ impl Read for CheckDrift {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
-        let images = configured_images(site.compose, &site.site.project).await?;
         let mut differs = Vec::new();
         for service in std::iter::once(&site.site.web).chain(&site.site.job) {
-            let Some(configured) = images.get(&service.name) else { continue };
-            let restart =
-                config.services.get(&service.name).map(|one| one.restart.clone()).unwrap_or_default();
+            let Some(configured) = config.services.get(&service.name) else { continue };
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                // By id: the same name may mean another image since the container was made.
-                let meant = site.docker.image(configured).await?.map(|image| image.id);
-                if meant.as_ref() != Some(&container.image_id) {
-                    let name = &service.name;
-                    let runs = if container.image == *configured {
-                        "another image of that name".to_owned()
-                    } else {
-                        format!("`{}`", container.image)
-                    };
-                    differs.push(format!("the files say `{configured}` and `{name}` runs {runs}"));
-                }
-                let normal =
-                    |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
-                if normal(&container.restart_policy) != normal(&restart) {
-                    let policy = &container.restart_policy;
-                    let name = &service.name;
-                    differs.push(format!(
-                        "`{name}` has the restart policy `{policy}` and the files say `{restart}`"
-                    ));
-                }
+                differs.extend(image(&container, configured, site).await?);
+                differs.extend(policy(&container, configured));
+                differs.extend(variables(&container, configured, site).await?);
+                differs.extend(ports(&container, configured));
             }
         }
         if !differs.is_empty() && !self.allow {
@@ -84,4 +62,62 @@ impl Read for CheckDrift {
         }
         Ok(Outcome { differs })
     }
+}
+
+fn service(container: &Container) -> &str {
+    container.service().unwrap_or(&container.name)
+}
+
+/// By id: the same name may mean another image since the container was made.
+async fn image(
+    container: &Container,
+    configured: &ServiceConfig,
+    site: Observe<'_>,
+) -> Result<Option<String>, Failure> {
+    let Some(meant) = &configured.image else { return Ok(None) };
+    let id = site.docker.image(meant).await?.map(|image| image.id);
+    if id.as_ref() == Some(&container.image_id) {
+        return Ok(None);
+    }
+    let runs = match container.image == *meant {
+        true => "another image of that name".to_owned(),
+        false => format!("`{}`", container.image),
+    };
+    Ok(Some(format!("the files say `{meant}` and `{}` runs {runs}", service(container))))
+}
+
+fn policy(container: &Container, configured: &ServiceConfig) -> Option<String> {
+    let normal = |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
+    let (runs, files) = (normal(&container.restart_policy), normal(&configured.restart));
+    (runs != files).then(|| {
+        format!("`{}` has the restart policy `{runs}` and the files say `{files}`", service(container))
+    })
+}
+
+/// Names alone: values may be secrets. An edit of `DB_HOST` that nobody has applied would have another database
+/// backed up than the one in use.
+async fn variables(
+    container: &Container,
+    configured: &ServiceConfig,
+    site: Observe<'_>,
+) -> Result<Option<String>, Failure> {
+    let made_with = site.docker.environment(&container.id).await?;
+    let differs = configured.environment.iter().filter(|(name, value)| made_with.get(*name) != Some(value));
+    let names: Vec<_> = differs.map(|(name, _)| format!("`{name}`")).collect();
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "`{}` was started with other values of {} than the files give",
+            service(container),
+            names.join(", ")
+        )
+    }))
+}
+
+fn ports(container: &Container, configured: &ServiceConfig) -> Option<String> {
+    let moved = configured.ports.iter().find(|port| {
+        let bound = container.ports.get(&port.target).map(|binding| binding.host_port);
+        port.published.is_some() && bound != port.published
+    })?;
+    let published = moved.published.unwrap_or_default();
+    Some(format!("the files publish `{}` on port {published} and it runs without that", service(container)))
 }

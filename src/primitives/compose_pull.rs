@@ -133,7 +133,7 @@ impl Effect for ComposePull {
     }
 
     async fn undo(_: &Intent, _: Option<&Decision>, _: Operate<'_>) -> Result<Undone, Failure> {
-        Ok(Undone::Nothing { why: "the image stays on this host: nothing that runs uses it".to_owned() })
+        Ok(Undone::nothing("the image stays on this host: nothing that runs uses it"))
     }
 }
 

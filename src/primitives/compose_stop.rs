@@ -92,7 +92,7 @@ impl Effect for ComposeStop {
         let mut stopped = 0;
         for before in &intent.services {
             for container in of_service(site.docker, &site.site.project, &before.service).await? {
-                if container.is_running() { running += 1 } else { stopped += 1 }
+                if container.is_up() { running += 1 } else { stopped += 1 }
             }
         }
         Ok(match (running, stopped) {
@@ -108,7 +108,7 @@ impl Effect for ComposeStop {
         }
         for before in &intent.services {
             for container in of_service(site.docker, &site.site.project, &before.service).await? {
-                if container.is_running() {
+                if container.is_up() {
                     let stop = Stop { id: container.id, service: before.service.clone(), timeout: None };
                     site.docker.stop(&stop).await?;
                 }
@@ -127,9 +127,9 @@ impl Effect for ComposeStop {
             }
         }
         if started.is_empty() {
-            return Ok(Undone::Nothing { why: "everything runs that ran before".to_owned() });
+            return Ok(Undone::nothing("everything runs that ran before"));
         }
-        Ok(Undone::Restored { what: format!("started {} again", started.join(", ")) })
+        Ok(Undone::restored(format!("started {} again", started.join(", "))))
     }
 }
 
@@ -144,7 +144,7 @@ async fn orphans(site: Observe<'_>) -> Result<Vec<String>, Failure> {
     let mut others = BTreeSet::new();
     for container in containers {
         let Some(service) = container.service().map(str::to_owned) else { continue };
-        if site.site.services.contains(&service) || !container.is_running() {
+        if site.site.services.contains(&service) || !container.is_up() {
             continue;
         }
         if repository(&container.image) == site.site.web.repository {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::ServiceBefore,
-    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+    contract::{Decision, Effect, Found, Left, Undone, WhenUnknown},
 };
 use crate::{
     event::{Choice, Failure, Question, Refusal},
@@ -28,6 +28,9 @@ pub(super) struct ComposeUp {
     /// Names of services, e.g. `[site::web]`.
     pub services: Vec<String>,
 }
+
+/// The older release runs again on the database as it is.
+const RETURN_CODE: &str = "return-code";
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
@@ -136,17 +139,19 @@ impl Effect for ComposeUp {
             as_it_was &= before.is_so(site.observe()).await?;
         }
         if as_it_was {
-            return Ok(Undone::Nothing { why: "the same containers as before are there".to_owned() });
+            return Ok(Undone::nothing("the same containers as before are there"));
         }
         let added = moved(intent, site.observe()).await?;
-        if !added.is_empty() && decision.is_none() {
+        let decided = decision.is_some_and(|decision| decision.choice == RETURN_CODE);
+        if !added.is_empty() && !decided {
             return Ok(Undone::NeedsPerson { question: question(intent, &added, site.observe()).await? });
         }
         for before in intent.services.iter().rev() {
             before.restore(site).await?;
         }
         let names: Vec<_> = intent.services.iter().map(|before| format!("`{}`", before.service)).collect();
-        Ok(Undone::Restored { what: format!("made {} what it was", names.join(", ")) })
+        let left = if added.is_empty() { Vec::new() } else { vec![Left::Schema] };
+        Ok(Undone::Restored { what: format!("made {} what it was", names.join(", ")), left })
     }
 }
 
@@ -202,7 +207,7 @@ async fn question(
         found,
         choices: vec![
             Choice {
-                key: "return-code".to_owned(),
+                key: RETURN_CODE.to_owned(),
                 does: format!("run {} again, on the database as it is now", old.join(", ")),
                 costs: "no rows are lost, but the older release was not made for this database: it may fail where \
                         columns or tables have changed"

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+    contract::{Decision, Effect, Found, Left, Undone, WhenUnknown},
     env_file,
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
 
 /// Set variables in the project's env file, keeping every other byte of it.
 ///
-/// The options are the variables: `env_set(#{ STRATA_VERSION: params::to })`. The file as it was is kept until the
-/// run is over; if somebody edits the file meanwhile, that edit is never overwritten. Values that are secrets do not
+/// The options are the variables: `env_set(#{ STRATA_VERSION: params::to })`. The file as it was is kept with
+/// the run; if somebody edits the file meanwhile, that edit is never overwritten. Values that are secrets do not
 /// belong in a runbook.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct EnvSet {
@@ -128,29 +128,52 @@ impl Effect for EnvSet {
         let file = current(&intent.file, site.files).await?;
         let now = hash(&file.bytes);
         if now == intent.before {
-            return Ok(Undone::Nothing { why: "the settings are as they were".to_owned() });
+            return Ok(Undone::nothing("the settings are as they were"));
         }
-        if now != intent.after {
-            match decision.map(|decision| decision.choice.as_str()) {
-                None => return Ok(Undone::NeedsPerson { question: question(intent) }),
-                Some("restore") => keep_edit(intent, &now, &file, site).await?,
-                Some(_) => {
-                    return Ok(Undone::Nothing {
-                        why: "somebody's edit of the settings was kept".to_owned(),
-                    });
-                }
-            }
+        let edited = now != intent.after;
+        let choice = decision.map(|decision| decision.choice.as_str()).unwrap_or_default();
+        if edited && ![RESTORE, KEEP_EDIT].contains(&choice) {
+            return Ok(Undone::NeedsPerson { question: question(intent) });
         }
         let kept = site.files.read(&intent.kept).await?.ok_or_else(|| {
             let text = format!("the kept copy `{}` is gone", intent.kept.display());
             Failure::new("kept_copy_missing", text)
                 .hint(format!("set the values back by hand in `{}`", intent.file.display()))
         })?;
-        let what = "settings as they were".to_owned();
-        let file = File { bytes: kept.bytes, ..file };
-        site.files.write(&WriteFile { path: intent.file.clone(), file, what }).await?;
-        Ok(Undone::Restored { what: format!("put `{}` back", intent.file.display()) })
+        let keeps_edit = edited && choice == KEEP_EDIT;
+        let bytes = if keeps_edit { values_back(intent, &kept, &file)? } else { kept.bytes };
+        if edited {
+            keep_edit(intent, &now, &file, site).await?;
+        }
+        if bytes != file.bytes {
+            let what = "settings as they were".to_owned();
+            let file = File { bytes, ..file };
+            site.files.write(&WriteFile { path: intent.file.clone(), file, what }).await?;
+        }
+        let name = intent.file.display();
+        if keeps_edit {
+            let what = format!("put our values in `{name}` back and kept somebody's edit");
+            return Ok(Undone::Restored { what, left: vec![Left::Settings] });
+        }
+        Ok(Undone::restored(format!("put `{name}` back")))
     }
+}
+
+/// Choices for an env file that somebody has edited since.
+const RESTORE: &str = "restore";
+const KEEP_EDIT: &str = "keep-edit";
+
+/// The file as somebody edited it, with the variables that were set here as they were before.
+fn values_back(intent: &Intent, kept: &File, edited: &File) -> Result<Vec<u8>, Failure> {
+    let text = |file: &File| String::from_utf8(file.bytes.clone()).map_err(|_| not_text(&intent.file));
+    let (old, mut now) = (text(kept)?, text(edited)?);
+    for name in intent.values.keys() {
+        let before = env_file::value_range(&old, name).map(|range| old[range].to_owned());
+        if let (Some(before), Some(range)) = (before, env_file::value_range(&now, name)) {
+            now.replace_range(range, &before);
+        }
+    }
+    Ok(now.into_bytes())
 }
 
 fn check(name: &str, value: &str) -> Result<(), Refusal> {
@@ -216,12 +239,12 @@ fn question(intent: &Intent) -> Question {
         found: vec![format!("as it was before the upgrade: `{}`", intent.kept.display())],
         choices: vec![
             Choice {
-                key: "restore".to_owned(),
+                key: RESTORE.to_owned(),
                 does: format!("put `{file}` back as it was before the upgrade"),
                 costs: "the edit goes; a copy of it is kept beside the old one".to_owned(),
             },
             Choice {
-                key: "keep-edit".to_owned(),
+                key: KEEP_EDIT.to_owned(),
                 does: format!("leave `{file}` as it is"),
                 costs: "what the upgrade set stays in it: check `STRATA_VERSION` before the next `docker compose up`"
                     .to_owned(),

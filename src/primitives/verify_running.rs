@@ -80,7 +80,10 @@ impl VerifyRunning {
     /// The keys that the files give now are those that the site had when it was looked at first.
     async fn same_keys(&self, site: Observe<'_>) -> Result<(), Failure> {
         let config = site.compose.config(&site.site.project, &std::collections::BTreeMap::new()).await?;
-        let Some(web) = config.services.get(&site.site.web.name) else { return Ok(()) };
+        let web = config.services.get(&site.site.web.name).ok_or_else(|| {
+            let text = format!("the compose files have no service `{}` any more", site.site.web.name);
+            Failure::new("no_web_service", text).hint("put it back, and look with `docker compose config`")
+        })?;
         if fingerprints(&web.environment) == fingerprints(&site.site.secrets) {
             return Ok(());
         }

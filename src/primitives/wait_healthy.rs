@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -78,9 +78,11 @@ impl Read for WaitHealthy {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let mut wait = Wait::begin(self, site).await?;
         loop {
-            let container = wait.container().await?;
-            wait.died(&container).await?;
-            if let Some(outcome) = wait.turn(&container).await? {
+            let containers = wait.containers().await?;
+            for container in &containers {
+                wait.died(container).await?;
+            }
+            if let Some(outcome) = wait.turn(&containers).await? {
                 return Ok(outcome);
             }
             site.clock.sleep(PAUSE).await;
@@ -93,12 +95,14 @@ struct Wait<'a> {
     options: &'a WaitHealthy,
     site: Observe<'a>,
     started: Timestamp,
-    /// Restarts that the engine had counted before.
-    restarts: u64,
+    /// Restarts that the engine had counted before, by the containers' ids.
+    restarts: BTreeMap<String, u64>,
     well_since: Option<Timestamp>,
     moved: Timestamp,
     mark: String,
     said: String,
+    /// `/up` has answered, if only to say no.
+    answers: bool,
 }
 
 impl<'a> Wait<'a> {
@@ -108,30 +112,34 @@ impl<'a> Wait<'a> {
             options,
             site,
             started: now,
-            restarts: 0,
+            restarts: BTreeMap::new(),
             well_since: None,
             moved: now,
             mark: String::new(),
             said: "it has not answered yet".to_owned(),
+            answers: false,
         };
-        wait.restarts = wait.container().await?.restarts;
+        let counted = |container: Container| (container.id, container.restarts);
+        wait.restarts = wait.containers().await?.into_iter().map(counted).collect();
         Ok(wait)
     }
 
-    async fn container(&self) -> Result<Container, Failure> {
+    async fn containers(&self) -> Result<Vec<Container>, Failure> {
         let found = of_service(self.site.docker, &self.site.site.project, &self.options.service).await?;
-        found.into_iter().next().ok_or_else(|| {
-            let text = format!("`{}` has no container", self.options.service);
-            Failure::new("container_missing", text)
-                .hint("start it in an earlier step: `compose_up(#{ services: [...] })`")
-        })
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let text = format!("`{}` has no container", self.options.service);
+        Err(Failure::new("container_missing", text)
+            .hint("start it in an earlier step: `compose_up(#{ services: [...] })`"))
     }
 
     /// A container that has died, or that the engine had to start again, is not waited for.
     async fn died(&self, container: &Container) -> Result<(), Failure> {
         let gone =
             matches!(container.state, State::Exited | State::Dead | State::Restarting | State::Removing);
-        if !gone && container.restarts <= self.restarts {
+        let before = self.restarts.get(&container.id).copied().unwrap_or_default();
+        if !gone && container.restarts <= before {
             return Ok(());
         }
         let cause = match (container.oom_killed, container.exit_code) {
@@ -144,9 +152,16 @@ impl<'a> Wait<'a> {
     }
 
     /// Asks once. The outcome, once it was well for long enough.
-    async fn turn(&mut self, container: &Container) -> Result<Option<Outcome>, Failure> {
+    async fn turn(&mut self, containers: &[Container]) -> Result<Option<Outcome>, Failure> {
         let now = self.site.clock.now();
-        if self.is_well(container).await {
+        let mut unwell = None;
+        for container in containers {
+            if !self.is_well(container).await {
+                unwell = Some(container);
+                break;
+            }
+        }
+        let Some(unwell) = unwell else {
             let first = *self.well_since.get_or_insert(now);
             let stable = since(self.site.clock, first);
             let wanted = self.options.stable_for.0;
@@ -161,9 +176,9 @@ impl<'a> Wait<'a> {
                 }));
             }
             return Ok(None);
-        }
+        };
         self.well_since = None;
-        self.note_progress(container, now).await?;
+        self.note_progress(unwell, now).await?;
         let text = format!("waiting for `{}`: {}", self.options.service, self.said);
         self.site.tell.progress(text, millis(since(self.site.clock, self.started)), None, Unit::Milliseconds);
         if since(self.site.clock, self.moved) < self.options.timeout.0 {
@@ -173,7 +188,7 @@ impl<'a> Wait<'a> {
             "`{}` did not become well within {}: {}",
             self.options.service, self.options.timeout, self.said
         );
-        Err(Failure::new("not_healthy", text).evidence(self.last_lines(container).await))
+        Err(Failure::new("not_healthy", text).evidence(self.last_lines(unwell).await))
     }
 
     async fn is_well(&mut self, container: &Container) -> bool {
@@ -191,6 +206,7 @@ impl<'a> Wait<'a> {
         match self.site.http.probe(&probe).await {
             Ok(answer) if answer.status == 200 => true,
             Ok(answer) => {
+                self.answers = true;
                 self.said = format!("`/up` answers {}", answer.status);
                 false
             }
@@ -207,14 +223,13 @@ impl<'a> Wait<'a> {
         let databases = &self.site.site.databases;
         let versions = self.site.postgres.schema_versions(&databases.endpoint, databases.primary()).await;
         let versions = versions.ok().flatten().map_or(0, |versions| versions.len());
-        let answers = self.said.contains("answers");
-        let line = if answers {
+        let line = if self.answers {
             String::new()
         } else {
             let last = self.site.docker.logs(&container.id, Some(1)).await?;
             last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
         };
-        let mark = format!("{versions} {answers} {line}");
+        let mark = format!("{versions} {} {line}", self.answers);
         if mark != self.mark {
             self.mark = mark;
             self.moved = now;

@@ -41,11 +41,14 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
             paper.labelled("state", "nothing was changed");
         }
         Ending::Refused { failure } => refused(paper, page, failure),
-        Ending::TakenBack { failure } => taken_back(paper, page, failure),
-        Ending::RolledBack => rolled_back(paper, page),
+        Ending::TakenBack { failure, left } => taken_back(paper, page, failure, left),
+        Ending::RolledBack { left } => rolled_back(paper, page, left),
         Ending::NeedsPerson { failure, question } => needs_person(paper, page, failure.as_ref(), question),
-        Ending::Stuck { failure, done, not_done } => stuck(paper, page, failure, done, not_done),
-        Ending::Unfinished { why, question } => unfinished(paper, page, why, question.as_ref()),
+        Ending::Stuck { failure, cause, done, not_done } => {
+            stuck(paper, page, (failure, cause.as_ref()), done, not_done);
+        }
+        Ending::Unfinished { why, cause, question: None } => stopped(paper, page, why, cause.as_ref()),
+        Ending::Unfinished { question: Some(question), .. } => in_doubt(paper, page, question),
         Ending::Interrupted => {
             paper.heading("INTERRUPTED: nothing was changed");
             kept(paper, page);
@@ -79,11 +82,11 @@ fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
     Next::new().then("mend the cause, then type it again", &page.run.command).print(paper);
 }
 
-fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
-    paper.heading(&format!("FAILED, TAKEN BACK: {} is as it was before", page.name()));
+fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure, left: &[String]) {
+    paper.heading(&format!("FAILED, TAKEN BACK: {}", back_where(page, left)));
     at(paper, page);
     why(paper, failure);
-    as_before(paper, page);
+    as_before(paper, left);
     cost(paper, page);
     kept(paper, page);
     Next::new()
@@ -92,15 +95,9 @@ fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
         .print(paper);
 }
 
-fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
-    let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
-    let title = if decided {
-        "TAKEN BACK: the release of before runs again, on the database as it is now".to_owned()
-    } else {
-        format!("TAKEN BACK: {} is as it was before this run", page.name())
-    };
-    paper.heading(&title);
-    as_before(paper, page);
+fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
+    paper.heading(&format!("TAKEN BACK: {}", back_where(page, left)));
+    as_before(paper, left);
     if let Some(decided) = page.calls.iter().flat_map(|call| &call.decisions).next_back() {
         let decision = &decided.decision;
         paper.labelled("decided", &format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason));
@@ -108,6 +105,13 @@ fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
     cost(paper, page);
     kept(paper, page);
     Next::new().then("see how the site is", page.see_status()).print(paper);
+}
+
+fn back_where(page: &Page<'_>, left: &[String]) -> String {
+    match left.is_empty() {
+        true => format!("{} is as it was before", page.name()),
+        false => format!("{} is as it was before, except for what you chose to leave", page.name()),
+    }
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
@@ -132,9 +136,19 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     }
 }
 
-fn stuck(paper: &mut Paper, page: &Page<'_>, failure: &Failure, done: &[String], not_done: &[String]) {
+fn stuck(
+    paper: &mut Paper,
+    page: &Page<'_>,
+    (failure, cause): (&Failure, Option<&Failure>),
+    done: &[String],
+    not_done: &[String],
+) {
     paper.heading("STUCK: going back failed half way, and a person is needed");
     why(paper, failure);
+    if let Some(cause) = cause {
+        paper.labelled("at first", &cause.message);
+        paper.quoted("", &cause.evidence);
+    }
     list(paper, "is back", done);
     list(paper, "is NOT back", not_done);
     now(paper, page);
@@ -146,19 +160,20 @@ fn stuck(paper: &mut Paper, page: &Page<'_>, failure: &Failure, done: &[String],
         .print(paper);
 }
 
-fn unfinished(paper: &mut Paper, page: &Page<'_>, why: &str, question: Option<&Question>) {
-    let Some(question) = question else {
-        let (first, rest) = why.split_once('\n').unwrap_or((why, ""));
-        paper.heading(&format!("STOPPED IN THE MIDDLE: {first}"));
-        if !rest.is_empty() {
-            paper.quoted("seen", &[rest.to_owned()]);
-        }
-        so_far(paper, page);
-        now(paper, page);
-        cost(paper, page);
-        kept(paper, page);
-        return on_or_back(page).print(paper);
-    };
+fn stopped(paper: &mut Paper, page: &Page<'_>, why: &str, cause: Option<&Failure>) {
+    paper.heading(&format!("STOPPED IN THE MIDDLE: {why}"));
+    if let Some(cause) = cause {
+        at(paper, page);
+        super::failure::why(paper, cause);
+    }
+    so_far(paper, page);
+    now(paper, page);
+    cost(paper, page);
+    kept(paper, page);
+    on_or_back(page).print(paper);
+}
+
+fn in_doubt(paper: &mut Paper, page: &Page<'_>, question: &Question) {
     paper.heading("STOPPED IN THE MIDDLE: nobody knows whether one change was made");
     paper.labelled("question", &question.text);
     list(paper, "found", &question.found);
@@ -207,17 +222,11 @@ fn at(paper: &mut Paper, page: &Page<'_>) {
     }
 }
 
-fn as_before(paper: &mut Paper, page: &Page<'_>) {
-    let same =
-        "compared with what was recorded before the first change: the same containers, images and settings";
-    // Whoever decided to go back without the data has the newer schema: saying less would be a lie.
-    let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
-    let rest = if decided {
-        "; the database was left as the newer release has made it, as you decided"
-    } else {
-        ", the same schema, and web answers as it did"
-    };
-    paper.labelled("state", &format!("{same}{rest}"));
+fn as_before(paper: &mut Paper, left: &[String]) {
+    let compared = "images, states and restart policies of the containers, settings, schema and the answer of web are \
+                    what was recorded before the first change";
+    paper.labelled("state", compared);
+    list(paper, "left", left);
 }
 
 /// What was begun so far and where each of it stands.

@@ -10,7 +10,7 @@ use super::{
     position::Halt,
     rehearse::perform,
     unwind::{Unwound, unwind},
-    verify::{as_before, failure_of_differences},
+    verify::{as_before, failure_of_differences, in_words, left},
 };
 use crate::{
     event::{Ending, Event, Failure, Question},
@@ -74,7 +74,7 @@ pub async fn take_back(
     ended(&context, &record, ending)
 }
 
-/// The choice that every question about the way back offers: nothing more is done.
+/// The choice of a question about the way back that ends the run as it stands.
 const STAY: &str = "stay";
 
 /// What a person has to answer before a run can go on or back, with the number of the call that it is about.
@@ -106,28 +106,38 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
         }
         return stopped(halt);
     }
-    let error = match result {
-        Ok(said) => return done(context, record, &said),
-        Err(error) => error,
+    let failure = match result {
+        Err(error) => error.into_failure(job.runbook.bundle()),
+        Ok(said) => match done(context, record, &said) {
+            Ok(ending) => return ending,
+            Err(in_doubt) => in_doubt,
+        },
     };
-    let failure = error.into_failure(job.runbook.bundle());
     if !live.changed() {
-        clean_up(context, record).await;
-        return Ending::Refused { failure };
+        return cleaned_up(context, record, Ending::Refused { failure }).await;
     }
     match job.runbook.header().on_failure {
         OnFailure::Undo => backwards(context, record, &job.before, Some(failure)).await,
-        OnFailure::Pause => Ending::Unfinished { why: failure.message, question: None },
+        OnFailure::Pause => {
+            let why = "the runbook leaves what to do next to a person".to_owned();
+            Ending::Unfinished { why, cause: Some(failure), question: None }
+        }
     }
 }
 
-/// The runbook came to its end. If nothing was begun, nothing was needed; what it ended with says why.
-fn done(context: &Context, record: &Record, said: &Value) -> Ending {
-    match record.entries(&context.run) {
-        Ok(entries) if entries.iter().any(|entry| entry.intent.is_some()) => Ending::Done,
-        Ok(_) => Ending::NothingNeeded { why: why_nothing(said) },
-        Err(failure) => unfinished(&failure),
+/// The runbook came to its end. If nothing was begun, nothing was needed; what it ended with says why. A call that
+/// only half happened is no good end, whatever the runbook made of it.
+fn done(context: &Context, record: &Record, said: &Value) -> Result<Ending, Failure> {
+    let entries = match record.entries(&context.run) {
+        Ok(entries) => entries,
+        Err(failure) => return Ok(unfinished(&failure)),
+    };
+    if let Some(entry) = entries.iter().find(|entry| !entry.state.settled()) {
+        let text = format!("`{}` is left in doubt: {}", entry.address, entry.summary);
+        return Err(Failure::new("left_in_doubt", text));
     }
+    let begun = entries.iter().any(|entry| entry.intent.is_some());
+    Ok(if begun { Ending::Done } else { Ending::NothingNeeded { why: why_nothing(said) } })
 }
 
 /// The words that a runbook ended with.
@@ -136,15 +146,16 @@ pub(super) fn why_nothing(said: &Value) -> String {
 }
 
 fn stopped(halt: Halt) -> Ending {
+    let unfinished_by = |why: String| Ending::Unfinished { why, cause: None, question: None };
     match halt {
-        Halt::Cancelled => Ending::Unfinished { why: "stopped by a signal".to_owned(), question: None },
+        Halt::Cancelled => unfinished_by("stopped by a signal".to_owned()),
         Halt::Question(question) => {
-            Ending::Unfinished { why: question.text.clone(), question: Some(question) }
+            Ending::Unfinished { why: question.text.clone(), cause: None, question: Some(question) }
         }
-        Halt::Stalled { address, after } => Ending::Unfinished {
-            why: format!("`{address}` made no progress for {after}; it may still go on by itself"),
-            question: None,
-        },
+        Halt::Stalled { address, after } => unfinished_by(format!(
+            "`{address}` made no progress for {after} and was given up; what the engine or the database had begun \
+             of it may go on"
+        )),
         Halt::Diverged(failure) | Halt::Journal(failure) => unfinished(&failure),
     }
 }
@@ -154,55 +165,70 @@ async fn before_any_change(context: &Context, record: &Record, halt: &Halt) -> E
     if let Halt::Journal(failure) | Halt::Diverged(failure) = halt {
         return unfinished(failure);
     }
-    clean_up(context, record).await;
-    match halt {
+    let over = match halt {
         Halt::Cancelled => Ending::Interrupted,
         other => match stopped(other.clone()) {
             Ending::Unfinished { why, .. } => Ending::Refused { failure: Failure::new("stopped", why) },
             ending => ending,
         },
-    }
+    };
+    cleaned_up(context, record, over).await
 }
 
-async fn clean_up(context: &Context, record: &Record) {
-    let Ok(entries) = record.entries(&context.run) else { return };
-    if !entries.iter().any(|entry| entry.kind == Kind::Effect && entry.intent.is_some()) {
-        return;
-    }
-    // Additions cannot leave the site changed; what could not be removed is told as it happens.
-    let quiet = Context { cancel: tokio_util::sync::CancellationToken::new(), ..context.clone() };
-    unwind(&quiet, &record.writer, &entries, "").await;
-}
-
-/// Takes everything back and compares the site with what was recorded before the first change.
-async fn backwards(context: &Context, record: &Record, before: &Before, failure: Option<Failure>) -> Ending {
+/// `ending`, once half made additions are gone; they cannot have changed the site.
+async fn cleaned_up(context: &Context, record: &Record, ending: Ending) -> Ending {
     let entries = match record.entries(&context.run) {
         Ok(entries) => entries,
         Err(failure) => return unfinished(&failure),
     };
-    let because = failure.as_ref().map_or("asked for", |failure| failure.message.as_str());
+    if !entries.iter().any(|entry| entry.kind == Kind::Effect && entry.intent.is_some()) {
+        return ending;
+    }
+    // A signal that stopped the run must not stop this too.
+    let quiet = Context { cancel: tokio_util::sync::CancellationToken::new(), ..context.clone() };
+    match unwind(&quiet, &record.writer, &entries, "").await {
+        Unwound::All => ending,
+        Unwound::Question(question) => Ending::NeedsPerson { failure: None, question },
+        Unwound::Stuck { failure, done, not_done } => Ending::Stuck { failure, cause: None, done, not_done },
+        Unwound::Journal(failure) => unfinished(&failure),
+    }
+}
+
+/// Takes everything back and compares the site with what was recorded before the first change.
+async fn backwards(context: &Context, record: &Record, before: &Before, cause: Option<Failure>) -> Ending {
+    let entries = match record.entries(&context.run) {
+        Ok(entries) => entries,
+        Err(failure) => return unfinished(&failure),
+    };
+    let because = cause.as_ref().map_or("asked for", |failure| failure.message.as_str());
+    let cancelled =
+        |cause| Ending::Unfinished { why: "stopped by a signal".to_owned(), cause, question: None };
     let back = tokio::select! {
         biased;
-        () = context.cancel.cancelled() => return stopped(Halt::Cancelled),
+        () = context.cancel.cancelled() => return cancelled(cause),
         back = unwind(context, &record.writer, &entries, because) => back,
     };
     match back {
-        Unwound::Question(question) => Ending::NeedsPerson { failure, question },
+        Unwound::Question(question) => Ending::NeedsPerson { failure: cause, question },
         Unwound::Journal(failure) => unfinished(&failure),
-        Unwound::Stuck { failure: stuck, done, not_done } => Ending::Stuck { failure: stuck, done, not_done },
+        Unwound::Stuck { failure, done, not_done } => Ending::Stuck { failure, cause, done, not_done },
         Unwound::All => {
-            // A person who chose to keep the moved schema has answered for it: only the rest must be as before.
-            let keep_schema = entries.iter().any(|entry| !entry.decisions.is_empty());
+            let left = match record.entries(&context.run) {
+                Ok(entries) => left(&entries),
+                Err(failure) => return unfinished(&failure),
+            };
             let verified = tokio::select! {
                 biased;
-                () = context.cancel.cancelled() => return stopped(Halt::Cancelled),
-                verified = as_before(context, before, keep_schema) => verified,
+                () = context.cancel.cancelled() => return cancelled(cause),
+                verified = as_before(context, before, &left) => verified,
             };
-            match (verified, failure) {
-                (Ok(()), Some(failure)) => Ending::TakenBack { failure },
-                (Ok(()), None) => Ending::RolledBack,
-                (Err(differences), failure) => Ending::Stuck {
-                    failure: failure.unwrap_or_else(|| failure_of_differences(&differences)),
+            let left = in_words(&left);
+            match (verified, cause) {
+                (Ok(()), Some(failure)) => Ending::TakenBack { failure, left },
+                (Ok(()), None) => Ending::RolledBack { left },
+                (Err(differences), cause) => Ending::Stuck {
+                    failure: failure_of_differences(&differences),
+                    cause,
                     done: vec!["every change of the run was taken back".to_owned()],
                     not_done: differences,
                 },
@@ -212,12 +238,7 @@ async fn backwards(context: &Context, record: &Record, before: &Before, failure:
 }
 
 fn unfinished(failure: &Failure) -> Ending {
-    let mut why = failure.message.clone();
-    for line in &failure.evidence {
-        why.push('\n');
-        why.push_str(line);
-    }
-    Ending::Unfinished { why, question: None }
+    Ending::Unfinished { why: failure.message.clone(), cause: Some(failure.clone()), question: None }
 }
 
 /// The last commit of a run. If it fails the run is found unfinished next time, which is true.
@@ -226,7 +247,7 @@ fn ended(context: &Context, record: &Record, ending: Ending) -> Ending {
         Ending::Done | Ending::NothingNeeded { .. } => RunState::Done,
         Ending::Refused { .. } | Ending::Interrupted => RunState::Refused,
         Ending::TakenBack { .. } => RunState::TakenBack,
-        Ending::RolledBack => RunState::RolledBack,
+        Ending::RolledBack { .. } => RunState::RolledBack,
         Ending::NeedsPerson { .. } => RunState::NeedsPerson,
         Ending::Stuck { .. } => RunState::Stuck,
         Ending::Unfinished { .. } => RunState::Unfinished,

@@ -30,6 +30,8 @@ struct State {
     /// Something that is not a mere addition has begun.
     changed: bool,
     steps: Vec<Timestamp>,
+    /// Blocks of effects that the script has come to, replayed ones included.
+    blocks: u64,
 }
 
 /// An effect whose intent stands in the journal.
@@ -51,7 +53,8 @@ impl Live {
                 && entry.intent.is_some()
                 && context.catalogue.get(&entry.verb).is_none_or(|verb| !verb.adds_only)
         });
-        let state = State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new() };
+        let state =
+            State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new(), blocks: 0 };
         Self { context, journal, state: Mutex::new(state) }
     }
 
@@ -166,9 +169,9 @@ impl Live {
         Ok(begun)
     }
 
-    /// A number that the calls of one block share.
+    /// A number that the calls of one block share: how many blocks came before.
     fn group(&self) -> u64 {
-        self.context.now().as_millisecond().unsigned_abs()
+        self.state().blocks
     }
 
     fn refused(&self, asked: &Asked, verb: &Verb, failure: Failure, group: Option<u64>) -> Stop {
@@ -195,11 +198,22 @@ impl Live {
 
     /// The answer from the journal; an effect that began and has no outcome is settled first.
     async fn replayed(&self, entry: Entry, verb: &Verb, asked: &Asked) -> Result<Value, Stop> {
+        // Later calls exist only because the runbook was told how this one failed.
+        let was_told = entry.state.open() && self.state().recorded.has_later_than(&entry);
+        if let (true, Some(failure)) = (was_told, entry.attempts.last().and_then(|last| last.failure.clone()))
+        {
+            return Err(Stop::Failed(Failure { unknown: false, ..failure }));
+        }
         if entry.state.open() {
             return match verb.kind {
                 Kind::Read => self.look_again(&entry, verb, asked).await,
                 Kind::Effect => self.settle(entry, verb, asked).await,
             };
+        }
+        if entry.attempts.last().is_some_and(|last| last.masked) {
+            let text = format!("the answer of `{}` held a secret and was not kept whole", entry.address);
+            let failure = Failure::new("answer_masked", text).hint("`uplift rollback` ends the run");
+            return Err(self.halt(Halt::Journal(failure)));
         }
         let Some(answer) = entry.answer() else {
             let text = format!("`{}` is being taken back: the run cannot go on", entry.address);
@@ -234,6 +248,7 @@ impl Live {
     }
 
     async fn side_by_side(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
+        self.state().blocks += 1;
         if let Some(refusal) = self.recorded_refusal(&asked) {
             return Err(Stop::Failed(refusal));
         }
@@ -365,7 +380,7 @@ fn new_entry(
         input: asked.input.clone(),
         place: format!("{file}:{line}:{column}"),
         summary,
-        when_unknown: when_unknown.map(|rule| format!("{rule:?}").to_lowercase()),
+        when_unknown: when_unknown.map(|rule| rule.as_str().to_owned()),
         intent,
         group: None,
     }

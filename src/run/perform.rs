@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     event::{Choice, Event, Failure, Question, Teller},
     journal::{Entry, State},
-    primitives::contract::{Found, Verb, WhenUnknown},
+    primitives::contract::{Found, Verb, WhenUnknown, from_value},
     script::{Asked, Stop},
 };
 
@@ -54,8 +55,7 @@ impl Live {
                 }
             };
             if failure.unknown {
-                self.told_failure(&begun.address, started, &failure);
-                return self.find_out(&begun, failure).await;
+                return self.find_out(&begun, failure, started).await;
             }
             if !failure.retryable || retries == 0 {
                 let now = self.context.now();
@@ -76,7 +76,8 @@ impl Live {
         self.context.tell.at(&begun.address).warn(text);
         tokio::select! {
             biased;
-            () = self.context.cancel.cancelled() => return Err(self.left_unknown(begun, Halt::Cancelled)),
+            // Nothing is at work: it waits for another attempt in the journal too.
+            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
             () = self.context.ports.clock.sleep(wait) => {}
         }
         self.written(self.journal.attempt(&self.context.run, begun.seq, self.context.now()))?;
@@ -137,30 +138,33 @@ impl Live {
     }
 
     /// An attempt of this very process lost its answer: looks at the world once, and repeats nothing.
-    async fn find_out(&self, begun: &Begun<'_>, failure: Failure) -> Result<Value, Stop> {
+    async fn find_out(&self, begun: &Begun<'_>, failure: Failure, started: Timestamp) -> Result<Value, Stop> {
         let now = self.context.now();
         self.written(self.journal.unknown(&self.context.run, begun.seq, &failure, now))?;
         let kept = self.context.kept(begun.verb.name).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&begun.address);
         let found = kept.probe(begun.version, begun.intent.clone(), self.context.observe(&tell)).await;
+        let known = Failure { unknown: false, ..failure.clone() };
         match (begun.when_unknown, found) {
             (WhenUnknown::Probe | WhenUnknown::Repeat, Ok(Found::Applied(value))) => {
                 tell.note(format!("{failure}; looking again shows that it was done"));
-                let now = self.context.now();
-                self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
-                Ok(value)
+                return self.applied(begun, value, started);
             }
             (WhenUnknown::Probe | WhenUnknown::Repeat, Ok(Found::NotApplied)) => {
                 let now = self.context.now();
-                self.written(self.journal.not_applied(&self.context.run, begun.seq, &failure.message, now))?;
-                Err(Stop::Failed(Failure { unknown: false, ..failure }))
+                let absent = self.journal.failed_without_a_trace(&self.context.run, begun.seq, &known, now);
+                self.written(absent)?;
             }
-            // Known now, if only in part: the runbook may answer it, and going back copes with half an effect.
-            (WhenUnknown::Repeat, _) | (WhenUnknown::Probe, Ok(Found::Partial(_))) => {
-                Err(Stop::Failed(Failure { unknown: false, ..failure }))
+            // It stays in doubt in the journal, so that the way back goes through it; the runbook is told that it
+            // failed, and a run cannot end well over it.
+            (WhenUnknown::Repeat, _) | (WhenUnknown::Probe, Ok(Found::Partial(_))) => {}
+            (_, found) => {
+                self.told_failure(&begun.address, started, &failure);
+                return Err(self.ask(begun, &failure, &found));
             }
-            (_, found) => Err(self.ask(begun, &failure, &found)),
         }
+        self.told_failure(&begun.address, started, &known);
+        Err(Stop::Failed(known))
     }
 
     /// An effect that an earlier process began: finds out what became of it, and completes it.
@@ -176,8 +180,8 @@ impl Live {
             input: asked.input.clone(),
         };
         let started = self.told_start(&begun.address, &entry.summary);
-        if let Some(decided) = entry.decisions.last().map(|decided| decided.decision.choice.clone()) {
-            return self.as_decided(begun, &decided, started).await;
+        if let Some(answer) = entry.answered() {
+            return self.as_decided(begun, &answer.choice, started).await;
         }
         if entry.state == State::NotApplied {
             return self.begin_again(begun).await;
@@ -207,12 +211,7 @@ impl Live {
         }
     }
 
-    async fn as_decided(
-        &self,
-        begun: Begun<'_>,
-        choice: &str,
-        started: jiff::Timestamp,
-    ) -> Result<Value, Stop> {
+    async fn as_decided(&self, begun: Begun<'_>, choice: &str, started: Timestamp) -> Result<Value, Stop> {
         match choice {
             "applied" => self.applied(&begun, Value::Null, started),
             "not-applied" => {
@@ -224,7 +223,7 @@ impl Live {
         }
     }
 
-    fn applied(&self, begun: &Begun<'_>, value: Value, started: jiff::Timestamp) -> Result<Value, Stop> {
+    fn applied(&self, begun: &Begun<'_>, value: Value, started: Timestamp) -> Result<Value, Stop> {
         let now = self.context.now();
         self.written(self.journal.outcome(&self.context.run, begun.seq, Ok(value.clone()), now))?;
         let result = format!("{} (found done)", begun.result(&value));
@@ -294,10 +293,7 @@ impl Begun<'_> {
     }
 }
 
+/// As it was journalled; what this version does not know, a person must tell.
 fn rule(name: Option<&str>) -> WhenUnknown {
-    match name {
-        Some("repeat") => WhenUnknown::Repeat,
-        Some("probe") => WhenUnknown::Probe,
-        _ => WhenUnknown::Ask,
-    }
+    name.and_then(|name| from_value(name.into()).ok()).unwrap_or(WhenUnknown::Ask)
 }

@@ -34,6 +34,12 @@ impl Recorded {
         Self { entries, next: 0 }
     }
 
+    /// Whether calls were recorded after this one, those of its own block aside.
+    pub(super) fn has_later_than(&self, entry: &Entry) -> bool {
+        let later = self.entries.iter().filter(|other| other.seq > entry.seq);
+        later.into_iter().any(|other| entry.group.is_none() || other.group != entry.group)
+    }
+
     pub(super) fn peek(&self) -> Option<&Entry> {
         self.entries.get(self.next)
     }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::context::Context;
 use crate::{
     event::{Event, Failure, Question},
-    journal::{Entry, JournalError, Kind, Writer},
-    primitives::contract::{Decision, Undone, to_value},
+    journal::{Choosing, Entry, JournalError, Kind, Writer},
+    primitives::contract::{Decision, FORWARD, Undone, to_value},
     sim::Twin,
 };
 
@@ -36,22 +36,23 @@ pub(super) async fn unwind(
     entries: &[Entry],
     because: &str,
 ) -> Unwound {
+    let latest = latest_attempt(entries);
     let open: Vec<&Entry> = entries.iter().rev().filter(|entry| is_to_undo(entry)).collect();
-    if let Some(question) = ask_first(context, &open).await {
+    if let Some(question) = ask_first(context, &open, latest).await {
         return Unwound::Question(question);
     }
     let (run, calls) = (context.run.clone(), open.len());
     context.tell.tell(Event::UndoStarted { run, calls, because: because.to_owned() });
     let mut done = Vec::new();
     for (at, entry) in open.iter().enumerate() {
-        match take_back(context, journal, entry).await {
+        match take_back(context, journal, entry, latest).await {
             Ok(Undone::NeedsPerson { question }) => {
                 let question = Question { address: entry.address.clone(), ..question };
                 let stored = journal.needs_decision(&context.run, entry.seq, &question, context.now());
                 return stored
                     .map_or_else(|error| Unwound::Journal(error.into()), |()| Unwound::Question(question));
             }
-            Ok(Undone::Restored { what } | Undone::Nothing { why: what }) => {
+            Ok(Undone::Restored { what, .. } | Undone::Nothing { why: what }) => {
                 done.push(format!("{}: {what}", entry.address));
             }
             Err(TakeBack::Failed(failure)) => {
@@ -74,41 +75,54 @@ fn is_to_undo(entry: &Entry) -> bool {
     entry.kind == Kind::Effect && entry.intent.is_some() && entry.state.to_take_back()
 }
 
-fn decision(entry: &Entry) -> Option<Decision> {
-    let decided = entry.decisions.last()?.decision.clone();
-    Some(Decision { choice: decided.choice, reason: decided.reason, by: decided.by })
+/// What a person chose for the way back of this call. An answer about the way forward is none, and one that was given
+/// before the run went on again (its attempts are of a later taking of the lock) does not count any more.
+fn decision(entry: &Entry, latest: Option<i64>) -> Option<Decision> {
+    let decided = entry.decisions.last().filter(|decided| Some(decided.epoch) > latest)?;
+    let Choosing { choice, reason, by } = decided.decision.clone();
+    (!FORWARD.contains(&choice.as_str())).then_some(Decision { choice, reason, by })
+}
+
+/// The taking of the lock under which something was last attempted.
+fn latest_attempt(entries: &[Entry]) -> Option<i64> {
+    entries.iter().flat_map(|entry| &entry.attempts).map(|attempt| attempt.epoch).max()
 }
 
 /// The first question that going back would meet. It is not recorded with the call: until something is taken back
 /// the run may still go on, once its cause is mended.
-async fn ask_first(context: &Context, open: &[&Entry]) -> Option<Question> {
+async fn ask_first(context: &Context, open: &[&Entry], latest: Option<i64>) -> Option<Question> {
     let twin = Twin::new(&context.ports, &context.site);
     let rehearsal = Context { ports: twin.ports(), ..context.clone() };
     for entry in open {
         // What fails here fails again below, where it is recorded and told.
-        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, entry).await {
+        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, entry, latest).await {
             return Some(Question { address: entry.address.clone(), ..question });
         }
     }
     None
 }
 
-async fn undo(context: &Context, entry: &Entry) -> Result<Undone, Failure> {
+async fn undo(context: &Context, entry: &Entry, latest: Option<i64>) -> Result<Undone, Failure> {
     let kept = context.kept(&entry.verb)?;
     let tell = context.tell.at(&entry.address);
     let intent = entry.intent.clone().unwrap_or(Value::Null);
-    let decision = decision(entry);
+    let decision = decision(entry, latest);
     kept.undo(entry.version, intent, decision.as_ref(), context.operate(&tell)).await
 }
 
-async fn take_back(context: &Context, journal: &Arc<Writer>, entry: &Entry) -> Result<Undone, TakeBack> {
+async fn take_back(
+    context: &Context,
+    journal: &Arc<Writer>,
+    entry: &Entry,
+    latest: Option<i64>,
+) -> Result<Undone, TakeBack> {
     let lost = |error: JournalError| TakeBack::Journal(error.into());
     let started = context.now();
     journal.undo_started(&context.run, entry.seq, started).map_err(lost)?;
-    let undone = undo(context, entry).await;
+    let undone = undo(context, entry, latest).await;
     match &undone {
         Ok(Undone::NeedsPerson { .. }) => {}
-        Ok(done @ (Undone::Restored { what } | Undone::Nothing { why: what })) => {
+        Ok(done @ (Undone::Restored { what, .. } | Undone::Nothing { why: what })) => {
             let value = to_value(done).map_err(TakeBack::Failed)?;
             journal.undone(&context.run, entry.seq, value, context.now()).map_err(lost)?;
             context.tell.tell(Event::Undone {

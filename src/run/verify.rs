@@ -1,15 +1,18 @@
 //! Proof that a site is as it was recorded before the first change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::context::Context;
 use crate::{
     event::{Failure, Unit},
+    journal::Entry,
     ports::{
         clock::since,
-        docker::{DockerRead, Select},
+        docker::DockerRead,
         http::{Http, Probe},
+        project::of_service,
     },
+    primitives::contract::{Left, Undone, from_value},
     survey::{self, Before},
 };
 
@@ -21,12 +24,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) async fn as_before(
     context: &Context,
     before: &Before,
-    keep_schema: bool,
+    left: &BTreeSet<Left>,
 ) -> Result<(), Vec<String>> {
     let started = context.now();
     let tell = context.tell.at("verify");
     loop {
-        let differences = look(context, before, keep_schema).await;
+        let differences = look(context, before, left).await;
         if differences.is_empty() {
             return Ok(());
         }
@@ -40,12 +43,37 @@ pub(super) async fn as_before(
     }
 }
 
-async fn look(context: &Context, before: &Before, keep_schema: bool) -> Vec<String> {
-    let now = match survey::before(context.observe(&context.tell)).await {
+/// What people chose to leave, by the record of what was taken back.
+pub(super) fn left(entries: &[Entry]) -> BTreeSet<Left> {
+    let of = |entry: &Entry| match from_value(entry.undos.last()?.value.clone()?) {
+        Ok(Undone::Restored { left, .. }) => Some(left),
+        _ => None,
+    };
+    entries.iter().filter_map(of).flatten().collect()
+}
+
+/// The same in words.
+pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
+    let sentence = |left: &Left| match left {
+        Left::Schema => "the database was left as the newer release has made it",
+        Left::Settings => "somebody's edit of the env file was left in it",
+    };
+    left.iter().map(|left| sentence(left).to_owned()).collect()
+}
+
+async fn look(context: &Context, before: &Before, left: &BTreeSet<Left>) -> Vec<String> {
+    let mut now = match survey::before(context.observe(&context.tell)).await {
         Ok(now) => now,
         Err(failure) => return vec![format!("could not look: {failure}")],
     };
-    let now = if keep_schema { now.with_schema_of(before) } else { now };
+    if left.contains(&Left::Schema) {
+        now.schemas.clone_from(&before.schemas);
+    }
+    if left.contains(&Left::Settings) {
+        let env_file = context.site.project.env_file().display().to_string();
+        now.files
+            .extend(before.files.get_key_value(&env_file).map(|(path, hash)| (path.clone(), hash.clone())));
+    }
     let mut differences = survey::differences(before, &now);
     if before.web_answered {
         differences.extend(web_is_silent(context).await);
@@ -53,17 +81,22 @@ async fn look(context: &Context, before: &Before, keep_schema: bool) -> Vec<Stri
     differences
 }
 
+/// Why web does not answer as it did; what could not be asked did not answer.
 async fn web_is_silent(context: &Context) -> Option<String> {
+    let web = &context.site.web.name;
     let docker: &dyn DockerRead = &*context.ports.docker;
-    let project = Select::Project(context.site.project.name.clone());
-    let containers = docker.containers(&project).await.ok()?;
-    let web = containers.iter().find(|one| one.service() == Some(context.site.web.name.as_str()))?;
+    let containers = match of_service(docker, &context.site.project, web).await {
+        Ok(containers) => containers,
+        Err(failure) => return Some(format!("could not look at `{web}`: {failure}")),
+    };
+    let Some(probe) = containers.iter().find_map(|one| Probe::up(&context.site, one)) else {
+        return Some(format!("`{web}` has no address that can be asked"));
+    };
     let http: &dyn Http = &*context.ports.http;
-    let answer = http.probe(&Probe::up(&context.site, web)?).await;
-    match answer {
+    match http.probe(&probe).await {
         Ok(answer) if answer.status == 200 => None,
-        Ok(answer) => Some(format!("`/up` of `{}` answers {}", context.site.web.name, answer.status)),
-        Err(failure) => Some(format!("`/up` of `{}` does not answer: {failure}", context.site.web.name)),
+        Ok(answer) => Some(format!("`/up` of `{web}` answers {}", answer.status)),
+        Err(failure) => Some(format!("`/up` of `{web}` does not answer: {failure}")),
     }
 }
 

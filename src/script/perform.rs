@@ -51,7 +51,7 @@ fn run(
     site: &Value,
     conduct: Arc<dyn Conduct>,
 ) -> Result<Value, ScriptError> {
-    let session = Arc::new(Session::new(conduct, catalogue, runbook.name()));
+    let session = Arc::new(Session::new(conduct, catalogue, runbook.name(), site));
     let mut engine = engine(&session, params, site);
     let compiled = compiled(&engine, runbook.bundle())?;
     let closures = closures(&compiled);

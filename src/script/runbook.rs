@@ -39,7 +39,12 @@ impl Runbook {
         }
         let members: serde_json::Map<_, _> =
             site.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
-        let mute = Arc::new(Session::new(Arc::new(Nobody), Arc::new(catalogue.clone()), &bundle.main.name));
+        let mute = Arc::new(Session::new(
+            Arc::new(Nobody),
+            Arc::new(catalogue.clone()),
+            &bundle.main.name,
+            &Value::Null,
+        ));
         let engine = engine(&mute, &json!({}), &Value::Object(members));
         let compiled = resolver::compile(&engine, &bundle)?;
         let main = &compiled[&bundle.main.name];

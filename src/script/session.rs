@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::Failure,
-    primitives::contract::{Catalogue, Kind, Span},
+    primitives::contract::{Catalogue, Kind, Span, suggest},
 };
 
 pub(super) type Res<T> = Result<T, Box<EvalAltResult>>;
@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) watch: Watch,
     main: String,
+    /// Names that `on` may be given.
+    hosts: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -60,9 +62,17 @@ struct With {
 }
 
 impl Session {
-    pub(super) fn new(conduct: Arc<dyn Conduct>, catalogue: Arc<Catalogue>, main: &str) -> Self {
+    /// `site` is what scripts read as `site::`.
+    pub(super) fn new(
+        conduct: Arc<dyn Conduct>,
+        catalogue: Arc<Catalogue>,
+        main: &str,
+        site: &Value,
+    ) -> Self {
         let watch = Watch::new(Arc::clone(&conduct));
-        Self { conduct, catalogue, watch, main: main.to_owned(), state: Mutex::default() }
+        let hosts = site.get("hosts").and_then(Value::as_array).into_iter().flatten();
+        let hosts = hosts.filter_map(|host| host.as_str().map(str::to_owned)).collect();
+        Self { conduct, catalogue, watch, main: main.to_owned(), hosts, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -190,9 +200,14 @@ impl Session {
     ) -> Res<Dynamic> {
         {
             let mut state = self.state();
-            if host.is_empty() || host.contains(['/', '#']) || state.path.len() >= DEEPEST {
+            if !self.hosts.iter().any(|known| known == host) {
+                let known: Vec<_> = self.hosts.iter().map(String::as_str).collect();
                 let failure = Failure::new("bad_host", format!("`{host}` is no host of this site"));
-                return Err(throw(&failure, place, position));
+                return Err(throw(&failure.hint(suggest(host, &known)), place, position));
+            }
+            if state.path.len() >= DEEPEST {
+                let text = format!("steps stand in steps more than {DEEPEST} deep");
+                return Err(throw(&Failure::new("steps_too_deep", text), place, position));
             }
             state.path.push(format!("host:{host}"));
         }

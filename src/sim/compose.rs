@@ -35,6 +35,7 @@ pub(super) struct ServiceModel {
     pub has_healthcheck: bool,
     pub depends_on: Vec<String>,
     pub takes_env_file: bool,
+    pub profiles: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,9 +66,12 @@ impl State {
         let written = self.variables();
         let mut variables = written.clone();
         variables.extend(overrides.clone());
-        let services = &self.model.services;
+        let chosen =
+            |name: &String| project.profiles.contains(name) || project.profiles.iter().any(|one| one == "*");
+        let active = |model: &ServiceModel| model.profiles.is_empty() || model.profiles.iter().any(chosen);
+        let services = self.model.services.iter().filter(|(_, model)| active(model));
         let services =
-            services.iter().map(|(name, model)| (name.clone(), self.service(model, &written, &variables)));
+            services.map(|(name, model)| (name.clone(), self.service(model, &written, &variables)));
         let volumes = self.model.volumes.keys();
         let volumes = volumes.map(|name| (name.clone(), format!("{}_{name}", self.model.project.name)));
         Ok(Config { services: services.collect(), volumes: volumes.collect() })
@@ -107,6 +111,7 @@ impl State {
             restart: "unless-stopped".to_owned(),
             stop_grace: None,
             depends_on: model.depends_on.clone(),
+            profiles: model.profiles.clone(),
         }
     }
 

@@ -55,14 +55,6 @@ pub(super) fn fill(text: &str, variables: &BTreeMap<String, String>) -> String {
     filled
 }
 
-/// Whether a setting's name says that its value is a secret.
-pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "_KEY", "SALT", "CREDENTIAL", "DATABASE_URL"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,6 +149,16 @@ impl DockerRead for World {
         })
     }
 
+    async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        self.look(|state| {
+            state.host.reach()?;
+            let of = |one: &Instance| {
+                one.environment.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect()
+            };
+            Ok(state.host.instances.get(id).map(of).unwrap_or_default())
+        })
+    }
+
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         self.look(|state| {
             state.host.reach()?;

@@ -214,6 +214,7 @@ fn model(shape: &Shape) -> Model {
         has_healthcheck: false,
         depends_on: Vec::new(),
         takes_env_file: true,
+        profiles: Vec::new(),
     };
     let web = ServiceModel {
         port: shape.published.then(|| ("${PORT:-3000}".to_owned(), 80)),

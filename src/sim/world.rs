@@ -7,7 +7,6 @@ use std::{
 };
 
 use super::{
-    dotenv,
     faults::Fault,
     setup::{self, Shape},
     state::State,
@@ -15,7 +14,9 @@ use super::{
 use crate::{
     event::Failure,
     ports::{Outside, Ports},
-    site::{Database, Databases, DeploymentPath, Endpoint, Secret, Service, Site, SslMode, Storage},
+    site::{
+        Database, Databases, DeploymentPath, Endpoint, Secret, Service, Site, SslMode, Storage, is_secret,
+    },
 };
 
 /// A host with Docker, compose, PostgreSQL, files and a clock of its own, all in memory. Nothing in it is random, and
@@ -81,7 +82,7 @@ impl World {
     pub fn site(&self) -> Site {
         let state = self.lock();
         let (secrets, settings): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            state.variables().into_iter().partition(|(name, _)| dotenv::is_secret(name));
+            state.variables().into_iter().partition(|(name, value)| is_secret(name, value));
         let version = settings.get("STRATA_VERSION").cloned().unwrap_or_else(|| "latest".to_owned());
         let port = settings.get("PORT").cloned().unwrap_or_else(|| "3000".to_owned());
         let service = |name: &str, url: Option<String>| Service {

@@ -16,6 +16,8 @@ use crate::{
     site::fingerprints,
 };
 
+const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+
 /// The format of [`Before`] that this uplift writes.
 const FORMAT: u32 = 1;
 
@@ -47,15 +49,9 @@ pub struct ContainerThen {
     pub created: String,
     pub running: bool,
     pub restart_policy: String,
-}
-
-impl Before {
-    /// This, with the schemas of `other`: for a person who has chosen to keep a migrated database.
-    #[must_use]
-    pub fn with_schema_of(mut self, other: &Self) -> Self {
-        self.schemas.clone_from(&other.schemas);
-        self
-    }
+    /// Compose's hash of the configuration that it was made from.
+    #[serde(default)]
+    pub config_hash: Option<String>,
 }
 
 /// Reads the site as it is.
@@ -71,7 +67,8 @@ pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
         }
         let then = ContainerThen {
             service: container.service().unwrap_or_default().to_owned(),
-            running: container.is_running(),
+            running: container.is_up(),
+            config_hash: container.labels.get(CONFIG_HASH).cloned(),
             id: container.id,
             image_id: container.image_id,
             image: container.image,
@@ -140,6 +137,9 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
         };
         if old.image_id != new.image_id {
             found.push(format!("`{name}` runs `{}` instead of `{}`", new.image, old.image));
+        }
+        if old.config_hash != new.config_hash {
+            found.push(format!("`{name}` was made from another configuration"));
         }
         if old.running != new.running {
             found.push(format!("`{name}` {}", if new.running { "runs and did not" } else { "does not run" }));

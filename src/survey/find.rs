@@ -53,8 +53,8 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         Some(dir) => dir.clone(),
         None => only_project(&containers)?,
     };
-    let project = project(&dir, start, &containers, &*ports.files).await?;
-    let config = ports.compose.config(&project, &BTreeMap::new()).await?;
+    let mut project = project(&dir, start, &containers, &*ports.files).await?;
+    let config = active_config(ports, &mut project, &containers).await?;
     let (web, job) = roles(&config)?;
     let environment = &config.services[&web.name].environment;
     if ports.files.size(&project.env_file()).await?.is_none() {
@@ -87,6 +87,25 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         settings,
         secrets: all_secrets(&config, secrets),
     })
+}
+
+/// The project's services. A service behind a profile belongs to the site if it has a container: nobody writes down
+/// with which profiles a project was started.
+async fn active_config(
+    ports: &Ports,
+    project: &mut Project,
+    containers: &[Container],
+) -> Result<Config, Failure> {
+    let all = Project { profiles: vec!["*".to_owned()], ..project.clone() };
+    let mut config = ports.compose.config(&all, &BTreeMap::new()).await?;
+    let of_project = |one: &&Container| {
+        one.labels.get(&format!("{LABEL}.project")).is_some_and(|name| *name == project.name)
+    };
+    let started: BTreeSet<_> = containers.iter().filter(of_project).filter_map(Container::service).collect();
+    config.services.retain(|name, one| one.profiles.is_empty() || started.contains(name.as_str()));
+    let chosen: BTreeSet<_> = config.services.values().flat_map(|one| one.profiles.clone()).collect();
+    project.profiles = chosen.into_iter().collect();
+    Ok(config)
 }
 
 /// The folder of the engine's only project that runs Strata.
@@ -142,9 +161,13 @@ async fn project(
         None => in_folder(dir, files).await?,
     };
     let env_files = ours.iter().find_map(|container| label(container, "project.environment_file"));
-    let env_files = env_files.filter(|list| !list.is_empty()).map_or_else(Vec::new, |list| {
-        list.split(',').map(PathBuf::from).filter(|file| *file != dir.join(".env")).collect()
-    });
+    let mut env_files = env_files
+        .filter(|list| !list.is_empty())
+        .map_or_else(Vec::new, |list| list.split(',').map(PathBuf::from).collect::<Vec<_>>());
+    // What compose reads by itself needs no word; named beside others it does.
+    if env_files == [dir.join(".env")] {
+        env_files.clear();
+    }
     let name = start.project.clone().or_else(|| names.into_iter().next()).unwrap_or_else(|| normalised(dir));
     Ok(Project { name, dir: dir.to_owned(), files: found, env_files, profiles: Vec::new() })
 }

@@ -1,25 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::site::Secret;
-
-/// Names that look like secrets and are none.
-const HARMLESS: [&str; 6] =
-    ["S3_BUCKET", "AWS_REGION", "AWS_ACCESS_KEY_ID", "APP_HOST", "APP_INTERNAL_URL", "S3_ENDPOINT"];
-
-/// Parts of a name that make its value a secret. In doubt it is one: a masked value hurts nobody.
-const SECRET: [&str; 11] = [
-    "PASSWORD",
-    "PASSWD",
-    "SECRET",
-    "TOKEN",
-    "KEY",
-    "SALT",
-    "CREDENTIAL",
-    "PRIVATE",
-    "LICENSE",
-    "DSN",
-    "AUTH",
-];
+use crate::site::{Secret, is_secret};
 
 /// Settings as the containers get them, parted into what may be shown and what may not.
 pub(super) fn parted(
@@ -34,13 +15,4 @@ pub(super) fn parted(
         }
     }
     (settings, secrets)
-}
-
-fn is_secret(name: &str, value: &str) -> bool {
-    if value.contains("://") && value.contains('@') {
-        // An address with a user in front of it.
-        return true;
-    }
-    let upper = name.to_ascii_uppercase();
-    !HARMLESS.contains(&upper.as_str()) && SECRET.iter().any(|part| upper.contains(part))
 }

@@ -38,14 +38,16 @@ fn an_undo_that_failed_leaves_the_run_stuck_and_may_be_tried_again() {
     w.undo_started(RUN, 1, at(3)).unwrap();
     w.undo_failed(RUN, 1, &failure(), at(4)).unwrap();
     assert_eq!(story.entry(1).undos[0].failure, Some(failure()));
-    let error = w.ended(RUN, RunState::RolledBack, &Ending::RolledBack, at(5)).unwrap_err();
+    let error =
+        w.ended(RUN, RunState::RolledBack, &Ending::RolledBack { left: Vec::new() }, at(5)).unwrap_err();
     assert_eq!(error.code(), "not_settled");
-    let stuck = Ending::Stuck { failure: failure(), done: vec![], not_done: vec!["`web`".to_owned()] };
+    let stuck =
+        Ending::Stuck { failure: failure(), cause: None, done: vec![], not_done: vec!["`web`".to_owned()] };
     w.ended(RUN, RunState::Stuck, &stuck, at(5)).unwrap();
     w.adopt(RUN).unwrap();
     w.undo_started(RUN, 1, at(6)).unwrap();
     w.undone(RUN, 1, json!(null), at(7)).unwrap();
-    w.ended(RUN, RunState::RolledBack, &Ending::RolledBack, at(8)).unwrap();
+    w.ended(RUN, RunState::RolledBack, &Ending::RolledBack { left: Vec::new() }, at(8)).unwrap();
     let undos: Vec<_> = story.entry(1).undos.iter().map(|undo| (undo.n, undo.state)).collect();
     assert_eq!(undos, [(1, State::UndoFailed), (2, State::Undone)]);
 }
@@ -129,8 +131,8 @@ fn a_way_back_has_ended_only_when_every_effect_is_taken_back() {
     story.intend("switch web/compose_up#2");
     w.outcome(RUN, 5, Err(failure()), at(6)).unwrap();
     let back = [
-        (RunState::RolledBack, Ending::RolledBack),
-        (RunState::TakenBack, Ending::TakenBack { failure: failure() }),
+        (RunState::RolledBack, Ending::RolledBack { left: Vec::new() }),
+        (RunState::TakenBack, Ending::TakenBack { failure: failure(), left: Vec::new() }),
     ];
     for (state, ending) in &back {
         let error = w.ended(RUN, *state, ending, at(7)).unwrap_err();
@@ -147,6 +149,6 @@ fn a_way_back_has_ended_only_when_every_effect_is_taken_back() {
         w.undo_started(RUN, seq, at(8)).unwrap();
         w.undone(RUN, seq, json!(null), at(8)).unwrap();
     }
-    w.ended(RUN, RunState::RolledBack, &Ending::RolledBack, at(9)).unwrap();
+    w.ended(RUN, RunState::RolledBack, &Ending::RolledBack { left: Vec::new() }, at(9)).unwrap();
     assert_eq!(w.adopt(RUN).unwrap_err().to_string(), format!("run `{RUN}` is over: it is `rolled_back`"));
 }

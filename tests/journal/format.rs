@@ -58,7 +58,7 @@ fn a_run_of_the_first_format_is_taken_up_and_taken_back() {
         w.undo_started(LEFT, seq, at(100)).unwrap();
         w.undone(LEFT, seq, json!(null), at(101)).unwrap();
     }
-    w.ended(LEFT, RunState::RolledBack, &Ending::RolledBack, at(102)).unwrap();
+    w.ended(LEFT, RunState::RolledBack, &Ending::RolledBack { left: Vec::new() }, at(102)).unwrap();
     assert!(reader(&folder).unfinished().unwrap().is_none());
 }
 

@@ -93,7 +93,13 @@ fn nothing_begins_on_a_full_disk_and_what_has_begun_gets_its_end() {
         w.undone(RUN, 2, json!(null), at(7)).unwrap();
         w.undo_started(RUN, 1, at(8)).unwrap();
         w.undone(RUN, 1, json!(null), at(9)).unwrap();
-        w.ended(RUN, RunState::TakenBack, &Ending::TakenBack { failure: failure() }, at(10)).unwrap();
+        w.ended(
+            RUN,
+            RunState::TakenBack,
+            &Ending::TakenBack { failure: failure(), left: Vec::new() },
+            at(10),
+        )
+        .unwrap();
         let reader = reader(&folder);
         let states: Vec<_> = reader.entries(RUN).unwrap().iter().map(|entry| entry.state).collect();
         assert_eq!(states, [State::Undone, State::Undone]);
@@ -122,7 +128,7 @@ fn a_run_that_died_on_a_full_disk_is_taken_back_by_the_next_process() {
         let (_lock, w) = take(&folder);
         w.adopt(RUN).unwrap();
         w.not_applied(RUN, 1, "no container of that name", at(2)).unwrap();
-        w.ended(RUN, RunState::RolledBack, &Ending::RolledBack, at(3)).unwrap();
+        w.ended(RUN, RunState::RolledBack, &Ending::RolledBack { left: Vec::new() }, at(3)).unwrap();
         assert_eq!(reader(&folder).run(RUN).unwrap().state, RunState::RolledBack);
     };
     if played(tried) {

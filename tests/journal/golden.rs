@@ -95,6 +95,7 @@ fn taken_back(w: &Writer) {
     w.undo_started(BACK, 1, at(7)).unwrap();
     w.undo_failed(BACK, 1, &Failure::new("engine_gone", "the engine does not answer"), at(8)).unwrap();
     let stuck = Ending::Stuck {
+        cause: None,
         failure: failure(),
         done: vec!["`wait_healthy`".to_owned()],
         not_done: vec!["`compose_up`".to_owned()],
@@ -106,7 +107,8 @@ fn taken_back(w: &Writer) {
     w.decide(BACK, 1, said("keep"), at(12)).unwrap();
     w.undo_started(BACK, 1, at(13)).unwrap();
     w.undone(BACK, 1, json!({"kept": true}), at(14)).unwrap();
-    w.ended(BACK, RunState::TakenBack, &Ending::TakenBack { failure: failure() }, at(15)).unwrap();
+    w.ended(BACK, RunState::TakenBack, &Ending::TakenBack { failure: failure(), left: Vec::new() }, at(15))
+        .unwrap();
 }
 
 /// A run that stands in the middle of everything.

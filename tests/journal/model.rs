@@ -27,7 +27,12 @@ const TABLE: [(State, &[(Move, State)]); 12] = {
         ),
         (
             S::Waiting,
-            &[(M::Attempt, S::Started), (M::ProveAbsent, S::NotApplied), (M::UndoStart, S::UndoStarted)],
+            &[
+                (M::Attempt, S::Started),
+                (M::Succeed, S::Succeeded),
+                (M::ProveAbsent, S::NotApplied),
+                (M::UndoStart, S::UndoStarted),
+            ],
         ),
         (S::Succeeded, &[(M::UndoStart, S::UndoStarted)]),
         (S::Failed, &[(M::Reopen, S::Waiting), (M::UndoStart, S::UndoStarted)]),

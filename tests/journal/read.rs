@@ -127,7 +127,7 @@ fn a_run_is_alive_only_while_its_own_taking_of_the_lock_is() {
     assert_eq!(word(), "interrupted", "whoever holds the site now has not taken it up");
     writer.adopt(RUN).unwrap();
     assert_eq!(word(), "running");
-    let why = Ending::Unfinished { why: "stopped by a signal".into(), question: None };
+    let why = Ending::Unfinished { why: "stopped by a signal".into(), cause: None, question: None };
     writer.ended(RUN, RunState::Unfinished, &why, at(3)).unwrap();
     story.lock = None;
     assert_eq!(word(), "unfinished", "what stopped in good order was not interrupted");

@@ -108,11 +108,17 @@ fn write_everywhere(story: &Story) {
 fn endings() -> [(RunState, Ending); 5] {
     let lines = vec![leaky()];
     [
-        (RunState::Unfinished, Ending::Unfinished { why: leaky(), question: Some(asked()) }),
+        (
+            RunState::Unfinished,
+            Ending::Unfinished { why: leaky(), cause: Some(leak()), question: Some(asked()) },
+        ),
         (RunState::NeedsPerson, Ending::NeedsPerson { failure: Some(leak()), question: asked() }),
-        (RunState::Stuck, Ending::Stuck { failure: leak(), done: lines.clone(), not_done: lines }),
+        (
+            RunState::Stuck,
+            Ending::Stuck { failure: leak(), cause: Some(leak()), done: lines.clone(), not_done: lines },
+        ),
         (RunState::Unfinished, Ending::Closed { why: leaky() }),
-        (RunState::TakenBack, Ending::TakenBack { failure: leak() }),
+        (RunState::TakenBack, Ending::TakenBack { failure: leak(), left: vec![leaky()] }),
     ]
 }
 

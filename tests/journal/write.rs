@@ -187,8 +187,8 @@ fn a_good_word_is_refused_while_something_is_in_doubt() {
     let good = [
         (RunState::Done, Ending::Done),
         (RunState::Refused, Ending::Refused { failure: failure() }),
-        (RunState::TakenBack, Ending::TakenBack { failure: failure() }),
-        (RunState::RolledBack, Ending::RolledBack),
+        (RunState::TakenBack, Ending::TakenBack { failure: failure(), left: Vec::new() }),
+        (RunState::RolledBack, Ending::RolledBack { left: Vec::new() }),
     ];
     let refused = |why: &str| {
         for (state, ending) in &good {
@@ -218,7 +218,7 @@ fn one_unfinished_run_at_a_time() {
     let story = Story::begun();
     let w = &story.writer;
     let other = "20261124-040000-beef";
-    let why = Ending::Unfinished { why: "stopped by a signal".into(), question: None };
+    let why = Ending::Unfinished { why: "stopped by a signal".into(), cause: None, question: None };
     for state in [RunState::NeedsPerson, RunState::Stuck, RunState::Unfinished] {
         let error = w.begin(run(other)).unwrap_err();
         assert_eq!((error.code(), error.exit()), ("run_unfinished", ExitClass::Unfinished));

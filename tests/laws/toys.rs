@@ -125,13 +125,13 @@ impl<const FLAW: u8> Effect for Toy<FLAW> {
     async fn undo(intent: &Before, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
         let policies = Self::policies(intent, site.observe()).await?;
         if FLAW == HASTY && policies.first().is_some_and(|policy| policy != "no") {
-            return Ok(Undone::Nothing { why: "it is undone".to_owned() });
+            return Ok(Undone::nothing("it is undone"));
         }
         let forgotten = usize::from(FLAW == FORGETS);
         for before in intent.iter().skip(forgotten) {
             Self::set(site, before, &before.2).await?;
         }
-        Ok(Undone::Restored { what: "the restart policies".to_owned() })
+        Ok(Undone::restored("the restart policies"))
     }
 }
 

@@ -34,7 +34,12 @@ async fn upgrade_with(make: fn() -> World, tag: &str, n: usize, fault: Fault) {
             assert!(row.ending.is_some(), "{when}");
             let choice = told.ending.question().and_then(|question| question.choices.first());
             let back = night.rollback(choice.map(|choice| choice.key.as_str())).await;
-            assert_eq!(back.ending, Ending::RolledBack, "{when}, after {:?}", told.ending);
+            assert!(
+                matches!(back.ending, Ending::RolledBack { .. }),
+                "{when}: {:?} after {:?}",
+                back.ending,
+                told.ending
+            );
             let now = night.world.running();
             assert_eq!((now.containers, now.files), (before.containers, before.files), "{when}");
         }

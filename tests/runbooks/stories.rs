@@ -33,7 +33,7 @@ async fn a_bad_release_without_migrations_is_taken_back() {
         let night = Night::at_1_1_0().await;
         let before = night.world.running();
         let told = night.upgrade(tag).await;
-        let Ending::TakenBack { failure } = &told.ending else { panic!("{tag}: {:?}", told.ending) };
+        let Ending::TakenBack { failure, .. } = &told.ending else { panic!("{tag}: {:?}", told.ending) };
         assert!(failure.message.contains(cause), "{tag}: {failure}");
         assert!(!failure.evidence.is_empty() || tag == "1.2.0", "{tag}: without the container's last lines");
         assert!(failure.excerpt.as_ref().is_some_and(|text| text.contains("wait_healthy")), "{tag}");
@@ -79,7 +79,8 @@ async fn returning_the_code_runs_the_old_release_on_the_new_schema() {
     night.upgrade("1.6.0").await;
     let schema = night.world.running().databases;
     let told = night.rollback(Some("return-code")).await;
-    assert_eq!(told.ending, Ending::RolledBack);
+    let left = vec!["the database was left as the newer release has made it".to_owned()];
+    assert_eq!(told.ending, Ending::RolledBack { left });
     let now = night.world.running();
     assert_eq!((&now.containers, &now.files), (&before.containers, &before.files));
     assert_eq!(now.databases, schema, "the data is left as it is");
@@ -108,7 +109,7 @@ async fn a_choice_that_is_none_is_refused_and_the_question_stays() {
         ("no_such_choice", Some("did you mean `return-code`?"))
     );
     assert_eq!(night.world.running(), before);
-    assert_eq!(night.rollback(Some("return-code")).await.ending, Ending::RolledBack);
+    assert_eq!(night.rollback(Some("return-code")).await.ending.exit(), ExitClass::Done);
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl Effect for TellBalancer {
     }
 
     async fn undo((): &(), _: Option<&Decision>, _: Operate<'_>) -> Result<Undone, Failure> {
-        Ok(Undone::Restored { what: "told the balancer to take the site in".to_owned() })
+        Ok(Undone::restored("told the balancer to take the site in"))
     }
 }
 

@@ -38,6 +38,8 @@ struct Service {
     stop_grace_period: Option<String>,
     #[serde(default)]
     depends_on: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    profiles: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +119,7 @@ impl Service {
             restart: self.restart.filter(|word| !word.is_empty()).unwrap_or_else(|| "no".to_owned()),
             stop_grace: self.stop_grace_period.as_deref().and_then(duration),
             depends_on: self.depends_on.unwrap_or_default().into_keys().collect(),
+            profiles: self.profiles.unwrap_or_default(),
         }
     }
 }

@@ -10,7 +10,16 @@ use super::no_policy;
 use crate::{
     event::Failure,
     ports::docker::{Binding, Container, Mount, State},
+    site::Secret,
 };
+
+/// The variables that it was made with.
+pub(super) fn environment(found: ContainerInspectResponse) -> BTreeMap<String, Secret> {
+    let lines = found.config.and_then(|config| config.env).unwrap_or_default();
+    let pair =
+        |line: &String| line.split_once('=').map(|(name, value)| (name.to_owned(), Secret::new(value)));
+    lines.iter().filter_map(pair).collect()
+}
 
 /// What is shown of a container.
 pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failure> {

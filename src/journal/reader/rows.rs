@@ -88,13 +88,14 @@ fn entry(row: &Row<'_>) -> Found<Entry> {
 
 fn attempts(connection: &Connection, run: &str, seq: i64) -> Found<Vec<Attempt>> {
     let mut query = connection.prepare_cached(
-        "SELECT n, state, boot_id, pid, started_at, ended_at, next_at, value, failure, masked, question
+        "SELECT n, state, epoch, boot_id, pid, started_at, ended_at, next_at, value, failure, masked, question
             FROM attempt WHERE run = ? AND seq = ? ORDER BY n",
     )?;
     let attempt = |row: &Row<'_>| {
         Ok(Attempt {
             n: row.get("n")?,
             state: named(row.get_ref("state")?.as_str()?)?,
+            epoch: row.get("epoch")?,
             boot: row.get("boot_id")?,
             pid: row.get("pid")?,
             started: time(row, "started_at")?,
@@ -142,11 +143,11 @@ fn undos(connection: &Connection, run: &str, seq: i64) -> Found<Vec<UndoRow>> {
 
 fn decisions(connection: &Connection, run: &str, seq: i64) -> Found<Vec<Decided>> {
     let mut query = connection.prepare_cached(
-        "SELECT choice, reason, made_by, made_at FROM decision WHERE run = ? AND seq = ? ORDER BY id",
+        "SELECT choice, reason, made_by, made_at, epoch FROM decision WHERE run = ? AND seq = ? ORDER BY id",
     )?;
     let decided = |row: &Row<'_>| {
         let decision = Choosing { choice: row.get(0)?, reason: row.get(1)?, by: row.get(2)? };
-        Ok(Decided { seq, decision, at: time(row, "made_at")? })
+        Ok(Decided { seq, decision, at: time(row, "made_at")?, epoch: row.get("epoch")? })
     };
     query.query_map((run, seq), decided)?.collect()
 }

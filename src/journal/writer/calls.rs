@@ -121,7 +121,12 @@ impl Writer {
 
     /// A look at the site or a person has proved that nothing of it is there.
     pub fn not_applied(&self, run: &str, seq: i64, why: &str, at: Timestamp) -> Done<()> {
-        let learned = self.refusal(&Failure::new("not_applied", why));
+        self.failed_without_a_trace(run, seq, &Failure::new("not_applied", why), at)
+    }
+
+    /// The same, for a failure that the runbook is told of.
+    pub fn failed_without_a_trace(&self, run: &str, seq: i64, failure: &Failure, at: Timestamp) -> Done<()> {
+        let learned = self.refusal(failure);
         let answer = (Move::ProveAbsent, State::NotApplied, learned);
         self.write(run, "record what was found", |tx| end(tx, run, seq, &answer, at))
     }

@@ -21,6 +21,18 @@ pub enum WhenUnknown {
     Ask,
 }
 
+impl WhenUnknown {
+    /// As the journal holds it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Repeat => "repeat",
+            Self::Probe => "probe",
+            Self::Ask => "ask",
+        }
+    }
+}
+
 /// What a probe found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Found<O> {
@@ -42,16 +54,45 @@ pub struct Decision {
     pub by: String,
 }
 
+/// Answers to "was this done or not?": about the way forward, and never a choice for the way back.
+pub const FORWARD: [&str; 3] = ["applied", "not-applied", "retry"];
+
 /// What came of taking an effect back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "undone", rename_all = "snake_case")]
 pub enum Undone {
     /// The running site is as it was before the effect.
-    Restored { what: String },
+    Restored {
+        what: String,
+        /// Except for this, because a person chose so.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Left>,
+    },
     /// Nothing had to be done, and why: a sentence that a reviewer can disagree with.
     Nothing { why: String },
     /// Nothing was done: a person must choose first.
     NeedsPerson { question: Question },
+}
+
+/// What a person may choose to leave as an effect has made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// The migrations that the new release has applied.
+    Schema,
+    /// Somebody's edit of the env file.
+    Settings,
+}
+
+impl Undone {
+    /// Everything is as it was.
+    pub fn restored(what: impl Into<String>) -> Self {
+        Self::Restored { what: what.into(), left: Vec::new() }
+    }
+
+    pub fn nothing(why: impl Into<String>) -> Self {
+        Self::Nothing { why: why.into() }
+    }
 }
 
 /// One effect. The implementing struct is the options; a value of it is one call.

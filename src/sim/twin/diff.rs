@@ -5,8 +5,8 @@ use std::path::Path;
 use similar::{ChangeTag, TextDiff, udiff::UnifiedHunkHeader};
 
 use crate::{
-    sim::dotenv::{is_key, is_secret},
-    site::{Scrubber, Site},
+    sim::dotenv::is_key,
+    site::{Scrubber, Site, is_secret},
 };
 
 const MASK: &str = "[secret]";
@@ -96,7 +96,8 @@ fn mask_other(text: &str, site: &Site) -> Vec<String> {
     let scrubber = scrubber(site);
     text.lines()
         .map(|line| {
-            let end = line.find([':', '=']).filter(|&end| is_secret(&line[..end]));
+            let end =
+                line.find([':', '=']).filter(|&end| is_secret(line[..end].trim(), line[end + 1..].trim()));
             match end {
                 Some(end) if end + 1 < line.len() => format!("{} {MASK}", &line[..=end]),
                 _ => scrubber.scrub(line),

@@ -102,6 +102,14 @@ impl DockerRead for Twin {
         self.live().docker.image_files(image_id, folder).await
     }
 
+    async fn environment(&self, id: &str) -> Result<std::collections::BTreeMap<String, Secret>, Failure> {
+        if self.lock().containers.made.contains_key(id) {
+            self.assume("a container that the plan makes gets the variables that its files give");
+            return Ok(std::collections::BTreeMap::new());
+        }
+        self.live().docker.environment(id).await
+    }
+
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         if self.lock().containers.made.contains_key(id) {
             return Ok(Vec::new());

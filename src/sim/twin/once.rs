@@ -17,7 +17,7 @@ use crate::{
         docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
         postgres::{DatabaseFacts, DumpClient, PostgresRead, Server, Session},
     },
-    site::{Endpoint, Project},
+    site::{Endpoint, Project, Secret},
 };
 
 /// A reading port with what it has answered so far. Failures are not kept: the next look may find an answer.
@@ -73,6 +73,10 @@ impl DockerRead for Once<dyn DockerRead> {
 
     async fn image_files(&self, image_id: &str, folder: &str) -> Result<Vec<String>, Failure> {
         self.ask(format!("files {image_id} {folder}"), self.live.image_files(image_id, folder)).await
+    }
+
+    async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        self.ask(format!("environment {id}"), self.live.environment(id)).await
     }
 
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {

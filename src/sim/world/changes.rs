@@ -97,9 +97,9 @@ impl World {
     }
 
     /// Gives an image of the product another tag for the one that it has, with the containers made from it.
-    pub fn rename_image(&self, from: &str, to: &str) {
+    pub fn rename_image(&self, from: &str, tag: &str) {
         let mut state = self.lock();
-        let (from, to) = (format!("{}:{from}", setup::REPOSITORY), format!("{}:{to}", setup::REPOSITORY));
+        let (from, to) = (format!("{}:{from}", setup::REPOSITORY), format!("{}:{tag}", setup::REPOSITORY));
         let Some(id) = state.host.image(&from).map(|image| image.id.clone()) else { return };
         state.host.name(&id, &to);
         for built in state.host.images.values_mut() {
@@ -107,6 +107,7 @@ impl World {
         }
         for one in state.host.instances.values_mut().filter(|one| one.shown.image_id == id) {
             one.shown.image.clone_from(&to);
+            one.environment.insert("STRATA_VERSION".to_owned(), tag.to_owned());
         }
     }
 

@@ -1,0 +1,163 @@
+//! From an unfinished run back to work: forwards or backwards.
+
+use std::sync::Arc;
+
+use super::{
+    door::{Host, script_site},
+    error::HostError,
+    held::{Held, at_work, context, hold, told},
+    running::Run,
+    zero::EntryZero,
+};
+use crate::{
+    event::Failure,
+    journal::{Choosing, Entry, Reader, RunRow, State},
+    primitives::contract::{Decision, suggest},
+    run::{self, Job},
+    script::{Bundle, Source},
+    site::Site,
+};
+
+impl Host {
+    /// Goes on with an unfinished run where it stopped: a call that failed is tried once more. `answer` says what
+    /// became of a call that nobody could tell: `applied`, `not-applied` or `retry`.
+    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
+    pub async fn resume(
+        &self,
+        run: Option<&str>,
+        answer: Option<Decision>,
+        command: &str,
+    ) -> Result<Run, HostError> {
+        let (held, open) = self.take_up(run, "resume", command)?;
+        if let Some(entry) = open.entries.iter().find(|entry| !entry.undos.is_empty()) {
+            let text = format!("run `{}` is being taken back: `{}` was reached", open.row.id, entry.address);
+            let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
+            return Err(HostError::Invalid(failure));
+        }
+        let answer = open.answered(answer)?;
+        let OpenRun { row, zero, entries } = open;
+        let site = self.frozen(zero.site);
+        let script = self.check(&bundle_of(&held.record.reader, &row.id)?)?;
+        let now = self.0.ports.clock.now();
+        let writer = &held.record.writer;
+        writer.adopt(&row.id)?;
+        match answer {
+            Some((seq, Decision { choice, reason, by })) => {
+                writer.decide(&row.id, seq, Choosing { choice, reason, by }, now)?;
+            }
+            None => {
+                for seq in failed_last(&entries) {
+                    writer.reopen(&row.id, seq, now)?;
+                }
+            }
+        }
+        let (context, listener) = context(self, &row.id, Arc::clone(&site));
+        let params = row.params.clone();
+        let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
+        told(&context, &row.runbook, now, true);
+        let id = row.id;
+        Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
+    }
+
+    /// Takes an unfinished run back. `decision` answers the open question, if there is one.
+    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
+    pub async fn rollback(
+        &self,
+        run: Option<&str>,
+        decision: Option<Decision>,
+        command: &str,
+    ) -> Result<Run, HostError> {
+        let (held, open) = self.take_up(run, "take back", command)?;
+        let decision = open.answered(decision)?;
+        let OpenRun { row, zero, .. } = open;
+        held.record.writer.adopt(&row.id)?;
+        let (context, listener) = context(self, &row.id, self.frozen(zero.site));
+        told(&context, &row.runbook, self.0.ports.clock.now(), true);
+        let (id, before) = (row.id, zero.before);
+        Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
+            run::take_back(context, record, before, decision)
+        }))
+    }
+
+    /// The unfinished run that is meant, with the site's lock. It is looked at before the lock is taken, so that
+    /// nothing is made where there is no run, and again under it, because the run may have ended meanwhile.
+    fn take_up(
+        &self,
+        run: Option<&str>,
+        what: &'static str,
+        command: &str,
+    ) -> Result<(Held, OpenRun), HostError> {
+        let id = self.open_run(run, what)?.row.id;
+        let held = hold(self, &id, command)?;
+        let open = self.open_run(Some(&id), what)?;
+        Ok((held, open))
+    }
+
+    /// The unfinished run that is meant, with the site as it was before it.
+    fn open_run(&self, run: Option<&str>, what: &'static str) -> Result<OpenRun, HostError> {
+        let reader = self.reader()?.ok_or(HostError::NoRun(what))?;
+        let row = match run {
+            Some(run) => reader.run(run)?,
+            None => reader.unfinished()?.ok_or(HostError::NoRun(what))?,
+        };
+        if !row.state.unfinished() {
+            let text = format!("run `{}` is over ({})", row.id, row.state_word());
+            let failure =
+                Failure::new("run_is_over", text).hint("`uplift history` lists the runs of this site");
+            return Err(HostError::Invalid(failure));
+        }
+        let zero = EntryZero::read(reader.before(&row.id)?)?;
+        let entries = reader.entries(&row.id)?;
+        Ok(OpenRun { row, zero, entries })
+    }
+
+    /// The site as the run knew it; secrets are never stored, so they come from the settings of today.
+    fn frozen(&self, site: Site) -> Arc<Site> {
+        Arc::new(Site { secrets: self.0.site.secrets.clone(), ..site })
+    }
+}
+
+/// A run that waits to go on or back.
+struct OpenRun {
+    row: RunRow,
+    zero: EntryZero,
+    entries: Vec<Entry>,
+}
+
+impl OpenRun {
+    /// The answer with the number of the call that it is about. Refused before anything is touched if nothing was
+    /// asked, or if the answer is none of the choices.
+    fn answered(&self, answer: Option<Decision>) -> Result<Option<(i64, Decision)>, HostError> {
+        let Some(answer) = answer else { return Ok(None) };
+        let Some((seq, question)) = run::asked(&self.entries, self.row.ending.as_ref()) else {
+            let failure =
+                Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
+            return Err(HostError::Invalid(failure.hint("leave the answer out")));
+        };
+        let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+        if known.contains(&answer.choice.as_str()) {
+            return Ok(Some((seq, answer)));
+        }
+        let text = format!("`{}` is none of the answers to: {}", answer.choice, question.text);
+        Err(HostError::Invalid(Failure::new("no_such_choice", text).hint(suggest(&answer.choice, &known))))
+    }
+}
+
+/// The call, or the calls of the last block, that ended the run by failing: a person wants them tried once more. A
+/// refusal of a whole block stays, because the others of the block were never recorded.
+fn failed_last(entries: &[Entry]) -> Vec<i64> {
+    let Some(last) = entries.last() else { return Vec::new() };
+    let of_block =
+        |entry: &&Entry| entry.seq == last.seq || (last.group.is_some() && entry.group == last.group);
+    let failed = |entry: &&Entry| {
+        entry.state == State::Failed || (entry.state == State::Refused && entry.group.is_none())
+    };
+    entries.iter().filter(of_block).filter(failed).map(|entry| entry.seq).collect()
+}
+
+fn bundle_of(reader: &Reader, run: &str) -> Result<Bundle, HostError> {
+    let mut sources = reader.bundle(run)?.into_iter().map(|(name, text)| Source { name, text });
+    let main =
+        sources.next().ok_or_else(|| Failure::new("no_scripts", "the journal holds no runbook for it"))?;
+    Ok(Bundle { main, libs: sources.collect() })
+}

@@ -1,0 +1,44 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{event::Failure, site::Site, survey::Before};
+
+/// Entry 0 of a run: the site before it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EntryZero {
+    format: u32,
+    pub(super) site: Site,
+    pub(super) before: Before,
+}
+
+/// The format that this uplift writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
+}
+
+impl EntryZero {
+    pub(super) fn new(site: Site, before: Before) -> Self {
+        Self { format: FORMAT, site, before }
+    }
+
+    pub(super) fn recorded(&self) -> Result<Value, Failure> {
+        serde_json::to_value(self).map_err(|error| unreadable(&error))
+    }
+
+    pub(super) fn read(value: Value) -> Result<Self, Failure> {
+        let Versioned { format } = Versioned::deserialize(&value).map_err(|error| unreadable(&error))?;
+        if format > FORMAT {
+            let text =
+                format!("the record of the site has format {format}; this uplift knows format {FORMAT}");
+            return Err(Failure::new("entry_zero_newer", text).hint("use the uplift that began the run"));
+        }
+        serde_json::from_value(value).map_err(|error| unreadable(&error))
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> Failure {
+    Failure::new("entry_zero", format!("the record of the site before the run cannot be read: {error}"))
+}
