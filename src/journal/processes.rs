@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    io::Read as _,
     os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
     path::Path,
 };
@@ -62,8 +63,19 @@ pub(super) fn lockers(path: &Path) -> Vec<u32> {
     else {
         return Vec::new();
     };
-    let table = fs::read_to_string("/proc/locks").unwrap_or_default();
-    table.lines().filter_map(|line| locker(line, device, &inode)).collect()
+    // The kernel gives the table in pieces of a page. When a lock ends between two of them the later ones move up,
+    // and one of them is in neither: whoever is not found is looked for again.
+    let look = || table().lines().filter_map(|line| locker(line, device, &inode)).collect::<Vec<_>>();
+    (0..LOOKS).map(|_| look()).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+const LOOKS: usize = 4;
+
+/// In as few pieces as can be: without room made first it would be asked for a line and then for the rest.
+fn table() -> String {
+    let mut text = String::with_capacity(64 << 10);
+    let _ = File::open("/proc/locks").and_then(|mut file| file.read_to_string(&mut text));
+    text
 }
 
 /// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:123 0 EOF`, device numbers in hex. A line with `->` waits for the lock.

@@ -125,6 +125,8 @@ fn a_run_that_died_on_a_full_disk_is_taken_back_by_the_next_process() {
         // As a kill would leave it: the log is not brought into the file.
         std::mem::forget(w);
         drop(lock);
+        // The name of the holder is gone, and has left some room.
+        fill(state, "more ballast");
         let (_lock, w) = take(&folder);
         w.adopt(RUN).unwrap();
         w.not_applied(RUN, 1, "no container of that name", at(2)).unwrap();

@@ -5,6 +5,7 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -175,6 +176,34 @@ fn a_name_that_does_not_fit_the_kernels_word_is_left_out() {
     let error = Lock::take(&story.folder, holder("")).unwrap_err();
     assert_eq!(error.to_string(), "another run holds the site");
     assert_eq!(reader(&story.folder).holder(), None);
+}
+
+/// The kernel's table is read in pieces, and moves up whenever any lock of the host ends.
+#[test]
+fn a_holder_is_seen_whatever_else_is_locked_and_freed_meanwhile() {
+    let mut story = Story::begun();
+    let reader = reader(&story.folder);
+    let stop = AtomicBool::new(false);
+    let others = tempfile::tempdir().unwrap();
+    let churn = |name: &str| {
+        let file = fs::File::create(others.path().join(name)).unwrap();
+        while !stop.load(Ordering::Relaxed) {
+            file.lock().unwrap();
+            file.unlock().unwrap();
+        }
+    };
+    let unseen = std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            scope.spawn(move || churn(name));
+        }
+        let unseen =
+            (0..500).filter(|_| reader.run(RUN).unwrap().interrupted || reader.holder().is_none()).count();
+        stop.store(true, Ordering::Relaxed);
+        unseen
+    });
+    assert_eq!(unseen, 0, "of 500 looks");
+    story.lock = None;
+    assert_eq!(reader.holder(), None);
 }
 
 #[test]
