@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let stage = Stage::real();
             let failure = crate::Failure::new("no_runtime", format!("cannot begin to work: {error}"));
-            crate::report::failure(&mut stage.paper(), &failure, ExitClass::Refused);
+            crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused);
             return ExitCode::from(ExitClass::Refused.code());
         }
     };

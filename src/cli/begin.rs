@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{session::Session, trouble::Trouble, watch::watch};
 use crate::{
-    HostError,
     event::{ExitClass, Failure},
     host::{Plan, PlanEnd, RunState, Runs, Start},
     report::{self, Detail},
@@ -26,7 +25,7 @@ pub(super) async fn begin(
     let runs = host.runs()?;
     match dry_run {
         true => session.banner(&runs),
-        false => nobody_else(&runs)?,
+        false => nobody_else(session, &runs)?,
     }
     let runbook = host.runbook(name, &given).await?;
     let plan = tokio::select! {
@@ -42,7 +41,8 @@ pub(super) async fn begin(
             return Ok(ExitClass::Done);
         }
         PlanEnd::Fails { failure, .. } => {
-            return Err(Trouble::new(failure.clone(), ExitClass::Refused));
+            let at = report::planned_at(&plan);
+            return Err(Trouble::new(failure.clone(), ExitClass::Refused).at(at));
         }
         PlanEnd::Complete | PlanEnd::Unknown { .. } => {}
     }
@@ -55,7 +55,7 @@ pub(super) async fn begin(
 }
 
 /// Refuses at once where a run is at work or waits for somebody.
-fn nobody_else(runs: &Runs) -> Result<(), Trouble> {
+fn nobody_else(session: &Session, runs: &Runs) -> Result<(), Trouble> {
     let Some(run) = runs.unfinished()? else { return Ok(()) };
     if run.state == RunState::Running && !run.interrupted {
         let who = runs.holder().map_or_else(
@@ -69,11 +69,14 @@ fn nobody_else(runs: &Runs) -> Result<(), Trouble> {
             },
         );
         let failure = Failure::new("site_held", format!("run {} is at work on this site: {who}", run.id))
-            .hint(format!("wait for it, or watch it: `uplift show {} --follow`", run.id));
+            .hint(format!("wait for it, or watch it: `{} show {} --follow`", session.typed, run.id));
         return Err(Trouble::new(failure, ExitClass::Held));
     }
-    let state = run.state_word();
-    Err(HostError::Unfinished { run: run.id, runbook: run.runbook, state }.into())
+    let exit = match run.state {
+        RunState::NeedsPerson | RunState::Stuck => ExitClass::NeedsPerson,
+        _ => ExitClass::Unfinished,
+    };
+    Err(Trouble::new(report::in_the_way(&run, &session.typed), exit))
 }
 
 fn only_shown(session: &Session, plan: &Plan) -> ExitClass {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Host, HostError,
     event::{ExitClass, Failure},
-    host::{Runs, Scrubber, Start},
+    host::{Runs, Scrubber, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -88,6 +88,12 @@ impl Session {
         let host = (self.stage.host)(self.start()).open().await?;
         self.scrubber = host.scrubber().clone();
         Ok(host)
+    }
+
+    /// How the site is now, whatever it was when it was opened.
+    pub(super) async fn fresh_status(&self) -> Option<Status> {
+        let host = (self.stage.host)(self.start()).open().await.ok()?;
+        Some(host.status().await)
     }
 
     /// The record of the site's runs, without the site if its folder is known.

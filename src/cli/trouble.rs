@@ -12,11 +12,17 @@ use crate::{
 pub(super) struct Trouble {
     failure: Failure,
     exit: ExitClass,
+    /// The step and the call of a plan that it was found at.
+    at: Option<String>,
 }
 
 impl Trouble {
     pub(super) fn new(failure: Failure, exit: ExitClass) -> Self {
-        Self { failure, exit }
+        Self { failure, exit, at: None }
+    }
+
+    pub(super) fn at(self, at: Option<String>) -> Self {
+        Self { at, ..self }
     }
 
     pub(super) fn interrupted() -> Self {
@@ -27,7 +33,7 @@ impl Trouble {
         if session.json() {
             session.lines().failure(&self.failure, self.exit);
         } else {
-            report::failure(&mut session.paper(), &self.failure, self.exit);
+            report::failure(&mut session.paper(), &self.failure, self.at.as_deref(), self.exit);
         }
         self.exit
     }
@@ -37,7 +43,7 @@ impl Trouble {
         if flags::wants_json(words) {
             stage.lines().failure(&self.failure, self.exit);
         } else {
-            report::failure(&mut stage.paper(), &self.failure, self.exit);
+            report::failure(&mut stage.paper(), &self.failure, None, self.exit);
         }
         self.exit
     }

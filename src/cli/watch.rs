@@ -97,7 +97,8 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
         Ending::NeedsPerson { .. } | Ending::Stuck { .. } | Ending::Unfinished { .. } | Ending::Closed { .. }
     );
     let now = match open && look {
-        true => tokio::time::timeout(LOOK, host.status()).await.ok(),
+        // What was found before the run is no longer so: the site is looked for anew.
+        true => tokio::time::timeout(LOOK, session.fresh_status()).await.ok().flatten(),
         false => None,
     };
     let mut paper = session.paper();
@@ -106,7 +107,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
         Ok((log, shown)) => {
             let log = log.display().to_string();
             let page = Page {
-                site: &host.site().name,
+                site: Some(&host.site().name),
                 run: &shown.run,
                 calls: &shown.calls,
                 log: Some(&log),
@@ -116,7 +117,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
             report::ending(&mut paper, &page, ending);
         }
         // The record cannot be read: then the ending itself is all there is to tell.
-        Err(error) => report::failure(&mut paper, &error.failure(), ending.exit()),
+        Err(error) => report::failure(&mut paper, &error.failure(), None, ending.exit()),
     }
 }
 

@@ -18,7 +18,8 @@ use crate::{
 /// All that an ending is told from.
 #[derive(Clone, Copy)]
 pub struct Page<'a> {
-    pub site: &'a str,
+    /// Its name, where somebody has looked.
+    pub site: Option<&'a str>,
     pub run: &'a RunRow,
     pub calls: &'a [Entry],
     /// Where the run's log lies.
@@ -59,8 +60,8 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
 
 fn done(paper: &mut Paper, page: &Page<'_>) {
     let title = match calls::proved(page.calls) {
-        Some(tag) => format!("DONE: `{}` runs {tag}, verified", page.site),
-        None => format!("DONE: {} on `{}`", page.run.runbook, page.site),
+        Some(tag) => format!("DONE: {} runs {tag}, verified", page.name()),
+        None => format!("DONE: {} on {}", page.run.runbook, page.name()),
     };
     paper.heading(&title);
     cost(paper, page);
@@ -69,7 +70,7 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
-    paper.heading(&format!("REFUSED: nothing of `{}` was changed", page.site));
+    paper.heading(&format!("REFUSED: nothing of {} was changed", page.name()));
     at(paper, page);
     why(paper, failure);
     kept(paper, page);
@@ -77,10 +78,10 @@ fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
 }
 
 fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
-    paper.heading(&format!("FAILED, TAKEN BACK: `{}` is as it was before", page.site));
+    paper.heading(&format!("FAILED, TAKEN BACK: {} is as it was before", page.name()));
     at(paper, page);
     why(paper, failure);
-    as_before(paper);
+    as_before(paper, page);
     cost(paper, page);
     kept(paper, page);
     Next::new()
@@ -90,8 +91,13 @@ fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
 }
 
 fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
-    paper.heading(&format!("TAKEN BACK: `{}` is as it was before this run", page.site));
-    as_before(paper);
+    let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
+    let title = match decided {
+        true => "TAKEN BACK: the release of before runs again, on the database as it is now".to_owned(),
+        false => format!("TAKEN BACK: {} is as it was before this run", page.name()),
+    };
+    paper.heading(&title);
+    as_before(paper, page);
     if let Some(decided) = page.calls.iter().flat_map(|call| &call.decisions).next_back() {
         let decision = &decided.decision;
         paper.labelled("decided", &format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason));
@@ -102,7 +108,7 @@ fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
-    paper.heading("A PERSON MUST DECIDE: the run stands still, nothing more is done until you choose");
+    paper.heading("A PERSON MUST DECIDE: nothing more is done until you choose");
     if let Some(failure) = failure {
         at(paper, page);
         why(paper, failure);
@@ -187,12 +193,16 @@ fn at(paper: &mut Paper, page: &Page<'_>) {
     }
 }
 
-fn as_before(paper: &mut Paper) {
-    paper.labelled(
-        "state",
-        "compared with what was recorded before the first change: the same containers, images, settings and \
-         schema, and web answers as it did",
-    );
+fn as_before(paper: &mut Paper, page: &Page<'_>) {
+    let same =
+        "compared with what was recorded before the first change: the same containers, images and settings";
+    // Whoever decided to go back without the data has the newer schema: saying less would be a lie.
+    let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
+    let rest = match decided {
+        true => "; the database was left as the newer release has made it, as you decided",
+        false => ", the same schema, and web answers as it did",
+    };
+    paper.labelled("state", &format!("{same}{rest}"));
 }
 
 /// What was begun so far and where each of it stands.

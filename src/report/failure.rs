@@ -5,8 +5,11 @@ use crate::event::{ExitClass, Failure};
 const MOST: usize = 20;
 
 /// What is wrong before there is a run: nothing was changed.
-pub fn failure(paper: &mut Paper, failure: &Failure, exit: ExitClass) {
+pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: ExitClass) {
     paper.heading(&format!("error: {}", failure.message));
+    if let Some(at) = at {
+        paper.labelled("at", at);
+    }
     if let Some(excerpt) = &failure.excerpt {
         paper.quoted("where", std::slice::from_ref(excerpt));
     }
@@ -16,16 +19,19 @@ pub fn failure(paper: &mut Paper, failure: &Failure, exit: ExitClass) {
     if let Some(hint) = &failure.hint {
         paper.labelled("next", hint);
     }
-    if matches!(exit, ExitClass::Refused | ExitClass::Invalid | ExitClass::Held | ExitClass::Interrupted) {
-        paper.labelled("state", "nothing was changed");
-    }
+    let state = match exit {
+        ExitClass::Unfinished | ExitClass::NeedsPerson => "this command has changed nothing",
+        _ => "nothing was changed",
+    };
+    paper.labelled("state", state);
 }
 
 /// Why a run failed: the words, the place in the runbook, and what was seen.
 pub(super) fn why(paper: &mut Paper, failure: &Failure) {
     paper.labelled("why", &failure.message);
     if let Some(excerpt) = &failure.excerpt {
-        paper.quoted("runbook", std::slice::from_ref(excerpt));
+        let excerpt = excerpt.strip_prefix("note: in the runbook, here\n").unwrap_or(excerpt);
+        paper.quoted("runbook", &[excerpt.to_owned()]);
     }
     if !failure.evidence.is_empty() {
         let label = if is_log(failure) { "last lines" } else { "seen" };

@@ -3,6 +3,7 @@ use super::{
     paper::{Mark, Paper},
     words::{between, count, time},
 };
+use crate::event::Failure;
 use crate::journal::{Entry, Holder, RunRow, RunState};
 
 /// The state of a run in the operator's words.
@@ -27,11 +28,11 @@ pub fn history(paper: &mut Paper, runs: &[RunRow]) {
         paper.line("no run was ever made on this site");
         return;
     }
-    paper.heading(&format!("{:<22}{:<20}{:<18}{:<12}{}", "run", "state", "started (UTC)", "took", "command"));
+    // The name of a run begins with its date and time.
+    paper.line(&format!("{:<22}{:<20}{:<12}{}", "run (UTC)", "state", "took", "command"));
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
-        let started = run.started.strftime("%Y-%m-%d %H:%M").to_string();
-        let row = format!("{:<22}{:<20}{started:<18}{took:<12}{}", run.id, state_word(run), run.command);
+        let row = format!("{:<22}{:<20}{took:<12}{}", run.id, state_word(run), run.command);
         let width = paper.width();
         let cut: String = if row.chars().count() > width {
             row.chars().take(width - 3).chain("...".chars()).collect()
@@ -75,6 +76,18 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed:
             paper.paragraph(8, &format!("or go back: {typed} rollback {id}"));
         }
     }
+}
+
+/// Why another run cannot begin: one waits for somebody.
+#[must_use]
+pub fn in_the_way(run: &RunRow, typed: &str) -> Failure {
+    let id = &run.id;
+    let text = format!("run {id} is not over ({}): `{}`", state_word(run), run.command);
+    let hint = match run.state {
+        RunState::NeedsPerson | RunState::Stuck => format!("see what to choose from: `{typed} show {id}`"),
+        _ => format!("go on with `{typed} resume {id}`, or go back with `{typed} rollback {id}`"),
+    };
+    Failure::new("run_unfinished", text).hint(hint)
 }
 
 /// What going back would take back, last first: what was done, and what would be done about it.

@@ -32,8 +32,15 @@ pub enum Loudness {
 
 /// A call says that it began once it has taken this long, so that short ones are one line.
 const LONG: u64 = 1000;
-/// Without redrawing, progress is told at this interval.
-const INTERVAL: u64 = 10_000;
+
+/// Without redrawing, progress is told at this interval: the longer a call lasts, the less is news.
+fn interval(age: u64) -> u64 {
+    match age {
+        0..60_000 => 10_000,
+        60_000..600_000 => 30_000,
+        _ => 60_000,
+    }
+}
 
 pub struct Live {
     paper: Paper,
@@ -84,7 +91,7 @@ impl Live {
                 self.began(&format!("run {run}: {runbook} on `{site}`"), log);
             }
             Event::RunResumed { run, runbook, site, log, .. } => {
-                self.began(&format!("run {run} goes on: {runbook} on `{site}`"), log);
+                self.began(&format!("run {run} is taken up again: {runbook} on `{site}`"), log);
             }
             Event::StepStarted { path } => self.heading(path),
             Event::CallStarted { address, summary } => self.started(address, summary),
@@ -200,15 +207,16 @@ impl Live {
         let now = (self.clock)();
         let quiet = self.loudness == Loudness::Quiet || self.bars.is_some();
         let Some(open) = self.open.get_mut(address).filter(|_| !quiet) else { return };
+        let age = millis_between(open.since, now);
         let text = match open.told {
-            None if millis_between(open.since, now) >= LONG => open.summary.clone(),
-            Some(told) if millis_between(told, now) >= INTERVAL => match &open.progress {
+            None if age >= LONG => open.summary.clone(),
+            Some(told) if millis_between(told, now) >= interval(age) => match &open.progress {
                 Some(seen) => in_words(seen, now),
                 None => format!("still at it: {}", open.summary),
             },
             _ => return,
         };
-        let time = open.told.map(|_| span(millis_between(open.since, now)));
+        let time = open.told.map(|_| span(age));
         open.told = Some(now);
         self.write(|paper| paper.marked(Mark::Going, &text, time.as_deref()));
     }

@@ -25,6 +25,10 @@ impl Next {
 }
 
 impl Page<'_> {
+    pub(super) fn name(&self) -> String {
+        self.site.map_or_else(|| "the site".to_owned(), |name| format!("`{name}`"))
+    }
+
     /// `uplift VERB RUN`, as it has to be typed where this was typed.
     pub(super) fn command(&self, verb: &str) -> String {
         format!("{} {verb} {}", self.typed, self.run.id)

@@ -2,12 +2,15 @@
 
 use super::{
     paper::{Mark, Paper},
-    words::{count, size, span},
+    words::{count, size, span, step_of},
 };
 use crate::{
     event::{Change, Planned, Write},
     run::{Plan, PlanEnd},
 };
+
+/// What is small beside a disk.
+const LARGE: u64 = 1 << 20;
 
 /// How much of a plan is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,25 @@ pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
         }
     }
     paper.blank();
+    if detail == Detail::Short {
+        way_back(paper, plan);
+    }
     summary(paper, plan);
+}
+
+/// What going back would do, said once each; what is only added stays.
+fn way_back(paper: &mut Paper, plan: &Plan) {
+    let mut said = Vec::new();
+    for call in plan.steps.iter().flat_map(|step| &step.calls) {
+        let changes = |write: &Write| {
+            !matches!(write.change, Change::Added { .. } | Change::Image { .. } | Change::Tag { .. })
+        };
+        let Some(undo) = call.undo.as_deref().filter(|_| call.writes.iter().any(changes)) else { continue };
+        if !said.contains(&undo) {
+            paper.labelled(if said.is_empty() { "way back" } else { "" }, undo);
+            said.push(undo);
+        }
+    }
 }
 
 fn params(plan: &Plan) -> String {
@@ -94,8 +115,9 @@ fn changes(writes: &[Write], detail: Detail) -> Vec<String> {
             change => lines.extend(one(change, detail)),
         }
     }
-    if added > 0 {
-        lines.push(format!("adds {} for the way back, up to {}", count(added, "file"), size(bytes)));
+    // Copies for the way back are many and small: before a question only what fills a disk counts.
+    if added > 0 && (detail == Detail::Full || bytes >= LARGE) {
+        lines.push(format!("adds {}, up to {}", count(added, "file"), size(bytes)));
     }
     lines
 }
@@ -127,6 +149,9 @@ fn named(text: &str) -> String {
 }
 
 fn summary(paper: &mut Paper, plan: &Plan) {
+    if let PlanEnd::NothingNeeded { .. } | PlanEnd::Fails { .. } = plan.end {
+        return result(paper, plan);
+    }
     let away: Vec<_> =
         plan.downtime.iter().map(|down| format!("`{}` about {}", down.service, span(down.millis))).collect();
     if away.is_empty() {
@@ -136,6 +161,18 @@ fn summary(paper: &mut Paper, plan: &Plan) {
         basis.dedup();
         paper.labelled("away", &format!("{} ({})", away.join(", "), basis.join("; ")));
     }
+    result(paper, plan);
+}
+
+/// The call that a plan ends at, in words.
+#[must_use]
+pub fn planned_at(plan: &Plan) -> Option<String> {
+    let PlanEnd::Fails { address, .. } = &plan.end else { return None };
+    let call = plan.steps.iter().flat_map(|step| &step.calls).find(|call| call.address == *address)?;
+    Some(format!("{}: {}", step_of(address), call.summary))
+}
+
+fn result(paper: &mut Paper, plan: &Plan) {
     for text in &plan.warnings {
         paper.marked(Mark::Warn, text, None);
     }
@@ -145,8 +182,11 @@ fn summary(paper: &mut Paper, plan: &Plan) {
         PlanEnd::Unknown { why } => {
             paper.labelled("result", &format!("planned up to here only: {why}"));
         }
-        PlanEnd::Fails { address, failure } => {
-            paper.labelled("result", &format!("it would fail at {address}"));
+        PlanEnd::Fails { failure, .. } => {
+            paper.labelled("result", "it would fail, before anything is changed or after: see where");
+            if let Some(at) = planned_at(plan) {
+                paper.labelled("at", &at);
+            }
             super::failure::why(paper, failure);
         }
     }

@@ -65,7 +65,7 @@ impl Desk {
     /// Types a command, with words split at spaces; `_` in a word stands for a space.
     pub(super) async fn types(&self, line: &str) -> Seen {
         let (out, err) = (Sheet::default(), Sheet::default());
-        let (world, answer) = (self.world.clone(), self.answer);
+        let (world, answer, folder) = (self.world.clone(), self.answer, self.folder());
         let stage = Stage {
             out: Output::new(out.clone()),
             err: Output::new(err.clone()),
@@ -75,11 +75,13 @@ impl Desk {
             answer: answer.map(|answer| {
                 Arc::new(move || Some(answer.to_owned())) as Arc<dyn Fn() -> Option<String> + Send + Sync>
             }),
-            host: Box::new(move |start| Host::at(start).ports(world.ports())),
+            // As if the operator stood in the site's folder.
+            host: Box::new(move |_| {
+                let (dir, state) = (Some("/srv/strata".into()), Some(folder.clone()));
+                Host::at(Start { dir, state, project: None }).ports(world.ports())
+            }),
         };
-        let mut words: Vec<OsString> = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
-        words.splice(1..1, ["-C", "/srv/strata", "--state"].map(OsString::from));
-        words.insert(4, self.folder().into());
+        let words: Vec<OsString> = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
         let exit = uplift::cli::run(words, stage).await;
         Seen { exit, out: self.plain(&out.text()), err: self.plain(&err.text()) }
     }
@@ -89,7 +91,7 @@ impl Desk {
         let folder = self.folder().display().to_string();
         let mut text = text.replace(&folder, "/srv/s/.uplift");
         let by = uplift::who();
-        if !by.is_empty() {
+        if by.len() > 3 {
             text = text.replace(&by, "you@here");
         }
         let mut plain = String::new();
