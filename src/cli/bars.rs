@@ -4,6 +4,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::report::Bars;
 
+const TICK: Duration = Duration::from_millis(200);
+
 /// Lines at the foot of the terminal, drawn again as calls go on.
 pub(super) struct Terminal {
     all: MultiProgress,
@@ -24,7 +26,7 @@ impl Bars for Terminal {
             if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {wide_msg}") {
                 line.set_style(style.tick_chars("|/-\\ "));
             }
-            line.enable_steady_tick(Duration::from_millis(200));
+            line.enable_steady_tick(TICK);
             line
         });
         line.set_message(text.to_owned());
@@ -38,6 +40,14 @@ impl Bars for Terminal {
     }
 
     fn aside(&mut self, print: &mut dyn FnMut()) {
-        self.all.suspend(print);
+        // Not `suspend`, which panics where the terminal has been closed. So nothing draws meanwhile.
+        for line in self.lines.values() {
+            line.disable_steady_tick();
+        }
+        let _closed = self.all.clear();
+        print();
+        for line in self.lines.values() {
+            line.enable_steady_tick(TICK);
+        }
     }
 }
