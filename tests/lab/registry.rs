@@ -55,7 +55,7 @@ impl Registry {
         format!("localhost:{}", self.port)
     }
 
-    /// Holds back what images are made of, so that a pull begins and does not end.
+    /// Holds back pulls: they begin and do not end, while tags are still looked up.
     pub fn hold(&self, held: bool) {
         self.proxy.hold(held);
     }

@@ -164,8 +164,8 @@ impl Killed {
 /// Types the command until no child of the killed run is at work any more.
 fn end_it(field: &Field, way: Way, run: &str) -> Screen {
     let words = match way {
-        Way::Resume => format!("resume {run}"),
-        Way::Rollback => format!("rollback {run}"),
+        Way::Resume => format!("resume {run} -y"),
+        Way::Rollback => format!("rollback {run} -y"),
     };
     for _ in 0..60 {
         let screen = field.uplift(&words);

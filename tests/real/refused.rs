@@ -95,7 +95,7 @@ fn a_site_that_cannot_be_worked_on_is_refused() {
 fn compose(site: &Refusing, words: &str) {
     let nowhere = site.field.dir().join("nowhere").display().to_string();
     let shell = site.field.shell(words).env("DOCKER_CONFIG", nowhere);
-    site.refused(site.field.run(&shell, words), 1, &["compose", "2.20"]);
+    site.refused(site.field.run(&shell, words), 1, &["compose", "docker-compose-plugin"]);
     let shell = site.field.shell(words).env("PATH", "/nowhere");
     site.refused(site.field.run(&shell, words), 1, &["docker"]);
 }
