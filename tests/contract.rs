@@ -5,6 +5,7 @@ mod compose;
 mod docker;
 mod files;
 mod postgres;
+mod real;
 mod rehearsal;
 mod web;
 mod world;
@@ -76,6 +77,7 @@ behaviours! {
         a_folder_is_made_with_its_parents,
         a_rename_refuses_a_taken_name,
         room_is_known_where_nothing_is_yet,
+        a_folder_is_no_file,
     }
     docker {
         containers_are_sorted_and_know_their_service,
@@ -83,6 +85,7 @@ behaviours! {
         stopping_and_starting_twice_is_once,
         a_running_container_is_not_removed,
         a_snapshot_makes_the_same_container,
+        a_damaged_snapshot_is_refused,
         a_restart_policy_is_set,
         an_unknown_tag_is_not_found,
         a_pull_checks_the_digest,
@@ -93,6 +96,7 @@ behaviours! {
     compose {
         settings_fill_in_the_configuration,
         overrides_win_over_the_env_file,
+        a_missing_compose_file_fails,
         up_leaves_what_is_current_alone,
         up_starts_what_was_stopped,
         up_replaces_what_changed,
@@ -108,6 +112,8 @@ behaviours! {
         the_dump_client_must_match,
         dumps_hash_to_their_report,
         dumps_count_rows (needs_a_site),
+        a_dump_of_a_missing_database_fails,
+        a_dump_into_a_missing_folder_fails,
         a_wrong_password_is_refused,
     }
     web {

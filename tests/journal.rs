@@ -1,8 +1,13 @@
 //! The durable record: its rules, its file, its locks, and what is left of it after every kind of end.
 
+mod back;
+mod child;
+mod crash;
+mod fence;
 mod folder;
 mod format;
 mod full;
+mod golden;
 mod lock;
 mod model;
 mod read;

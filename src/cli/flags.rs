@@ -35,7 +35,7 @@ fn runbook_of(words: &[OsString]) -> Option<String> {
         .trailing_var_arg(true)
         .allow_hyphen_values(true)
         .value_parser(OsStringValueParser::new());
-    let mut command = Cli::command().mut_subcommand("run", |run| run.arg(rest));
+    let mut command = Cli::command().mut_subcommand("run", |run| run.arg(rest).disable_help_flag(true));
     let matches = command.try_get_matches_from_mut(words).ok()?;
     let run = matches.subcommand_matches("run")?;
     run.get_one::<String>("name").cloned()

@@ -137,7 +137,10 @@ impl Session {
         self.paper().ask(&format!("{question} [y/N]"));
         let line = tokio::task::spawn_blocking(move || answer());
         let line = tokio::select! {
-            () = self.signals.wanted(1) => return Err(Trouble::interrupted()),
+            () = self.signals.wanted(1) => {
+                self.paper().blank();
+                return Err(Trouble::interrupted());
+            }
             line = line => line.ok().flatten(),
         };
         match line.as_deref() {

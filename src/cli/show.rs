@@ -25,7 +25,7 @@ pub(super) async fn show(session: &mut Session, asked: arguments::Show) -> Resul
 }
 
 fn page<'a>(shown: &'a Shown, log: &'a str, typed: &'a str) -> Page<'a> {
-    Page { site: None, run: &shown.run, calls: &shown.calls, log: Some(log), now: None, typed }
+    Page { site: None, run: &shown.run, calls: &shown.calls, listed: true, log: Some(log), now: None, typed }
 }
 
 /// Reads the record again and again, and tells what is new, until the run ends. Whoever follows stops nothing.

@@ -19,6 +19,8 @@ pub struct Stage {
     pub colour: bool,
     /// Lines may be drawn again.
     pub redraw: bool,
+    /// What has long been silent says once in a while that it goes on.
+    pub heartbeat: bool,
     /// Waits for one line of an answer; `None`: nobody is there to ask.
     pub answer: Option<Arc<dyn Fn() -> Option<String> + Send + Sync>>,
     pub host: Box<dyn Fn(Start) -> HostBuilder + Send + Sync>,
@@ -62,6 +64,7 @@ impl Stage {
             width: if width == 0 { WIDTH } else { width },
             colour: terminal && !dumb && !plain,
             redraw: terminal && !dumb,
+            heartbeat: true,
             answer: if somebody { Some(Arc::new(typed)) } else { None },
             host: Box::new(Host::at),
         }

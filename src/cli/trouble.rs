@@ -26,7 +26,10 @@ impl Trouble {
     }
 
     pub(super) fn interrupted() -> Self {
-        Self::new(Failure::new("interrupted", "stopped by a signal"), ExitClass::Interrupted)
+        Self::new(
+            Failure::new("interrupted", "stopped by a signal, before anything was begun"),
+            ExitClass::Interrupted,
+        )
     }
 
     pub(super) fn tell(&self, session: &Session) -> ExitClass {

@@ -1,6 +1,8 @@
 //! A run at work, watched to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{bars::Terminal, session::Session};
 use crate::{
@@ -13,32 +15,30 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Who tells what happens.
-pub(super) enum View {
+enum View {
     People(Box<Live>),
     Programs(Lines),
 }
 
 impl View {
-    pub(super) fn of(session: &Session, host: Option<&Host>) -> Self {
+    fn of(session: &Session) -> Self {
         if session.json() {
             return Self::Programs(session.lines());
         }
         let bars = session.stage.redraw.then(|| Box::new(Terminal::new()) as Box<dyn Bars>);
-        let host = host.cloned();
-        let clock = Arc::new(move || host.as_ref().map_or(jiff::Timestamp::UNIX_EPOCH, Host::now));
-        Self::People(Box::new(Live::new(session.paper(), bars, session.loudness(), clock)))
+        Self::People(Box::new(Live::new(session.paper(), bars, session.loudness())))
     }
 
-    pub(super) fn event(&mut self, event: &Event) {
+    fn event(&mut self, now: Timestamp, event: &Event) {
         match self {
-            Self::People(live) => live.event(event),
+            Self::People(live) => live.event(now, event),
             Self::Programs(lines) => lines.json(event),
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, now: Timestamp) {
         if let Self::People(live) = self {
-            live.tick();
+            live.tick(now);
         }
     }
 
@@ -62,7 +62,7 @@ pub(super) async fn watch(session: &Session, host: &Host, run: Run) -> ExitClass
 async fn followed(session: &Session, host: &Host, mut run: Run) -> ExitClass {
     let id = run.id().to_owned();
     let cancel = run.cancel();
-    let mut view = View::of(session, Some(host));
+    let mut view = View::of(session);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -71,14 +71,14 @@ async fn followed(session: &Session, host: &Host, mut run: Run) -> ExitClass {
                 cancel.cancel();
                 view.say("stopping in good order; a second Ctrl-C leaves at once");
             }
-            event = run.next() => {
-                let Some(event) = event else { break };
-                view.event(&event);
+            told = run.next_at() => {
+                let Some((at, event)) = told else { break };
+                view.event(at, &event);
                 if matches!(event, Event::RunEnded { .. }) {
                     break;
                 }
             }
-            _ = ticks.tick() => view.tick(),
+            _ = ticks.tick(), if session.stage.heartbeat => view.tick(host.now()),
         }
     }
     let ending = run.ended().await;
@@ -110,6 +110,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
                 site: Some(&host.site().name),
                 run: &shown.run,
                 calls: &shown.calls,
+                listed: false,
                 log: Some(&log),
                 now: now.as_ref(),
                 typed: &session.typed,

@@ -1,6 +1,7 @@
 //! The `docker compose` command.
 
 mod config;
+mod up;
 
 use std::{collections::BTreeMap, io};
 
@@ -12,10 +13,7 @@ use super::{
 };
 use crate::{
     event::Failure,
-    ports::{
-        compose::{Compose, ComposeRead, Config, Up, UpReport, project_arguments},
-        docker::{Container, DockerRead as _, Select},
-    },
+    ports::compose::{Compose, ComposeRead, Config, Up, UpReport, project_arguments},
     site::Project,
 };
 
@@ -105,21 +103,7 @@ impl ComposeRead for ComposeCommand {
 #[async_trait]
 impl Compose for ComposeCommand {
     async fn up(&self, request: &Up) -> Result<UpReport, Failure> {
-        let project = &request.project;
-        let done = self.docker(request.arguments(), Some(project), &BTreeMap::new()).await;
-        let ended = done.map_err(|error| not_started(&error))?;
-        if !ended.status.success() {
-            return Err(failed("up", &ended).unknown());
-        }
-        let all = self.engine.containers(&Select::Project(project.name.clone())).await;
-        let mut all = all.map_err(Failure::unknown)?;
-        all.sort_by_key(|one| one.created);
-        let ids = |service: &String| {
-            let own = all.iter().filter(|one| one.service() == Some(service));
-            own.map(|one: &Container| one.id.clone()).collect()
-        };
-        let containers = request.services.iter().map(|service| (service.clone(), ids(service)));
-        Ok(UpReport { containers: containers.collect() })
+        self.upped(request).await
     }
 }
 

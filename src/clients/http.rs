@@ -76,3 +76,56 @@ fn no_answer(probe: &Probe, error: &reqwest::Error) -> Failure {
     };
     Failure::new("no_answer", format!("`{}` does not answer: {why}", probe.url)).retryable()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers once; gives what it was asked.
+    async fn asked(answer: &'static str, headers: &[(&str, &str)]) -> (Result<Answer, Failure>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/up", listener.local_addr().unwrap());
+        let heard = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = vec![0; 4096];
+            let read = stream.read(&mut bytes).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            bytes.truncate(read);
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            String::from_utf8(bytes).unwrap()
+        });
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let probe = Probe { url, headers, timeout: Duration::from_millis(500) };
+        let answer = WebClient::new().unwrap().probe(&probe).await;
+        let heard = tokio::time::timeout(Duration::from_millis(100), heard).await;
+        (answer, heard.map_or_else(|_| String::new(), Result::unwrap))
+    }
+
+    #[tokio::test]
+    async fn it_asks_as_a_proxy_would_and_follows_nothing() {
+        let moved = "HTTP/1.1 301 Moved\r\nLocation: https://strata.example/up\r\nContent-Length: 0\r\n\r\n";
+        let headers = [("Host", "strata.example"), ("X-Forwarded-Proto", "https")];
+        let (answer, heard) = asked(moved, &headers).await;
+        let location = Some("https://strata.example/up".to_owned());
+        assert_eq!(answer.unwrap(), Answer { status: 301, location });
+        let heard = heard.to_lowercase();
+        assert_eq!(heard.matches("host: ").count(), 1, "{heard}");
+        assert!(
+            heard.contains("host: strata.example") && heard.contains("x-forwarded-proto: https"),
+            "{heard}"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_who_listens_and_says_nothing_is_no_answer() {
+        let failure = asked("", &[]).await.0.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.retryable), ("no_answer", true));
+    }
+}

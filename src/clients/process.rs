@@ -25,7 +25,7 @@ use tokio::{
 use super::environment::Environment;
 
 /// How many of a program's last lines are kept to show why it failed.
-const LINES: usize = 20;
+pub(super) const LINES: usize = 40;
 /// Longer lines are cut: a program that never ends its line must not fill the memory.
 const LINE: usize = 2000;
 
@@ -204,5 +204,72 @@ pub(super) fn in_words(status: ExitStatus) -> String {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "no exit code".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, fs::File, path::PathBuf, time::Duration};
+
+    use super::*;
+
+    fn processes() -> Processes {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let environment = Environment::default().with("PATH", path).with("HOME", "/nowhere");
+        Processes::new(Arc::new(environment.with("STRATA_VERSION", "9.9.9")))
+    }
+
+    async fn said(processes: &Processes, script: &str) -> String {
+        let ended = processes.program("sh").args(["-c", script]).output().await.unwrap();
+        assert!(ended.status.success(), "{:?}", ended.last_lines);
+        String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_what_it_needs_and_no_more() {
+        let processes = processes();
+        let known =
+            said(&processes, "env | cut -d= -f1 | grep -v -e ^_ -e PWD -e SHLVL -e OLDPWD | sort").await;
+        assert_eq!(known.split_whitespace().collect::<Vec<_>>(), ["HOME", "LC_ALL", "PATH"]);
+        assert_eq!(said(&processes, "cat | wc -c").await, "0", "there is no input");
+        let own = rustix::process::getpgrp().as_raw_nonzero().to_string();
+        let group = said(&processes, "cut -d' ' -f5 /proc/$$/stat").await;
+        assert_ne!(group, own, "a Ctrl-C at the terminal is not for it");
+    }
+
+    #[tokio::test]
+    async fn a_lent_descriptor_reaches_children_of_children_until_it_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("children.lock")).unwrap();
+        let processes = processes();
+        let holds = async || said(&processes, "sh -c 'ls -l /proc/self/fd'").await.contains("children.lock");
+        assert!(!holds().await);
+        processes.lend(file.into());
+        assert!(holds().await);
+        processes.take_back();
+        assert!(!holds().await);
+    }
+
+    #[tokio::test]
+    async fn what_a_dropped_child_started_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let script = format!("sleep 473 & echo $! > {0}.new; mv {0}.new {0}; wait", pids.display());
+        let mut running = Box::pin(processes().program("sh").args(["-c".to_owned(), script]).output());
+        let grandchild = loop {
+            let _still = tokio::time::timeout(Duration::from_millis(10), &mut running).await;
+            if let Ok(text) = fs::read_to_string(&pids) {
+                break PathBuf::from("/proc").join(text.trim());
+            }
+        };
+        assert!(grandchild.exists());
+        drop(running);
+        for _ in 0..200 {
+            if fs::read_to_string(grandchild.join("stat")).map_or(true, |stat| stat.contains(") Z ")) {
+                return;
+            }
+            let _pause = tokio::time::timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
+        }
+        panic!("it still runs");
     }
 }

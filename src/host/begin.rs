@@ -272,7 +272,7 @@ fn hold(host: &Host, run: &str, command: &str) -> Result<Held, HostError> {
     Ok(Held { lock, record: Record { writer, reader: Arc::new(reader) } })
 }
 
-fn context(host: &Host, run: &str, site: Arc<Site>) -> (Context, mpsc::UnboundedReceiver<Event>) {
+fn context(host: &Host, run: &str, site: Arc<Site>) -> (Context, mpsc::UnboundedReceiver<log::Told>) {
     let (listener, events) = mpsc::unbounded_channel();
     let log = host.0.hands.as_ref().and_then(|hands| hands.line_log(&log_path(&site, run)));
     let context = Context {
@@ -280,7 +280,7 @@ fn context(host: &Host, run: &str, site: Arc<Site>) -> (Context, mpsc::Unbounded
         ports: host.0.ports.clone(),
         site,
         run: run.to_owned(),
-        tell: log::teller(host.0.scrubber.clone(), listener, log),
+        tell: log::teller(host.0.scrubber.clone(), Arc::clone(&host.0.ports.clock), listener, log),
         cancel: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
     };
@@ -305,7 +305,7 @@ fn told(context: &Context, runbook: &str, at: Timestamp, again: bool) {
 fn at_work<F>(
     host: &Host,
     id: &str,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<log::Told>,
     cancel: CancellationToken,
     held: Held,
     work: impl FnOnce(Record) -> F,

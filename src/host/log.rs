@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     event::{Event, Teller},
-    ports::files::LineLog,
+    ports::{clock::Clock, files::LineLog},
     site::Scrubber,
 };
+
+/// An event with the time at which it was told: whoever reads it later must not count its own slowness.
+pub(super) type Told = (Timestamp, Event);
 
 /// A teller that never stops a run: a listener that is gone or a log that cannot be written is not the run's
 /// business, because the journal holds what matters.
 pub(super) fn teller(
     scrubber: Scrubber,
-    listener: UnboundedSender<Event>,
+    clock: Arc<dyn Clock>,
+    listener: UnboundedSender<Told>,
     log: Option<Arc<dyn LineLog>>,
 ) -> Teller {
     Teller::new(Arc::new(move |event| {
@@ -25,7 +30,7 @@ pub(super) fn teller(
             log.line(&line);
         }
         // The listener may have gone, e.g. because its terminal was closed.
-        let _gone = listener.send(event);
+        let _gone = listener.send((clock.now(), event));
     }))
 }
 

@@ -1,13 +1,15 @@
+use jiff::Timestamp;
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use super::log::Told;
 use crate::event::{Ending, Event};
 
 /// A run at work. Dropping it does not stop it; [`Run::cancel`] does.
 #[derive(Debug)]
 pub struct Run {
     id: String,
-    events: UnboundedReceiver<Event>,
+    events: UnboundedReceiver<Told>,
     end: JoinHandle<Ending>,
     cancel: CancellationToken,
 }
@@ -15,7 +17,7 @@ pub struct Run {
 impl Run {
     pub(super) fn new(
         id: String,
-        events: UnboundedReceiver<Event>,
+        events: UnboundedReceiver<Told>,
         end: JoinHandle<Ending>,
         cancel: CancellationToken,
     ) -> Self {
@@ -30,6 +32,11 @@ impl Run {
 
     /// The next event; `None` once the run is over.
     pub async fn next(&mut self) -> Option<Event> {
+        self.next_at().await.map(|(_, event)| event)
+    }
+
+    /// The next event with the time of the site's clock at which it was told.
+    pub async fn next_at(&mut self) -> Option<(Timestamp, Event)> {
         self.events.recv().await
     }
 

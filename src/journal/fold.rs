@@ -77,8 +77,10 @@ pub(super) fn unsettled(connection: &Connection, run: &str, back: bool) -> rusql
         let effect = row.get_ref(2)?.as_str()? == "effect";
         let (attempts, undos) =
             (states(connection, Table::Attempts, run, seq)?, states(connection, Table::Undos, run, seq)?);
-        let fine = fold(&attempts, &undos)
-            .is_ok_and(|at| at.state.settled() && !(back && effect && at.state.to_take_back()));
+        // A call that waits for its next attempt is settled by its state alone, and an earlier attempt may not be.
+        let fine = fold(&attempts, &undos).is_ok_and(|at| {
+            at.state.settled() && !at.may_have_applied && !(back && effect && at.state.to_take_back())
+        });
         if !fine {
             open.push(address);
         }

@@ -49,9 +49,10 @@ impl Folder {
         }
         let site = parent(path)?;
         let place = found.as_ref().map_or(site.as_path(), |_| path);
-        refuse_network(place)?;
         let about = fs::metadata(place).map_err(JournalError::io("look at", place))?;
+        // First, because a stranger may not even open it, and would be told that instead of what to type.
         may_write(place, about.uid())?;
+        refuse_network(place)?;
         if found.is_none() {
             DirBuilder::new().mode(0o700).create(path).map_err(JournalError::io("make", path))?;
         }
@@ -72,6 +73,14 @@ impl Folder {
         self.path.join("journal.db")
     }
 
+    /// Why the folder's files cannot be looked at: as a rule because they are somebody else's.
+    pub(super) fn unreadable(&self, error: io::Error) -> JournalError {
+        match may_write(&self.path, self.owner.0) {
+            Err(stranger) if error.kind() == io::ErrorKind::PermissionDenied => stranger,
+            _ => JournalError::io("read", self.journal())(error),
+        }
+    }
+
     /// Opens a file of ours in the folder, making it 0600 and the owner's; a link in its place is refused.
     pub(super) fn own_file(&self, name: &str) -> Result<File, JournalError> {
         let file =
@@ -85,9 +94,17 @@ impl Folder {
     pub(super) fn make_file(&self, name: &str) -> Result<(), JournalError> {
         match ours().create_new(true).open(self.path.join(name)) {
             Ok(file) => self.give(&file).map_err(JournalError::io("give its owner", self.path.join(name))),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.refuse_link(name),
             Err(error) => Err(self.cannot(name, error)),
         }
+    }
+
+    fn refuse_link(&self, name: &str) -> Result<(), JournalError> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|about| about.is_symlink()) {
+            return Err(JournalError::NotOurs { path, what: "a link".to_owned() });
+        }
+        Ok(())
     }
 
     fn cannot(&self, name: &str, error: io::Error) -> JournalError {

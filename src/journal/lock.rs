@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Seek as _, Write as _},
     os::fd::OwnedFd,
+    path::Path,
     thread,
     time::Duration,
 };
@@ -129,20 +130,28 @@ pub(super) fn held(folder: &Folder) -> bool {
     if !processes::lockers(&path).is_empty() {
         return true;
     }
-    // The table leaves out processes of other containers. Only if the last holder was one is the lock itself asked,
-    // shared and for no time at all.
-    let elsewhere = shown(folder).is_some_and(|holder| holder.space != processes::pid_space());
-    elsewhere
-        && File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    // The table leaves out processes of other containers. Only if the last holder was one is the lock itself asked.
+    shown(folder).is_some_and(|holder| elsewhere(&holder) && taken(&path))
 }
 
-/// Who holds the site. The file is believed only if the kernel names the same process.
+fn elsewhere(holder: &Holder) -> bool {
+    holder.space != processes::pid_space()
+}
+
+/// Asks the lock itself, shared and for no time at all.
+fn taken(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Who holds the site. The file is believed only if the kernel names the same process or, for one of another
+/// container, which it does not name, if somebody has the lock.
 pub(super) fn holder(folder: &Folder) -> Option<Holder> {
     let shown = shown(folder);
-    let here = processes::lockers(&folder.path().join(LOCK)).first().copied();
+    let path = folder.path().join(LOCK);
+    let here = processes::lockers(&path).first().copied();
     match (here, shown) {
         (Some(pid), Some(holder)) if holder.pid == pid => Some(holder),
-        (None, Some(holder)) if holder.space != processes::pid_space() => Some(holder),
+        (None, Some(holder)) if elsewhere(&holder) && taken(&path) => Some(holder),
         _ => None,
     }
 }

@@ -33,7 +33,7 @@ impl Reader {
             Ok(about) if about.len() == 0 && !log(&folder.journal()) => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(JournalError::io("read", folder.journal())(error)),
+            Err(error) => return Err(folder.unreadable(error)),
         }
         let open = connect(folder)?;
         if !schema::check_readable(&open.connection, folder)? {
@@ -77,12 +77,12 @@ impl Reader {
 
     /// The scripts of a run: names and texts, as they were when it began.
     pub fn bundle(&self, run: &str) -> Done<Vec<(String, String)>> {
-        self.read(|connection| rows::bundle(connection, run))
+        self.read(|connection| rows::bundle(connection, run)).map_err(|error| named(error, run))
     }
 
     /// Entry 0: the site before the run.
     pub fn before(&self, run: &str) -> Done<Value> {
-        self.read(|connection| rows::before(connection, run))
+        self.read(|connection| rows::before(connection, run)).map_err(|error| named(error, run))
     }
 
     /// Who works on the site now, as far as the kernel shows it.
@@ -116,6 +116,14 @@ impl Reader {
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Says which run was asked for, where there is none.
+fn named(error: JournalError, run: &str) -> JournalError {
+    match error {
+        JournalError::NoSuchRun { .. } => JournalError::NoSuchRun { id: run.to_owned() },
+        error => error,
     }
 }
 

@@ -120,19 +120,29 @@ CREATE TABLE undo (
 pub(super) fn open_writer(folder: &Folder) -> Result<Connection, JournalError> {
     // Made by us first: with the right owner and mode, which SQLite then copies to the files beside it.
     folder.make_file("journal.db")?;
+    let failed = |error| sort(folder, "be opened", error);
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(folder.journal(), flags)?;
         connection.busy_timeout(BUSY)?;
         // Keeps the log and its index in place at the end: a reader who may write nothing needs both.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        // With less a committed intent can vanish in a power cut, and a started effect would look never begun.
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
         Ok(connection)
     };
-    open().map_err(|error| sort(folder, "be opened", error))
+    let connection = open().map_err(failed)?;
+    // Before anything is set: the journal mode is written into the file.
+    if format(&connection).map_err(failed)?.is_none() {
+        refuse_foreign(&connection, folder)?;
+    }
+    set_up(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // With less a committed intent can vanish in a power cut, and a started effect would look never begun.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)
 }
 
 /// Counts one more taking of the lock, in a new file if there is none, and gives its number. May use the room that
@@ -216,6 +226,10 @@ pub(super) fn no_room(error: &rusqlite::Error) -> bool {
 
 /// What a failure of `SQLite` means to an operator.
 pub(super) fn sort(folder: &Folder, what: &'static str, error: rusqlite::Error) -> JournalError {
+    // Ours, not `SQLite`'s: a row that says what no uplift has written.
+    if let rusqlite::Error::FromSqlConversionFailure(_, _, why) = &error {
+        return damaged(folder, &why.to_string());
+    }
     match error.sqlite_error_code() {
         _ if no_room(&error) => JournalError::DiskFull { path: folder.path().to_owned() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => damaged(folder, &error.to_string()),
@@ -225,4 +239,23 @@ pub(super) fn sort(folder: &Folder, what: &'static str, error: rusqlite::Error) 
 
 fn damaged(folder: &Folder, why: &str) -> JournalError {
     JournalError::Damaged { path: folder.journal(), why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use super::*;
+
+    /// None of these is kept in the file: they must be set on every connection that writes.
+    #[test]
+    fn every_commit_of_a_writer_is_synced() {
+        let site = tempfile::tempdir().unwrap();
+        let folder = Folder::prepare(&site.path().join(".uplift")).unwrap();
+        let connection = open_writer(&folder).unwrap();
+        let set = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, Value>(0)).unwrap();
+        assert_eq!(set("journal_mode"), Value::from("wal".to_owned()));
+        assert_eq!((set("synchronous"), set("foreign_keys")), (Value::from(2), Value::from(1)), "2 is full");
+        assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE).unwrap());
+    }
 }

@@ -22,6 +22,8 @@ pub struct Page<'a> {
     pub site: Option<&'a str>,
     pub run: &'a RunRow,
     pub calls: &'a [Entry],
+    /// The calls are listed above already.
+    pub listed: bool,
     /// Where the run's log lies.
     pub log: Option<&'a str>,
     /// The site as it is now, where somebody has looked.
@@ -171,7 +173,18 @@ fn unfinished(paper: &mut Paper, page: &Page<'_>, why: &str, question: Option<&Q
     option(paper, &page.rollback(), "go back to how the site was before this run", "");
 }
 
-pub(super) fn on_or_back(page: &Page<'_>) -> Next {
+/// Nobody is at work any more, and nobody has said why.
+pub(super) fn interrupted(paper: &mut Paper, page: &Page<'_>) {
+    paper.blank();
+    paper.heading("INTERRUPTED: the program ended in the middle (a crash, a kill, a power cut)");
+    so_far(paper, page);
+    now(paper, page);
+    cost(paper, page);
+    kept(paper, page);
+    on_or_back(page).print(paper);
+}
+
+fn on_or_back(page: &Page<'_>) -> Next {
     Next::new()
         .then("go on from where it stopped", page.resume())
         .then("or go back to how the site was before", page.rollback())
@@ -207,6 +220,9 @@ fn as_before(paper: &mut Paper, page: &Page<'_>) {
 
 /// What was begun so far and where each of it stands.
 fn so_far(paper: &mut Paper, page: &Page<'_>) {
+    if page.listed {
+        return;
+    }
     paper.labelled("so far", "what this run has begun, in order:");
     calls::changes(paper, page.calls);
 }

@@ -6,7 +6,11 @@ const MOST: usize = 20;
 
 /// What is wrong before there is a run: nothing was changed.
 pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: ExitClass) {
-    paper.heading(&format!("error: {}", failure.message));
+    match exit {
+        // Nothing went wrong: somebody did not want it.
+        ExitClass::Interrupted => paper.heading(&failure.message),
+        _ => paper.heading(&format!("error: {}", failure.message)),
+    }
     if let Some(at) = at {
         paper.labelled("at", at);
     }
@@ -14,7 +18,8 @@ pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: Exi
         paper.quoted("where", std::slice::from_ref(excerpt));
     }
     if !failure.evidence.is_empty() {
-        paper.quoted("found", &last(&failure.evidence));
+        let label = if failure.code == "return_not_built" { "by hand" } else { "found" };
+        paper.quoted(label, &last(&failure.evidence));
     }
     if let Some(hint) = &failure.hint {
         paper.labelled("next", hint);

@@ -17,7 +17,7 @@ pub(super) fn state_word(run: &RunRow) -> &'static str {
         RunState::RolledBack => "taken back",
         RunState::NeedsPerson => "needs a decision",
         RunState::Stuck => "stuck",
-        RunState::Unfinished => "unfinished",
+        RunState::Unfinished => "stopped",
         RunState::Closed => "closed as it was",
     }
 }
@@ -32,7 +32,12 @@ pub fn history(paper: &mut Paper, runs: &[RunRow]) {
     paper.line(&format!("{:<22}{:<20}{:<12}{}", "run (UTC)", "state", "took", "command"));
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
-        let row = format!("{:<22}{:<20}{took:<12}{}", run.id, state_word(run), run.command);
+        let row = format!(
+            "{:<22}{:<20}{took:<12}{}",
+            run.id,
+            state_word(run),
+            run.command.trim_start_matches("uplift ")
+        );
         let width = paper.width();
         let cut: String = if row.chars().count() > width {
             row.chars().take(width - 3).chain("...".chars()).collect()
@@ -110,7 +115,10 @@ pub fn way_on(paper: &mut Paper, run: &RunRow, calls: &[Entry]) {
     calls::changes(paper, calls);
     let text = match calls::stopped_at(calls) {
         Some((call, step)) => format!("it would go on at `{step}`: {}", call.summary),
-        None => "it would go on with what comes next in the runbook".to_owned(),
+        None => {
+            let last = calls.last().map_or("the beginning", |call| call.summary.as_str());
+            format!("it would go on with what comes after: {last}")
+        }
     };
     paper.paragraph(0, &text);
 }

@@ -1,6 +1,6 @@
 //! A run as it happens: steps as headings, each call a line with its result and its time.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -45,7 +45,8 @@ fn interval(age: u64) -> u64 {
 pub struct Live {
     paper: Paper,
     bars: Option<Box<dyn Bars>>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// When the event that is being told was told to us.
+    now: Timestamp,
     loudness: Loudness,
     open: BTreeMap<String, Open>,
 }
@@ -65,27 +66,13 @@ pub(super) struct Seen {
 }
 
 impl Live {
-    pub fn new(
-        paper: Paper,
-        bars: Option<Box<dyn Bars>>,
-        loudness: Loudness,
-        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    ) -> Self {
-        Self { paper, bars, clock, loudness, open: BTreeMap::new() }
-    }
-
-    /// The paper, once nothing is drawn on it any more.
     #[must_use]
-    pub fn into_paper(mut self) -> Paper {
-        for address in self.open.keys() {
-            if let Some(bars) = &mut self.bars {
-                bars.remove(address);
-            }
-        }
-        self.paper
+    pub fn new(paper: Paper, bars: Option<Box<dyn Bars>>, loudness: Loudness) -> Self {
+        Self { paper, bars, now: Timestamp::UNIX_EPOCH, loudness, open: BTreeMap::new() }
     }
 
-    pub fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, now: Timestamp, event: &Event) {
+        self.now = now;
         match event {
             Event::RunStarted { run, runbook, site, log, .. } => {
                 self.began(&format!("run {run}: {runbook} on `{site}`"), log);
@@ -123,7 +110,8 @@ impl Live {
     }
 
     /// To be called about once a second: what has long been silent says that it goes on.
-    pub fn tick(&mut self) {
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now = now;
         for address in self.open.keys().cloned().collect::<Vec<_>>() {
             self.goes_on(&address);
         }
@@ -175,7 +163,7 @@ impl Live {
     }
 
     fn started(&mut self, address: &str, summary: &str) {
-        let since = (self.clock)();
+        let since = self.now;
         let mut open = Open { summary: summary.to_owned(), since, told: None, progress: None };
         if self.loudness == Loudness::Verbose {
             open.told = Some(since);
@@ -187,7 +175,7 @@ impl Live {
     }
 
     fn progress(&mut self, address: &str, progress: &Progress) {
-        let now = (self.clock)();
+        let now = self.now;
         if !self.open.contains_key(address) {
             self.started(address, &progress.what);
         }
@@ -204,7 +192,7 @@ impl Live {
     }
 
     fn goes_on(&mut self, address: &str) {
-        let now = (self.clock)();
+        let now = self.now;
         let quiet = self.loudness == Loudness::Quiet || self.bars.is_some();
         let Some(open) = self.open.get_mut(address).filter(|_| !quiet) else { return };
         let age = millis_between(open.since, now);

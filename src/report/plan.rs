@@ -24,7 +24,7 @@ pub enum Detail {
 pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
     paper.heading(&format!("plan: {} on `{}`{}", plan.runbook, plan.site, params(plan)));
     for step in &plan.steps {
-        let changing = step.calls.iter().any(|call| !call.writes.is_empty());
+        let changing = step.calls.iter().any(acts);
         if detail == Detail::Short && !changing {
             continue;
         }
@@ -67,11 +67,16 @@ fn params(plan: &Plan) -> String {
     format!(" ({})", words.join(", "))
 }
 
+/// More than a look: it can be taken back, whatever it is seen to change.
+fn acts(call: &Planned) -> bool {
+    call.undo.is_some() || !call.writes.is_empty()
+}
+
 fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
-    if detail == Detail::Short && call.writes.is_empty() {
+    if detail == Detail::Short && !acts(call) {
         return;
     }
-    let mark = if call.writes.is_empty() { Mark::None } else { Mark::Change };
+    let mark = if acts(call) { Mark::Change } else { Mark::None };
     paper.marked(mark, &named(&call.summary), None);
     for line in changes(&call.writes, detail) {
         paper.paragraph(10, &line);

@@ -1,6 +1,6 @@
 use super::{
     calls,
-    ending::{Page, ending, on_or_back},
+    ending::{Page, ending, interrupted},
     history::state_word,
     paper::Paper,
     words::time,
@@ -45,12 +45,6 @@ pub fn ended(paper: &mut Paper, page: &Page<'_>) {
         Some(how) => ending(paper, page, how),
         None => interrupted(paper, page),
     }
-}
-
-fn interrupted(paper: &mut Paper, page: &Page<'_>) {
-    paper.blank();
-    paper.heading("INTERRUPTED: the program ended in the middle (a crash, a kill, a power cut)");
-    on_or_back(page).print(paper);
 }
 
 /// What somebody who follows the record has been told.

@@ -27,7 +27,7 @@ pub(super) fn millis_between(start: Timestamp, end: Timestamp) -> u64 {
 
 /// `412.0 MiB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 

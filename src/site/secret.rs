@@ -4,7 +4,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A value that must never be seen: no `Display`, no serialisation, and a `Debug` that says only that it is there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +93,12 @@ impl Scrubber {
     }
 
     fn forms(raw: &str) -> Vec<String> {
-        let mut forms = vec![raw.to_owned(), utf8_percent_encode(raw, NON_ALPHANUMERIC).to_string()];
+        let mut forms = vec![raw.to_owned()];
+        for set in [NON_ALPHANUMERIC, UNRESERVED, COMPONENT] {
+            let url = utf8_percent_encode(raw, set).to_string();
+            forms.push(url.replace("%20", "+"));
+            forms.push(url);
+        }
         // JSON and shell quoting change how a value with quotes or backslashes looks.
         if let Ok(quoted) = serde_json::to_string(raw) {
             forms.push(quoted[1..quoted.len() - 1].to_owned());
@@ -117,6 +122,10 @@ impl Scrubber {
         forms
     }
 }
+
+/// What RFC 3986 encodes in a part of a URL, and what browsers do. Whoever wrote the URL chose the encoder.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const COMPONENT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'\'').remove(b'(').remove(b')').remove(b'*');
 
 impl fmt::Debug for Scrubber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +151,15 @@ mod tests {
         }
         for text in [CANARY.to_owned(), url, serde_json::to_string(CANARY).unwrap()] {
             assert!(scrubber.scrub(&text).contains("[secret]"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_however_its_url_was_encoded() {
+        let scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new("p@ss-w rd's"));
+        for text in ["p%40ss%2Dw%20rd%27s", "p%40ss-w%20rd%27s", "p%40ss-w%20rd's", "p%40ss-w+rd%27s"] {
+            assert_eq!(scrubber.scrub(&format!("://u:{text}@db")), "://u:[secret]@db", "{text}");
         }
     }
 

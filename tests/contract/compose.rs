@@ -148,3 +148,11 @@ pub(super) async fn up_of_an_unknown_service_fails(fixture: &dyn Fixture) {
     let result = fixture.ports().compose.up(&up(fixture, &["nobody"])).await;
     assert_eq!(code(result), "compose_failed");
 }
+
+pub(super) async fn a_missing_compose_file_fails(fixture: &dyn Fixture) {
+    let mut project = fixture.site().project;
+    project.files.push(project.dir.join("no-such.yml"));
+    let failure = fixture.ports().compose.config(&project, &BTreeMap::new()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.unknown), ("compose_failed", false));
+    assert!(failure.message.contains("no-such.yml"), "{failure:?}");
+}

@@ -1,6 +1,7 @@
 use uplift::{
     event::Teller,
-    ports::docker::{Pull, Recreate, RemoveContainer, Select, SetRestart, Start, State, Stop, Tag},
+    ports::docker::{Pull, Recreate, RemoveContainer, Select, SetRestart, Snapshot, Start, State, Stop, Tag},
+    site::Secret,
 };
 
 use super::{Fixture, code, container, pull, reference};
@@ -160,4 +161,11 @@ pub(super) async fn logs_end_with_the_last_lines(fixture: &dyn Fixture) {
     assert_eq!(last.len(), 1);
     assert_eq!(last.last(), all.last());
     assert!(!last[0].text.ends_with('\n'));
+}
+
+pub(super) async fn a_damaged_snapshot_is_refused(fixture: &dyn Fixture) {
+    let snapshot = Snapshot { definition: Secret::new("{\"half\": of-it") };
+    let recreate = Recreate { snapshot, service: "job".to_owned(), image: String::new() };
+    let failure = fixture.ports().docker.recreate(&recreate).await.unwrap_err();
+    assert_eq!(failure.code, "snapshot_unreadable");
 }

@@ -126,3 +126,13 @@ pub(super) async fn room_is_known_where_nothing_is_yet(fixture: &dyn Fixture) {
     assert_eq!((here.device, here.total, here.network), (there.device, there.total, there.network));
     assert!(here.free <= here.total && here.total > 0, "{here:?}");
 }
+
+pub(super) async fn a_folder_is_no_file(fixture: &dyn Fixture) {
+    let (files, path) = (fixture.ports().files, folder(fixture, "folder").await);
+    assert_eq!(code(files.read(&path).await), "is_a_folder");
+    assert_eq!(code(files.hash(&path).await), "is_a_folder");
+    assert_eq!(files.size(&path).await.unwrap(), None);
+    let (uid, gid) = fixture.owner();
+    let file = File { bytes: Vec::new(), mode: 0o600, uid, gid };
+    assert_eq!(code(files.write(&WriteFile { path, file, what: what() }).await), "is_a_folder");
+}

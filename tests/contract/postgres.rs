@@ -107,3 +107,29 @@ pub(super) async fn a_wrong_password_is_refused(fixture: &dyn Fixture) {
     assert_eq!((failure.code.as_str(), failure.retryable), ("password_refused", false));
     assert!(failure.message.contains(&databases.endpoint.user), "{failure:?}");
 }
+
+async fn broken_dump(fixture: &dyn Fixture, change: impl FnOnce(&mut Dump)) -> String {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let server = postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+    let mut request = Dump {
+        endpoint: databases.endpoint.clone(),
+        client: postgres.dump_client(server.major()).await.unwrap(),
+        databases: vec![databases.primary().to_owned()],
+        folder: fixture.scratch(),
+    };
+    change(&mut request);
+    let before = fixture.ports().files.list(&fixture.scratch()).await.unwrap();
+    let result = postgres.dump(&request, &Teller::silent()).await;
+    assert_eq!(fixture.ports().files.list(&fixture.scratch()).await.unwrap(), before, "nothing is left");
+    code(result)
+}
+
+pub(super) async fn a_dump_of_a_missing_database_fails(fixture: &dyn Fixture) {
+    let missing = vec!["no_such_database".to_owned()];
+    assert_eq!(broken_dump(fixture, |dump| dump.databases = missing).await, "database_missing");
+}
+
+pub(super) async fn a_dump_into_a_missing_folder_fails(fixture: &dyn Fixture) {
+    let code = broken_dump(fixture, |dump| dump.folder = dump.folder.join("no").join("folder")).await;
+    assert_eq!(code, "folder_missing");
+}

@@ -1,12 +1,14 @@
 //! What the tests of the journal have in common: a site folder, a run, some calls.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uplift::{
     event::{Choice, Failure, Question},
-    journal::{Entry, Folder, Holder, Lock, NewEntry, NewRun, Reader, State, Writer},
+    journal::{
+        Entry, Folder, Holder, Illegal, JournalError, Lock, Move, NewEntry, NewRun, Reader, State, Writer,
+    },
     site::Scrubber,
 };
 
@@ -119,6 +121,11 @@ pub(super) fn effect(address: &str) -> NewEntry {
     }
 }
 
+/// Calls of one block.
+pub(super) fn together(group: u64, addresses: [&str; 2]) -> Vec<NewEntry> {
+    addresses.map(|address| NewEntry { group: Some(group), ..effect(address) }).into()
+}
+
 pub(super) fn read(address: &str) -> NewEntry {
     let verb = "service_version".to_owned();
     NewEntry { verb, effect: false, intent: None, when_unknown: None, ..effect(address) }
@@ -138,6 +145,46 @@ pub(super) fn question(address: &str) -> Question {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer, as the writer takes it")]
 pub(super) fn ok() -> Result<Value, Failure> {
     Ok(json!({"container": "c0ffee"}))
+}
+
+/// The rules refused `step`, and say so.
+pub(super) fn illegal<T: std::fmt::Debug>(done: Result<T, JournalError>, from: State, step: Move) {
+    match done.unwrap_err() {
+        JournalError::Illegal { illegal, .. } => assert_eq!(illegal, Illegal { from, step }),
+        other => panic!("not the rules, but: {other}"),
+    }
+}
+
+/// Everything that the database holds, table by table, row by row.
+pub(super) fn dump(database: &Path) -> String {
+    let open = rusqlite::Connection::open(database).unwrap();
+    let mut text = String::new();
+    for table in ["meta", "blob", "run", "entry", "attempt", "decision", "undo"] {
+        let mut query = open.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
+        let width = query.column_count();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let cells: Vec<_> = (0..width).map(|n| cell(row.get_ref(n).unwrap())).collect();
+            writeln!(text, "{table}: {}", cells.join(" | ")).unwrap();
+        }
+    }
+    text
+}
+
+fn cell(value: rusqlite::types::ValueRef<'_>) -> String {
+    value.as_bytes_or_null().map_or_else(
+        |_| format!("{value:?}"),
+        |bytes| bytes.map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()),
+    )
+}
+
+/// The names in a folder.
+pub(super) fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    names.sort();
+    names
 }

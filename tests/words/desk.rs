@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use rustix::process::{Signal, getpid, kill_process};
 use uplift::{
     Host, Start, World,
     cli::{Output, Stage},
@@ -18,6 +19,9 @@ pub(super) struct Desk {
     /// The journal is a real one, on a real disk.
     state: tempfile::TempDir,
     answer: Option<&'static str>,
+    width: usize,
+    /// The signal to send to this process once the screen says this.
+    signal: Option<(Signal, &'static str)>,
 }
 
 /// What one command showed.
@@ -45,12 +49,26 @@ impl Desk {
     pub(super) fn new() -> Self {
         // A folder whose name is as long everywhere, because lines break at it.
         let state = tempfile::Builder::new().prefix("s").rand_bytes(6).tempdir_in("/tmp").unwrap();
-        Self { world: World::strata(), state, answer: None }
+        Self { world: World::strata(), state, answer: None, width: 80, signal: None }
     }
 
     /// Somebody sits at the terminal and will answer so.
     pub(super) fn answering(self, answer: &'static str) -> Self {
         Self { answer: Some(answer), ..self }
+    }
+
+    pub(super) fn wide(self, width: usize) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Ctrl-C is pressed once the screen says this. A question is never answered.
+    pub(super) fn interrupted_at(self, words: &'static str) -> Self {
+        Self { signal: Some((Signal::INT, words)), answer: Some("never"), ..self }
+    }
+
+    /// The terminal is closed once the screen says this.
+    pub(super) fn hung_up_at(self, words: &'static str) -> Self {
+        Self { signal: Some((Signal::HUP, words)), ..self }
     }
 
     pub(super) fn folder(&self) -> PathBuf {
@@ -59,26 +77,31 @@ impl Desk {
 
     pub(super) async fn host(&self) -> Host {
         let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
-        Host::at(start).ports(self.world.ports()).open().await.unwrap()
+        Host::at(start).ports(self.world.ports()).catalogue(super::asking::catalogue()).open().await.unwrap()
     }
 
     /// Types a command, with words split at spaces; `_` in a word stands for a space.
     pub(super) async fn types(&self, line: &str) -> Seen {
-        let (out, err) = (Sheet::default(), Sheet::default());
+        let out = Sheet::default();
+        let err = Sheet { signal: Arc::new(Mutex::new(self.signal)), ..Sheet::default() };
         let (world, answer, folder) = (self.world.clone(), self.answer, self.folder());
         let stage = Stage {
             out: Output::new(out.clone()),
             err: Output::new(err.clone()),
-            width: 80,
+            width: self.width,
             colour: false,
             redraw: false,
+            // The simulated clock runs ahead of the real one.
+            heartbeat: false,
             answer: answer.map(|answer| {
-                Arc::new(move || Some(answer.to_owned())) as Arc<dyn Fn() -> Option<String> + Send + Sync>
+                Arc::new(move || answered(answer)) as Arc<dyn Fn() -> Option<String> + Send + Sync>
             }),
             // As if the operator stood in the site's folder.
             host: Box::new(move |_| {
                 let (dir, state) = (Some("/srv/strata".into()), Some(folder.clone()));
-                Host::at(Start { dir, state, project: None }).ports(world.ports())
+                Host::at(Start { dir, state, project: None })
+                    .ports(world.ports())
+                    .catalogue(super::asking::catalogue())
             }),
         };
         let words: Vec<OsString> = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
@@ -108,18 +131,37 @@ impl Desk {
     }
 }
 
+fn answered(answer: &str) -> Option<String> {
+    if answer == "never" {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+    }
+    Some(answer.to_owned())
+}
+
 #[derive(Clone, Default)]
-struct Sheet(Arc<Mutex<Vec<u8>>>);
+struct Sheet {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    signal: Arc<Mutex<Option<(Signal, &'static str)>>>,
+}
 
 impl Sheet {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
     }
 }
 
 impl Write for Sheet {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        let mut signal = self.signal.lock().unwrap();
+        if let Some((signal, words)) = *signal
+            && self.text().contains(words)
+        {
+            kill_process(getpid(), signal).unwrap();
+        } else {
+            return Ok(bytes.len());
+        }
+        *signal = None;
         Ok(bytes.len())
     }
 

@@ -1,11 +1,13 @@
-use snapbox::{Data, assert_data_eq, data::DataFormat};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::desk::Desk;
+use uplift::{
+    event::Event,
+    journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
+    sim::{Exit, Release},
+    site::Scrubber,
+};
 
-fn golden(name: &str, page: &str) {
-    let path = format!("{}/tests/words/screens/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    assert_data_eq!(page.to_owned(), Data::read_from(path.as_ref(), Some(DataFormat::Text)).raw());
-}
+use super::{asking, desk::Desk, golden};
 
 async fn screen(name: &str, desk: &Desk, line: &str) {
     golden(name, &desk.types(line).await.page());
@@ -48,4 +50,207 @@ async fn a_person_decides() {
     screen("decide_dry_run", &desk, "uplift rollback --dry-run").await;
     screen("decided", &desk, "uplift rollback --choose return-code --reason users_wait").await;
     screen("decided_history", &desk, "uplift history").await;
+}
+
+/// Stopped in good order with job down.
+async fn stopped() -> Desk {
+    let desk = Desk::new();
+    asking::hold(&desk);
+    let half = desk.host().await.runbook(asking::HALF, &BTreeMap::new()).await.unwrap();
+    let plan = half.plan().await;
+    let mut run = half.start(plan, "uplift run half.rhai").await.unwrap();
+    while let Some(event) = run.next().await {
+        if matches!(&event, Event::CallStarted { address, .. } if address.contains("wait_for_go")) {
+            run.cancel().cancel();
+        }
+    }
+    run.ended().await;
+    desk
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_stopped() {
+    let desk = stopped().await;
+    screen("stopped_show", &desk, "uplift show").await;
+    screen("stopped_status", &desk, "uplift status").await;
+    screen("stopped_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
+    screen("stopped_resume_dry_run", &desk, "uplift resume --dry-run").await;
+    screen("stopped_no_terminal", &desk, "uplift rollback").await;
+    asking::go(&desk);
+    screen("stopped_resume", &desk, "uplift resume").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_cannot_be_read() {
+    let desk = Desk::new();
+    desk.world.set_server(false, false);
+    screen("status_database_down", &desk, "uplift status").await;
+    desk.world.set_engine(false);
+    screen("status_engine_down", &desk, "uplift status").await;
+    let desk = stopped().await;
+    desk.world.set_engine(false);
+    screen("status_engine_down_and_unfinished", &desk, "uplift status").await;
+    screen("history_engine_down", &desk, "uplift history").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_has_ended() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    crashed(&desk);
+    screen("crashed_status", &desk, "uplift status").await;
+    screen("crashed_show", &desk, "uplift show").await;
+    screen("crashed_history", &desk, "uplift history").await;
+}
+
+/// What a process that was killed in the middle leaves behind.
+fn crashed(desk: &Desk) {
+    let folder = Folder::prepare(&desk.folder()).unwrap();
+    let at: jiff::Timestamp = "2026-11-24T03:15:00Z".parse().unwrap();
+    let id = "20261124-031500-7f3a".to_owned();
+    let (user, host) = ("you".to_owned(), "here".to_owned());
+    let command = "uplift upgrade --to 1.1.0".to_owned();
+    let run = id.clone();
+    let holder =
+        Holder { run, command: command.clone(), user, host, since: at, pid: 0, space: String::new() };
+    let lock = Lock::take(&folder, holder).unwrap();
+    let writer = Writer::open(&folder, &lock, Scrubber::default()).unwrap();
+    writer
+        .begin(NewRun {
+            id: id.clone(),
+            runbook: "compose/upgrade".to_owned(),
+            command,
+            by: "you@here".to_owned(),
+            at,
+            params: serde_json::json!({ "to": "1.1.0" }),
+            on_failure: "undo".to_owned(),
+            bundle: Vec::new(),
+            before: serde_json::Value::Null,
+            uplift: "0.1.0".to_owned(),
+        })
+        .unwrap();
+    let stop = NewEntry {
+        address: "stop/compose_stop#1".to_owned(),
+        path: "stop".to_owned(),
+        verb: "compose_stop".to_owned(),
+        version: 1,
+        effect: true,
+        input: serde_json::json!({ "services": ["job", "web"] }),
+        place: "compose/upgrade:54:5".to_owned(),
+        summary: "stop `job`, then `web`".to_owned(),
+        when_unknown: Some("repeat".to_owned()),
+        intent: Some(serde_json::Value::Null),
+        group: None,
+    };
+    writer.intend(&id, vec![stop], at).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_programs_read() {
+    let desk = Desk::new();
+    let seen = desk.types("uplift upgrade --to 1.1.1 -y -o json").await;
+    assert!(seen.err.is_empty(), "{}", seen.err);
+    let kinds: Vec<_> = seen
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Event>(line).unwrap())
+        .filter(|event| !matches!(event, Event::CallProgress { .. }))
+        .collect();
+    assert!(matches!(kinds.first(), Some(Event::RunStarted { .. })));
+    assert!(matches!(kinds.last(), Some(Event::RunEnded { .. })));
+    screen("json_refused", &desk, "uplift upgrade --to 9.9.9 -y -o json").await;
+    screen("json_no_terminal", &desk, "uplift upgrade --to 1.1.0 -o json").await;
+    let status = desk.types("uplift status -o json").await;
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(status["site"]["version"], "1.1.1");
+    assert_eq!(status["run"]["state"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_and_declined() {
+    let desk = Desk::new().answering("n");
+    screen("declined", &desk, "uplift upgrade --to 1.1.0 --quiet").await;
+    screen("quiet_taken_back", &desk, "uplift upgrade --to 1.7.0 -y --quiet").await;
+    screen("verbose_nothing", &desk, "uplift upgrade --to 1.0.0 -v").await;
+}
+
+/// However wide the terminal is, lines for people fit; only what may be copied is left whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_fit_the_terminal() {
+    for width in [60, 80, 200] {
+        let desk = Desk::new().wide(width);
+        for line in ["uplift upgrade --to 1.7.0 -y", "uplift status", "uplift history", "uplift show"] {
+            let seen = desk.types(line).await;
+            for line in seen.out.lines().chain(seen.err.lines()) {
+                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails"]
+                    .iter()
+                    .any(|word| line.contains(word));
+                assert!(copied || line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+    }
+}
+
+/// Our own words for how things are made mean nothing to an operator.
+#[test]
+fn inner_words_are_never_shown() {
+    let folder = format!("{}/tests/words/screens", env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap().to_lowercase();
+        for word in ["intent", "effect", "guard", "twin", "conductor", "seq", "frontier"] {
+            let shown = page.split(|letter: char| !letter.is_alphanumeric()).any(|found| found == word);
+            assert!(!shown, "{} says `{word}`", path.display());
+        }
+    }
+}
+
+/// What a release says when it ends may hold anything; no secret of the site comes to a screen.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_shown() {
+    let desk = Desk::new();
+    let password = desk.world.setting("DB_PASSWORD").unwrap();
+    let mut release = Release::new("6.6.6", &[]);
+    let lines = vec![format!("cannot connect with {password}")];
+    release.exits = Some(Exit { code: 1, lines, after: Duration::ZERO });
+    desk.world.push(release);
+    for line in [
+        "uplift upgrade --to 6.6.6 --dry-run",
+        "uplift upgrade --to 6.6.6 -y -v",
+        "uplift show",
+        "uplift show -o json",
+        "uplift history -o json",
+        "uplift status -o json",
+        "uplift upgrade --to 6.6.6 -y -o json",
+    ] {
+        let seen = desk.types(line).await;
+        assert!(!seen.out.contains(&password) && !seen.err.contains(&password), "{line}");
+    }
+    assert!(desk.types("uplift show").await.out.contains("cannot connect with [secret]"));
+}
+
+/// Somebody else looks on from another terminal, and is told who is at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_followed_by_others() {
+    let desk = Arc::new(Desk::new());
+    asking::hold(&desk);
+    let at_work = tokio::spawn({
+        let desk = Arc::clone(&desk);
+        async move { desk.types(&format!("uplift run {} -y", asking::HALF)).await }
+    });
+    while desk.host().await.unfinished().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let status = desk.types("uplift status").await;
+    assert!(status.out.contains("is at work: `uplift run"), "{}", status.out);
+    assert_eq!(status.exit.code(), 0);
+    let second = desk.types("uplift upgrade --to 1.1.0 -y").await;
+    assert!(second.err.contains("is at work on this site"), "{}", second.err);
+    assert_eq!(second.exit.code(), 5);
+    let (followed, ()) = tokio::join!(desk.types("uplift show --follow"), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        asking::go(&desk);
+    });
+    assert_eq!(at_work.await.unwrap().exit.code(), 0);
+    golden("followed", &followed.page());
 }

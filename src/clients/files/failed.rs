@@ -43,6 +43,14 @@ pub(in crate::clients) fn no_room(path: &Path) -> Failure {
         .hint(format!("make room there: `df -h {}`", crate::ports::files::quoted(folder)))
 }
 
+/// Why a new file could not be made.
+pub(in crate::clients) fn not_made(path: &Path, error: &io::Error) -> Failure {
+    match folder_in_place(path) {
+        Err(failure) => failure,
+        Ok(()) => writing(path, error),
+    }
+}
+
 pub(super) fn missing(path: &Path) -> Failure {
     Failure::new("file_missing", format!("`{}` does not exist", path.display()))
 }

@@ -151,3 +151,68 @@ fn synced_folder(path: &Path) -> Result<(), Failure> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn file(bytes: &[u8], about: &fs::Metadata) -> File {
+        File { bytes: bytes.to_vec(), mode: 0o640, uid: about.uid(), gid: about.gid() }
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("shared.env"), folder.path().join(".env"));
+        fs::write(&real, "old").unwrap();
+        symlink("shared.env", &link).unwrap();
+        let file = file(b"new", &fs::metadata(&real).unwrap());
+        Beside::new(&behind_links(&link))
+            .unwrap()
+            .filled(&mut &*file.bytes, &file)
+            .unwrap()
+            .replace()
+            .unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o640);
+    }
+
+    #[test]
+    fn a_file_that_was_not_finished_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Beside::new(&folder.path().join("a")).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn new_folders_are_private_and_belong_to_whom_the_one_above_does() {
+        let folder = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(folder.path(), Some(4321), Some(4322)).unwrap();
+        }
+        let above = fs::metadata(folder.path()).unwrap();
+        let inner = folder.path().join("a/b");
+        make_folder(&inner).unwrap();
+        for made in [folder.path().join("a"), inner] {
+            let about = fs::metadata(made).unwrap();
+            assert_eq!((about.uid(), about.gid(), about.mode() & 0o7777), (above.uid(), above.gid(), 0o700));
+        }
+    }
+
+    #[test]
+    fn nothing_is_renamed_over_another_thing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::write(&from, "from").unwrap();
+        symlink("nowhere", &to).unwrap();
+        assert_eq!(
+            rename(&from, &to).unwrap_err().code,
+            "file_exists",
+            "even a link to nothing is something"
+        );
+        assert_eq!(fs::read(&from).unwrap(), b"from");
+    }
+}

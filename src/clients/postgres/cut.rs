@@ -61,7 +61,11 @@ impl Cut {
 /// A server may be set to end sessions that wait, or that ask for long: these wait for as long as a dump takes.
 async fn prepare(session: &Session) -> Result<(), Failure> {
     session
-        .simple("SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = '60s'")
+        .simple(
+            "SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN '60s' ELSE '0' END, false) \
+             FROM pg_catalog.pg_settings WHERE name IN ('lock_timeout', 'statement_timeout', \
+             'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout')",
+        )
         .await
         .map(|_| ())
 }
@@ -71,6 +75,7 @@ async fn equal(sessions: &[Session]) -> Result<(Vec<String>, String, u32), Failu
     for tries in 1..=TRIES {
         let begun = sessions.iter().map(|session| {
             session.simple(
+                // The older name of `pg_current_snapshot`, with the same text: every server knows it.
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                  SELECT pg_export_snapshot(), txid_current_snapshot()::text",
             )

@@ -1,6 +1,6 @@
 //! Dumps of several databases from one cut.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, io, path::Path, time::Duration};
 
 use super::{
     PostgresClient, count,
@@ -12,13 +12,16 @@ use super::{
 };
 use crate::{
     clients::{
-        files::{is_full, no_room},
+        files::{is_full, no_room, not_made},
         process::{Program, in_words},
     },
     event::{Failure, Teller, Unit},
     ports::postgres::{Dump, DumpReport, DumpedDatabase},
     site::SslMode,
 };
+
+/// How long the rest of a program's output may take once it has ended: a pipe holds little, a disk may be slow.
+const LEFT_OVER: Duration = Duration::from_mins(2);
 
 /// One after the other, because the server's own work is the limit, from sessions that stand at the same moment.
 pub(super) async fn all(
@@ -52,8 +55,8 @@ impl One<'_> {
         let size = facts::database(&self.pinned.session).await?.size;
         let file = format!("{}.dump.zst", self.name);
         let place = self.request.folder.join(&file);
-        let (partial, open) =
-            Partial::make(place.clone()).await.map_err(|(_, error)| self.cannot_write(&place, &error))?;
+        let made = Partial::make(place.clone()).await;
+        let (partial, open) = made.map_err(|error| not_made(&place, &error))?;
         let counted = count::all(&self.pinned.session);
         let (written, (tables, large_objects)) =
             tokio::try_join!(self.stream(open, &place, size, tell), counted)?;
@@ -83,20 +86,19 @@ impl One<'_> {
         tokio::pin!(packing);
         let ended = running.end();
         tokio::pin!(ended);
-        let packed = tokio::select! {
-            packed = &mut packing => Some(packed),
-            ended = &mut ended => {
-                self.judge(ended)?;
-                None
-            }
+        let (packed, ended) = tokio::select! {
+            packed = &mut packing => (packed, ended.await),
+            // What it left in the pipe is soon read, unless somebody else has the pipe too.
+            ended = &mut ended => match tokio::time::timeout(LEFT_OVER, &mut packing).await {
+                Ok(packed) => (packed, ended),
+                Err(_) => (Err(io::Error::other("its output has no end")), ended),
+            },
         };
         match packed {
-            Some(Err(error)) => Err(self.cannot_write(place, &error)),
-            Some(Ok(written)) => {
-                self.judge(ended.await)?;
-                Ok(written)
-            }
-            None => packing.await.map_err(|error| self.cannot_write(place, &error)),
+            // A disk that is full is why the program could not go on.
+            Err(error) if is_full(&error) => Err(no_room(place)),
+            Err(error) => self.judge(ended).and(Err(self.cannot_write(place, &error))),
+            Ok(written) => self.judge(ended).map(|()| written),
         }
     }
 

@@ -21,6 +21,8 @@ use crate::{
 
 /// Longer than any network needs; shorter than an operator's patience.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Silence after which the network is asked whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_mins(1);
 /// How long a session may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -66,9 +68,12 @@ impl Session {
         for attempt in attempts(endpoint.ssl) {
             match Self::attempt(environment, endpoint, password, *attempt, &at).await {
                 Ok(session) => return Ok(session),
-                // Where libpq would try again in another way, so do we; a wrong password is wrong in every way.
-                Err(failure) if failure.code == "password_refused" => return Err(failure),
-                Err(failure) => last = Some(last.unwrap_or(failure)),
+                // Where libpq would try again in another way, so do we; a server that is not there, or a wrong
+                // password, is the same in every way.
+                Err(failure) if ["tls_refused", "database_denied"].contains(&failure.code.as_str()) => {
+                    last = Some(last.unwrap_or(failure));
+                }
+                Err(failure) => return Err(failure),
             }
         }
         Err(last.unwrap_or_else(|| at.unreachable("no way to connect is known")))
@@ -89,6 +94,8 @@ impl Session {
             .dbname(&at.database)
             .application_name("uplift")
             .connect_timeout(PATIENCE)
+            // A session that waits for a long dump must not be forgotten by what stands between.
+            .keepalives_idle(KEEPALIVE)
             .ssl_mode(asked)
             .channel_binding(ChannelBinding::Prefer);
         if let Some(password) = password {
@@ -97,15 +104,12 @@ impl Session {
         let tls = if asked == Asked::Disable { None } else { Some(connector(environment, proof, at)?) };
         let opened = timeout(PATIENCE, async {
             // The two kinds of connection are two types.
-            Ok(match &tls {
-                Some(tls) => {
-                    let (client, connection) = config.connect(tls.clone()).await?;
-                    (client, tokio::spawn(async move { drop(connection.await) }))
-                }
-                None => {
-                    let (client, connection) = config.connect(NoTls).await?;
-                    (client, tokio::spawn(async move { drop(connection.await) }))
-                }
+            Ok(if let Some(tls) = &tls {
+                let (client, connection) = config.connect(tls.clone()).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            } else {
+                let (client, connection) = config.connect(NoTls).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
             })
         });
         let opened = opened.await.map_err(|_| at.unreachable("nothing within 10 s"))?;

@@ -43,7 +43,7 @@ impl Drop for Partial {
 
 impl Partial {
     /// Makes it, empty; what an earlier try left there goes.
-    pub(super) async fn make(place: PathBuf) -> Result<(Self, File), (PathBuf, io::Error)> {
+    pub(super) async fn make(place: PathBuf) -> io::Result<(Self, File)> {
         let made = tokio::task::spawn_blocking(move || {
             let mut name = place.as_os_str().to_owned();
             name.push(".partial");
@@ -51,12 +51,9 @@ impl Partial {
             let partial = Self { at, place };
             let file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial.at);
-            match file {
-                Ok(file) => Ok((partial, file)),
-                Err(error) => Err((partial.place.clone(), error)),
-            }
+            Ok((partial, file?))
         });
-        made.await.unwrap_or_else(|error| Err((PathBuf::new(), io::Error::other(error))))
+        made.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// Gives it its own name, for good: the disk knows it when this returns.
@@ -156,7 +153,7 @@ mod tests {
     async fn what_is_packed_can_be_unpacked_and_hashes_as_reported() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a.dump.zst");
-        let (partial, file) = Partial::make(place.clone()).await.map_err(|(_, error)| error).unwrap();
+        let (partial, file) = Partial::make(place.clone()).await.unwrap();
         let plain: Vec<u8> = (0..9_000_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
         let written = pack(io::Cursor::new(plain.clone()), file, |_| {}).await.unwrap();
         assert!(!place.exists());
@@ -176,8 +173,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_whole_does_not_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let (partial, _file) =
-            Partial::make(folder.path().join("a.dump.zst")).await.map_err(|(_, error)| error).unwrap();
+        let (partial, _file) = Partial::make(folder.path().join("a.dump.zst")).await.unwrap();
         assert!(folder.path().join("a.dump.zst.partial").exists());
         drop(partial);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

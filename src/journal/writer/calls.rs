@@ -160,7 +160,7 @@ impl Writer {
         self.write(run, "open the call again", |tx| {
             let was = check(tx, run, seq, Move::Reopen)?;
             let later = "SELECT address FROM entry WHERE run = ? AND seq > ? AND
-                together IS NOT (SELECT together FROM entry WHERE run = ? AND seq = ? AND together NOT NULL)";
+                (together IS NULL OR together IS NOT (SELECT together FROM entry WHERE run = ? AND seq = ?))";
             let later = tx.query_row(later, params![run, seq, run, seq], |row| row.get::<_, String>(0));
             if let Some(address) = later.optional()? {
                 return Err(JournalError::Repeated { run: run.to_owned(), address }.into());

@@ -58,9 +58,7 @@ impl FilesRead for Twin {
         let (live, mode) = match self.place(path) {
             Node::File(file) => return Ok(Some(file)),
             Node::Gone => return Ok(None),
-            Node::Folder => {
-                return Err(Failure::new("is_a_folder", format!("`{}` is a folder", path.display())));
-            }
+            Node::Folder => return Err(is_a_folder(path)),
             Node::Assumed { .. } => {
                 let message = format!("what `{}` holds is known only once it is made", path.display());
                 return Err(Failure::new("not_made_yet", message));
@@ -80,7 +78,8 @@ impl FilesRead for Twin {
         let live = match self.place(path) {
             Node::File(file) => return Ok(Some(blake3::hash(&file.bytes).to_hex().to_string())),
             Node::Assumed { blake3, .. } => return Ok(Some(blake3)),
-            Node::Folder | Node::Gone => return Ok(None),
+            Node::Gone => return Ok(None),
+            Node::Folder => return Err(is_a_folder(path)),
             Node::Live { path, .. } => path,
         };
         let hash = self.live().files.hash(&live).await?;
@@ -201,4 +200,8 @@ impl Files for Twin {
         self.wrote(request.change());
         Ok(())
     }
+}
+
+fn is_a_folder(path: &Path) -> Failure {
+    Failure::new("is_a_folder", format!("`{}` is a folder", path.display()))
 }

@@ -1,0 +1,354 @@
+//! Dumps that are broken off, watched, or made while others write.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use uplift::{
+    clients,
+    event::{Event, Teller},
+    ports::postgres::{Dump, DumpReport},
+    site::{
+        Secret,
+        SslMode::{self, Allow, Disable, Prefer, Require, VerifyCa, VerifyFull},
+    },
+};
+
+use super::{Fixture as _, Real};
+use crate::{contract::code, lab::Writer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dumps_leave_nothing_behind_and_tell_nothing() {
+    let real = Real::start().await;
+    one_moment_for_all_databases(&real).await;
+    nobody_sees_the_password(&real).await;
+    a_dropped_dump_leaves_nothing(&real).await;
+    a_killed_dump_fails_cleanly(&real).await;
+    the_lock_is_inherited(&real).await;
+    a_full_disk_is_said(&real).await;
+    sessions_are_shown_without_values(&real).await;
+    every_sslmode_does_what_libpq_does(&real).await;
+    any_password_works(&real).await;
+}
+
+async fn request(real: &Real, name: &str) -> Dump {
+    let folder = real.scratch().join(name);
+    fs::create_dir_all(&folder).unwrap();
+    let databases = real.site().databases;
+    let client = real.ports().postgres.dump_client(15).await.unwrap();
+    let names = databases.all.into_iter().map(|one| one.name).collect();
+    Dump { endpoint: databases.endpoint, client, databases: names, folder }
+}
+
+/// A `pg_dump` of ours: says that it has begun, then does as the script says.
+async fn scripted(real: &Real, name: &str, script: &str) -> Dump {
+    let mut request = request(real, name).await;
+    let path = real.scratch().join(format!("{name}.sh"));
+    fs::write(&path, format!("#!/bin/sh\necho $$ > {}\n{script}\n", pid_file(&request).display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    request.client.path = path;
+    request
+}
+
+fn pid_file(request: &Dump) -> PathBuf {
+    request.folder.with_extension("pid")
+}
+
+async fn pid(request: &Dump) -> u32 {
+    for _ in 0..200 {
+        if let Some(pid) =
+            fs::read_to_string(pid_file(request)).ok().and_then(|text| text.trim().parse().ok())
+        {
+            return pid;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("it never began");
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn sessions_of_ours(real: &Real) -> String {
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'uplift'";
+    real.stack.psql("postgres", query).unwrap()
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("in vain: {what}");
+}
+
+/// Rows of a table in a dump, as `pg_restore` reads it.
+fn rows(file: &Path, table: &str) -> usize {
+    let plain = zstd::decode_all(File::open(file).unwrap()).unwrap();
+    let mut restore = Command::new("/usr/lib/postgresql/15/bin/pg_restore");
+    restore.args(["--data-only", "-f", "-", "-t", table]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = restore.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feed = std::thread::spawn(move || stdin.write_all(&plain));
+    let out = child.wait_with_output().unwrap();
+    let _closed = feed.join().unwrap();
+    assert!(out.status.success());
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let lines = text.lines().skip_while(|line| !line.starts_with("COPY ")).skip(1);
+    lines.take_while(|line| *line != "\\.").count()
+}
+
+async fn one_moment_for_all_databases(real: &Real) {
+    let request = request(real, "cut").await;
+    let writer = Writer::start(&real.stack);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let tell = Teller::new(Arc::new(move |event| heard.lock().unwrap().push(event))).at("backup#1");
+    let report: DumpReport = real.ports().postgres.dump(&request, &tell).await.unwrap();
+    let ledger = tokio::task::spawn_blocking(move || writer.stop()).await.unwrap();
+    assert!(ledger.acknowledged.len() > 10, "somebody wrote meanwhile");
+    assert!(!report.snapshot.is_empty() && report.tries > 0 && !report.wal_lsn.is_empty(), "{report:?}");
+    for one in &report.databases {
+        for table in &one.tables {
+            let found = rows(&request.folder.join(&one.file), &table.name);
+            assert_eq!(found as u64, table.rows, "{} of {}", table.name, one.name);
+        }
+    }
+    let orders = report.databases[0].tables.iter().find(|table| table.name == "orders");
+    assert!(orders.is_some_and(|orders| orders.rows > 0), "{report:?}");
+    let is_progress = |event: &Event| matches!(event, Event::CallProgress { .. });
+    assert!(told.lock().unwrap().iter().filter(|event| is_progress(event)).count() >= 4);
+    assert_eq!(sessions_of_ours(real), "0");
+}
+
+/// Reads all command lines and environments of this machine while a dump runs.
+async fn nobody_sees_the_password(real: &Real) {
+    let mut slow = request(real, "watched").await;
+    let path = real.scratch().join("slow.sh");
+    let real_one = slow.client.path.display().to_string();
+    fs::write(&path, format!("#!/bin/sh\nsleep 0.2\nexec {real_one} \"$@\"\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    slow.client.path = path;
+    let over = Arc::new(AtomicBool::new(false));
+    let (stop, password) = (Arc::clone(&over), real.site().secrets["DB_PASSWORD"].clone());
+    let watch = std::thread::spawn(move || {
+        let (mut seen, mut dumps) = (Vec::new(), 0);
+        while !stop.load(Ordering::Relaxed) {
+            for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                let of_ours = line.contains("--no-password");
+                dumps += usize::from(of_ours);
+                let environ = if of_ours {
+                    fs::read(entry.path().join("environ")).unwrap_or_default()
+                } else {
+                    Vec::new()
+                };
+                if format!("{line}{}", String::from_utf8_lossy(&environ)).contains(password.reveal()) {
+                    seen.push(line);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        (seen, dumps)
+    });
+    let report = real.ports().postgres.dump(&slow, &Teller::silent()).await.unwrap();
+    over.store(true, Ordering::Relaxed);
+    let (seen, dumps) = watch.join().unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
+    assert!(dumps > 3, "the dumps were seen at work");
+    assert!(!format!("{report:?}").contains(real.site().secrets["DB_PASSWORD"].reveal()));
+}
+
+async fn a_dropped_dump_leaves_nothing(real: &Real) {
+    let request = scripted(real, "dropped", "echo PGDMP; sleep 471 & sleep 471").await;
+    let postgres = real.ports().postgres;
+    let asked = request.clone();
+    let task = tokio::spawn(async move { postgres.dump(&asked, &Teller::silent()).await.map(|_| ()) });
+    let pid = pid(&request).await;
+    assert!(names(&request.folder).iter().any(|name| name.ends_with(".partial")));
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    until("the child and what it started are gone", || {
+        let alive = |pid: u32| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let left = Command::new("pgrep").args(["-f", "^sleep 471$"]).output().unwrap();
+        !alive(pid) && left.stdout.is_empty()
+    })
+    .await;
+    until("nothing lies in the folder", || names(&request.folder).is_empty()).await;
+    until("no session of ours is left", || sessions_of_ours(real) == "0").await;
+}
+
+async fn a_killed_dump_fails_cleanly(real: &Real) {
+    let request = scripted(real, "killed", "echo PGDMP; exec sleep 472").await;
+    let postgres = real.ports().postgres;
+    let asked = request.clone();
+    let task = tokio::spawn(async move { postgres.dump(&asked, &Teller::silent()).await });
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid(&request).await).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let failure = task.await.unwrap().unwrap_err();
+    assert_eq!(failure.code, "dump_failed", "{failure:?}");
+    assert!(failure.message.contains("signal 9"), "{failure:?}");
+    assert!(names(&request.folder).is_empty(), "{:?}", names(&request.folder));
+    assert_eq!(sessions_of_ours(real), "0");
+    // One that fails by itself says why.
+    let request = scripted(
+        real,
+        "failing",
+        "echo 'pg_dump: error: it hurts' >&2; echo 'pg_dump: detail: here' >&2; exit 1",
+    )
+    .await;
+    let failure = real.ports().postgres.dump(&request, &Teller::silent()).await.unwrap_err();
+    assert!(failure.message.contains("it hurts") && failure.evidence.len() == 2, "{failure:?}");
+    assert!(names(&request.folder).is_empty());
+}
+
+async fn the_lock_is_inherited(real: &Real) {
+    let lock = real.scratch().join("children.lock");
+    let file = File::create(&lock).unwrap();
+    let request = scripted(real, "lent", "ls -l /proc/$$/fd >&2; exit 1").await;
+    let listed = async || {
+        real.ports().postgres.dump(&request, &Teller::silent()).await.unwrap_err().evidence.join("\n")
+    };
+    assert!(!listed().await.contains("children.lock"));
+    real.hands.lend(file.into());
+    assert!(listed().await.contains("children.lock"));
+    real.hands.take_back();
+    assert!(!listed().await.contains("children.lock"));
+}
+
+async fn a_full_disk_is_said(real: &Real) {
+    let mount = real.scratch().join("small");
+    fs::create_dir_all(&mount).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&mount).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("contract: no right to mount, so no disk can be full");
+        return;
+    }
+    let mut request = scripted(real, "full", "head -c 3000000 /dev/urandom").await;
+    request.folder.clone_from(&mount);
+    let failure = real.ports().postgres.dump(&request, &Teller::silent()).await;
+    let left = names(&mount);
+    let _unmounted = Command::new("umount").arg(&mount).status();
+    assert_eq!(code(failure), "no_room");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+async fn sessions_are_shown_without_values(real: &Real) {
+    let databases = real.site().databases;
+    let all = vec![databases.primary().to_owned()];
+    let project = real.stack.postgres().to_owned();
+    let run = "/usr/lib/postgresql/15/bin/psql -U strata -h /var/run/postgresql -d strata_production -c";
+    let docker = real.stack.tools().docker().args("exec -d").arg(project).args(run);
+    docker.arg("SELECT pg_sleep(20), 'a secret value'").output().unwrap();
+    let postgres = real.ports().postgres;
+    for _ in 0..100 {
+        let found = postgres.sessions(&databases.endpoint, &all).await.unwrap();
+        assert!(found.iter().all(|one| one.application != "uplift"));
+        if let Some(one) = found.iter().find(|one| one.query.contains("pg_sleep")) {
+            assert_eq!((one.query.as_str(), one.user.as_str()), ("SELECT pg_sleep(?), ?", "strata"));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the session never showed");
+}
+
+async fn every_sslmode_does_what_libpq_does(real: &Real) {
+    let databases = real.site().databases;
+    let tried = async |mode: SslMode, roots: Option<&Path>| {
+        let mut environment = real.environment.clone();
+        if let Some(roots) = roots {
+            environment = environment.with("PGSSLROOTCERT", roots.to_str().unwrap());
+        }
+        let mut endpoint = databases.endpoint.clone();
+        endpoint.ssl = mode;
+        match real.ports_in(environment).postgres.server(&endpoint, databases.primary()).await {
+            Ok(_) => "well".to_owned(),
+            Err(failure) => failure.code,
+        }
+    };
+    let well = |mode| matches!(mode, Disable | Allow | Prefer);
+    for mode in [Disable, Allow, Prefer, Require, VerifyCa, VerifyFull] {
+        assert_eq!(
+            tried(mode, None).await,
+            if well(mode) { "well" } else { "tls_refused" },
+            "{mode:?} without TLS"
+        );
+    }
+    let right = with_tls(real, &databases.endpoint.host);
+    for mode in [Disable, Allow, Prefer, Require] {
+        assert_eq!(tried(mode, None).await, "well", "{mode:?}");
+    }
+    for mode in [VerifyCa, VerifyFull] {
+        assert_eq!(tried(mode, None).await, "tls_refused", "{mode:?} by an unknown authority");
+        assert_eq!(tried(mode, Some(&right)).await, "well", "{mode:?}");
+    }
+    // `pg_dump` goes the same way.
+    let mut encrypted = request(real, "encrypted").await;
+    encrypted.endpoint.ssl = VerifyFull;
+    let environment = real.environment.clone().with("PGSSLROOTCERT", right.to_str().unwrap());
+    real.ports_in(environment).postgres.dump(&encrypted, &Teller::silent()).await.unwrap();
+    let right = with_tls(real, "another.example");
+    assert_eq!(tried(VerifyCa, Some(&right)).await, "well");
+    assert_eq!(tried(VerifyFull, Some(&right)).await, "tls_refused", "made out for another");
+}
+
+/// Has the server speak TLS with a certificate for `name`; gives the authority's certificate.
+fn with_tls(real: &Real, name: &str) -> PathBuf {
+    let kind = if name.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+    let script = format!(
+        "set -e; cd /var/lib/postgresql; \
+         openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt \
+         -addext basicConstraints=critical,CA:TRUE; \
+         openssl req -newkey rsa:2048 -nodes -subj /CN=server -keyout server.key -out server.csr; \
+         printf 'subjectAltName={kind}:{name}' > ext; \
+         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.crt; \
+         chown postgres server.key server.crt; chmod 600 server.key"
+    );
+    let pg = real.stack.postgres();
+    let exec = || real.stack.tools().docker().arg("exec").arg(pg);
+    exec().arg("bash").arg("-c").arg(script).output().unwrap();
+    for (setting, value) in [
+        ("ssl_cert_file", "/var/lib/postgresql/server.crt"),
+        ("ssl_key_file", "/var/lib/postgresql/server.key"),
+        ("ssl", "on"),
+    ] {
+        real.stack.psql("postgres", &format!("ALTER SYSTEM SET {setting} = '{value}'")).unwrap();
+    }
+    real.stack.psql("postgres", "SELECT pg_reload_conf()").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let text = exec().arg("cat").arg("/var/lib/postgresql/ca.crt").output().unwrap();
+    let path = real.scratch().join(format!("{name}.crt"));
+    fs::write(&path, text).unwrap();
+    path
+}
+
+async fn any_password_works(real: &Real) {
+    const UGLY: &str = "it's \"a\" $HOME #1: back\\slash ü";
+    let quoted = UGLY.replace('\'', "''");
+    real.stack.psql("postgres", &format!("ALTER ROLE strata PASSWORD '{quoted}'")).unwrap();
+    let (ports, hands) = clients::real_in(real.environment.clone()).unwrap();
+    hands.set_password(Secret::new(UGLY));
+    let databases = real.site().databases;
+    ports.postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+    ports.postgres.dump(&request(real, "ugly").await, &Teller::silent()).await.unwrap();
+    let old = real.ports().postgres.server(&databases.endpoint, databases.primary()).await;
+    assert_eq!(code(old), "password_refused");
+}
