@@ -26,7 +26,7 @@ use clap::FromArgMatches as _;
 use session::Session;
 use signals::Signals;
 
-use crate::event::ExitClass;
+use crate::event::{ExitClass, Failure};
 
 /// The program: arguments and environment of this process, its terminal, and the real world.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let stage = Stage::real();
-            let failure = crate::Failure::new("no_runtime", format!("cannot begin to work: {error}"));
+            let failure = Failure::new("no_runtime", format!("cannot begin to work: {error}"));
             crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused);
             return ExitCode::from(ExitClass::Refused.code());
         }

@@ -138,7 +138,7 @@ Examples:
   uplift run compose/upgrade --help                      the parameters of a runbook
   uplift run ./upgrade.rhai --to 1.1.0 --dry-run         what your own copy would do
   uplift run ./upgrade.rhai --param to=1.1.0             the same parameter, written the other way")]
-    Run(Run),
+    Run(Begin),
     /// The runbooks that ship with uplift
     #[command(after_help = "\
 Examples:
@@ -159,8 +159,14 @@ pub(super) struct Upgrade {
 pub(super) struct Resume {
     /// The run; else the unfinished one
     pub(super) run: Option<String>,
-    /// What became of the change that nobody could tell
-    #[arg(long, env = "UPLIFT_OUTCOME", requires = "reason")]
+    /// What became of the change that nobody could tell: `applied`, `not-applied` or `retry`
+    #[arg(
+        long,
+        value_name = "WORD",
+        env = "UPLIFT_OUTCOME",
+        requires = "reason",
+        hide_possible_values = true
+    )]
     pub(super) outcome: Option<Outcome>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON")]
@@ -172,11 +178,8 @@ pub(super) struct Resume {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Outcome {
-    /// It was done: go on with the next
     Applied,
-    /// It was not done: check again and do it
     NotApplied,
-    /// Do it again, whatever was done
     Retry,
 }
 
@@ -215,7 +218,7 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct Begin {
     /// A runbook that ships with uplift, or the path of a file that ends in `.rhai`
     #[arg(value_name = "NAME|FILE")]
     pub(super) name: String,

@@ -23,9 +23,10 @@ pub(super) async fn begin(
     header.validate(&given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
     let host = session.open().await?;
     let runs = host.runs()?;
-    match dry_run {
-        true => session.banner(&runs),
-        false => nobody_else(session, &runs)?,
+    if dry_run {
+        session.banner(&runs);
+    } else {
+        nobody_else(session, &runs)?;
     }
     let runbook = host.runbook(name, &given).await?;
     let plan = tokio::select! {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
+    fmt::Write as _,
 };
 
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, builder::OsStringValueParser};
@@ -18,14 +19,21 @@ const PREFIX: &str = "param:";
 
 /// The whole command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
-    let command = Cli::command();
+    let command = without_values(Cli::command());
     if words.iter().any(|word| word == "upgrade") {
         let header = (stage.host)(Start::default()).header(UPGRADE).await?;
-        return Ok(command.mut_subcommand("upgrade", |upgrade| with_params(upgrade, &header)));
+        return Ok(command.mut_subcommand("upgrade", |upgrade| with_params(upgrade, &header, true)));
     }
     let Some(name) = runbook_of(words) else { return Ok(command) };
     let header = (stage.host)(Start::default()).header(&name).await?;
-    Ok(command.mut_subcommand("run", |run| with_params(run, &header)))
+    Ok(command.mut_subcommand("run", |run| with_params(run, &header, false)))
+}
+
+/// Help names the variables, and never tells what is in them.
+fn without_values(command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let command = command.mut_args(|arg| arg.hide_env_values(true));
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_values))
 }
 
 /// The runbook that `uplift run` was given; whatever follows it is not understood yet.
@@ -41,7 +49,8 @@ fn runbook_of(words: &[OsString]) -> Option<String> {
     run.get_one::<String>("name").cloned()
 }
 
-fn with_params(mut command: Command, header: &Header) -> Command {
+/// `strict`: what must be given must be given as a flag; else `--param` may bring it too.
+fn with_params(mut command: Command, header: &Header, strict: bool) -> Command {
     let taken: Vec<String> = long_names(&Cli::command(), &command);
     let mut params: Vec<_> = header.params.iter().collect();
     // What must be given comes first.
@@ -49,7 +58,8 @@ fn with_params(mut command: Command, header: &Header) -> Command {
     for (at, (name, param)) in params.into_iter().enumerate() {
         let long = name.replace('_', "-");
         if !taken.contains(&long) {
-            command = command.arg(flag(name, &long, param).display_order(at));
+            command = command
+                .arg(flag(name, &long, param).display_order(at).required(strict && param.initial.is_none()));
         }
     }
     command
@@ -73,11 +83,11 @@ fn flag(name: &str, long: &str, param: &Param) -> Arg {
     };
     let mut help = param.help.clone();
     if !param.of.is_empty() {
-        help.push_str(&format!(" (one of {})", param.of.join(", ")));
+        let _ = write!(help, " (one of {})", param.of.join(", "));
     }
     if let Some(initial) = &param.initial {
         let initial = initial.as_str().map_or_else(|| initial.to_string(), str::to_owned);
-        help.push_str(&format!(" [initially {initial}]"));
+        let _ = write!(help, " [initially {initial}]");
     }
     let arg = Arg::new(format!("{PREFIX}{name}"))
         .long(long.to_owned())
@@ -85,7 +95,7 @@ fn flag(name: &str, long: &str, param: &Param) -> Arg {
         .help(help)
         .help_heading("Parameters")
         .env(format!("UPLIFT_{}", name.to_uppercase()))
-        .required(param.initial.is_none() && param.kind != ParamType::Bool);
+        .hide_env_values(true);
     match param.kind {
         ParamType::Bool => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => arg.allow_hyphen_values(matches!(param.kind, ParamType::Number)),

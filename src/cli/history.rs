@@ -8,7 +8,9 @@ pub(super) async fn history(session: &mut Session) -> Result<ExitClass, Trouble>
     let all = runs.all()?;
     if session.json() {
         let mut lines = session.lines();
-        all.iter().for_each(|run| lines.json(run));
+        for run in &all {
+            lines.json(run);
+        }
     } else {
         report::history(&mut session.sheet(), &all);
     }

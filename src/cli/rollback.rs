@@ -1,8 +1,7 @@
 use super::{arguments, session::Session, trouble::Trouble, watch::watch};
 use crate::{
-    Host,
     event::{ExitClass, Failure},
-    host::{Decision, RunRow, RunState, who},
+    host::{Decision, Host, RunRow, RunState, who},
     report,
 };
 

@@ -1,5 +1,6 @@
 use std::{
     ffi::OsString,
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -10,9 +11,8 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    Host, HostError,
     event::{ExitClass, Failure},
-    host::{Runs, Scrubber, Start, Status},
+    host::{Host, HostError, Runs, Scrubber, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -143,13 +143,11 @@ impl Session {
             }
             line = line => line.ok().flatten(),
         };
-        match line.as_deref() {
-            Some("y" | "Y" | "yes") => Ok(()),
-            _ => {
-                let failure = Failure::new("declined", "not begun: the answer was not `y`");
-                Err(Trouble::new(failure, ExitClass::Interrupted))
-            }
+        if let Some("y" | "Y" | "yes") = line.as_deref() {
+            return Ok(());
         }
+        let failure = Failure::new("declined", "not begun: the answer was not `y`");
+        Err(Trouble::new(failure, ExitClass::Interrupted))
     }
 }
 
@@ -170,13 +168,13 @@ fn typed(common: &Common, words: &[OsString]) -> String {
     };
     let path = |path: &Path| quoted(&path.display().to_string());
     if let Some(site) = common.site.as_deref().filter(|_| was_typed("-C", "--site")) {
-        text.push_str(&format!(" -C {}", path(site)));
+        let _ = write!(text, " -C {}", path(site));
     }
     if let Some(project) = common.project.as_deref().filter(|_| was_typed("", "--project")) {
-        text.push_str(&format!(" --project {}", quoted(project)));
+        let _ = write!(text, " --project {}", quoted(project));
     }
     if let Some(state) = common.state.as_deref().filter(|_| was_typed("", "--state")) {
-        text.push_str(&format!(" --state {}", path(state)));
+        let _ = write!(text, " --state {}", path(state));
     }
     text
 }
@@ -184,8 +182,8 @@ fn typed(common: &Common, words: &[OsString]) -> String {
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=@%+,".contains(letter);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
     }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -4,8 +4,7 @@ use std::{
 };
 
 use crate::{
-    Host, HostBuilder,
-    host::Start,
+    host::{Host, HostBuilder, Start},
     report::{Lines, Paper},
 };
 

@@ -2,9 +2,8 @@ use serde_json::json;
 
 use super::{session::Session, trouble::Trouble};
 use crate::{
-    HostError,
     event::{ExitClass, Failure},
-    host::{RunRow, RunState, Runs, Status},
+    host::{HostError, RunRow, RunState, Runs, Status},
     report::{self, Known},
 };
 

@@ -2,8 +2,8 @@ use std::ffi::OsString;
 
 use super::{flags, session::Session, stage::Stage};
 use crate::{
-    HostError,
     event::{ExitClass, Failure},
+    host::HostError,
     report::{self, Lines, Paper},
 };
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{bars::Terminal, session::Session};
 use crate::{
-    Host, Run,
     event::{Ending, Event, ExitClass},
+    host::{Host, Run},
     report::{self, Bars, Lines, Live, Page},
 };
 
@@ -25,7 +25,10 @@ impl View {
         if session.json() {
             return Self::Programs(session.lines());
         }
-        let bars = session.stage.redraw.then(|| Box::new(Terminal::new()) as Box<dyn Bars>);
+        let bars = session.stage.redraw.then(|| {
+            let bars = Terminal::new(session.stage.err.clone(), session.stage.width);
+            Box::new(bars) as Box<dyn Bars>
+        });
         Self::People(Box::new(Live::new(session.paper(), bars, session.loudness())))
     }
 
@@ -96,10 +99,11 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
         ending,
         Ending::NeedsPerson { .. } | Ending::Stuck { .. } | Ending::Unfinished { .. } | Ending::Closed { .. }
     );
-    let now = match open && look {
-        // What was found before the run is no longer so: the site is looked for anew.
-        true => tokio::time::timeout(LOOK, session.fresh_status()).await.ok().flatten(),
-        false => None,
+    // What was found before the run is no longer so: the site is looked for anew.
+    let now = if open && look {
+        tokio::time::timeout(LOOK, session.fresh_status()).await.ok().flatten()
+    } else {
+        None
     };
     let mut paper = session.paper();
     let found = host.runs().and_then(|runs| Ok((runs.log(run), runs.show(Some(run))?)));

@@ -55,11 +55,8 @@ impl HostBuilder {
 
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
-        let real = match &self.ports {
-            Some(_) => None,
-            None if library::is_file(name) => Some(clients::real()?.0),
-            None => None,
-        };
+        let needs_real = self.ports.is_none() && library::is_file(name);
+        let real = if needs_real { Some(clients::real()?.0) } else { None };
         let ports = self.ports.as_ref().or(real.as_ref());
         let bundle = library::find(name, ports.map(|ports| &*ports.files as &dyn FilesRead)).await?;
         let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);

@@ -61,7 +61,7 @@ pub fn stock_named(name: &str) -> Result<&'static StockRunbook, HostError> {
         let known: Vec<_> = RUNBOOKS.iter().map(|runbook| runbook.name).collect();
         let text = format!("there is no runbook `{name}`");
         HostError::Invalid(Failure::new("runbook_not_found", text).hint(format!(
-            "{}; a file of your own needs its path, e.g. `./{name}.rhai`",
+            "{} (a file of your own needs its path, e.g. `./{name}.rhai`)",
             suggest(name, &known)
         )))
     })

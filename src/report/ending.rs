@@ -94,9 +94,10 @@ fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
 
 fn rolled_back(paper: &mut Paper, page: &Page<'_>) {
     let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
-    let title = match decided {
-        true => "TAKEN BACK: the release of before runs again, on the database as it is now".to_owned(),
-        false => format!("TAKEN BACK: {} is as it was before this run", page.name()),
+    let title = if decided {
+        "TAKEN BACK: the release of before runs again, on the database as it is now".to_owned()
+    } else {
+        format!("TAKEN BACK: {} is as it was before this run", page.name())
     };
     paper.heading(&title);
     as_before(paper, page);
@@ -211,9 +212,10 @@ fn as_before(paper: &mut Paper, page: &Page<'_>) {
         "compared with what was recorded before the first change: the same containers, images and settings";
     // Whoever decided to go back without the data has the newer schema: saying less would be a lie.
     let decided = page.calls.iter().any(|call| !call.decisions.is_empty());
-    let rest = match decided {
-        true => "; the database was left as the newer release has made it, as you decided",
-        false => ", the same schema, and web answers as it did",
+    let rest = if decided {
+        "; the database was left as the newer release has made it, as you decided"
+    } else {
+        ", the same schema, and web answers as it did"
     };
     paper.labelled("state", &format!("{same}{rest}"));
 }
@@ -243,10 +245,8 @@ fn cost(paper: &mut Paper, page: &Page<'_>) {
         paper.labelled("took", &between(page.run.started, ended));
     }
     let away: Vec<_> = away(page.run, page.calls).iter().map(super::away::Away::in_words).collect();
-    match away.is_empty() {
-        true => paper.labelled("away", "no service was away"),
-        false => paper.labelled("away", &away.join(", ")),
-    }
+    let away = if away.is_empty() { "no service was away".to_owned() } else { away.join(", ") };
+    paper.labelled("away", &away);
 }
 
 /// What lies on the disk for later.

@@ -29,23 +29,21 @@ pub fn history(paper: &mut Paper, runs: &[RunRow]) {
         return;
     }
     // The name of a run begins with its date and time.
-    paper.line(&format!("{:<22}{:<20}{:<12}{}", "run (UTC)", "state", "took", "command"));
+    row(paper, ["run (UTC)", "state", "took", "command"]);
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
-        let row = format!(
-            "{:<22}{:<20}{took:<12}{}",
-            run.id,
-            state_word(run),
-            run.command.trim_start_matches("uplift ")
-        );
-        let width = paper.width();
-        let cut: String = if row.chars().count() > width {
-            row.chars().take(width - 3).chain("...".chars()).collect()
-        } else {
-            row
-        };
-        paper.line(&cut);
+        row(paper, [&run.id, state_word(run), &took, run.command.trim_start_matches("uplift ")]);
     }
+}
+
+/// One line, cut where the terminal ends.
+fn row(paper: &mut Paper, [run, state, took, command]: [&str; 4]) {
+    let row = format!("{run:<22}{state:<20}{took:<12}{command}");
+    let width = paper.width();
+    if row.chars().count() <= width {
+        return paper.line(&row);
+    }
+    paper.line(&row.chars().take(width - 3).chain("...".chars()).collect::<String>());
 }
 
 /// Says first that a run is at work, or that one waits for somebody.
@@ -113,10 +111,10 @@ pub fn way_on(paper: &mut Paper, run: &RunRow, calls: &[Entry]) {
     paper.heading(&format!("going on with run {}", run.id));
     paper.line("answered from the record, not done again:");
     calls::changes(paper, calls);
-    let text = match calls::stopped_at(calls) {
-        Some((call, step)) => format!("it would go on at `{step}`: {}", call.summary),
-        None => {
-            let last = calls.last().map_or("the beginning", |call| call.summary.as_str());
+    let text = match (calls::stopped_at(calls), calls.last()) {
+        (Some((call, step)), _) => format!("it would go on at `{step}`: {}", call.summary),
+        (None, last) => {
+            let last = last.map_or("the beginning", |call| call.summary.as_str());
             format!("it would go on with what comes after: {last}")
         }
     };

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::{
@@ -24,7 +26,7 @@ pub(super) fn in_words(seen: &Seen, now: Timestamp) -> String {
     let passed = millis_between(since, now);
     if progress.unit == Unit::Bytes && passed >= 1000 && progress.done > from {
         let rate = (progress.done - from).saturating_mul(1000) / passed;
-        text.push_str(&format!(", {} per second", size(rate)));
+        let _ = write!(text, ", {} per second", size(rate));
     }
     text
 }

@@ -22,9 +22,8 @@ pub struct Known<'a> {
 }
 
 pub fn status(paper: &mut Paper, known: &Known<'_>) {
-    match known.last.filter(|run| run.state.unfinished()) {
-        Some(run) => not_over(paper, run, known.holder, known.typed),
-        None => {}
+    if let Some(run) = known.last.filter(|run| run.state.unfinished()) {
+        not_over(paper, run, known.holder, known.typed);
     }
     match known.site {
         Ok(status) => of_site(paper, status),
@@ -36,9 +35,9 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
             let state = super::history::state_word(run);
             paper.labelled("last run", &format!("{}: {}, {state}, {ended}", run.id, run.command));
         }
-        Some(_) => {}
         None if known.unread.is_none() => paper.labelled("last run", "none yet"),
-        None => {}
+        // An unfinished one is told first of all.
+        Some(_) | None => {}
     }
     if let Some(failure) = known.unread {
         unread(paper, failure);

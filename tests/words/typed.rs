@@ -20,10 +20,10 @@ fn page(words: &[&str]) -> String {
     let mut page = String::new();
     for (name, bytes) in [("standard output", output.stdout), ("standard error", output.stderr)] {
         if !bytes.is_empty() {
-            page.push_str(&format!("---- {name}\n{}", String::from_utf8(bytes).unwrap()));
+            page.extend(["---- ", name, "\n", std::str::from_utf8(&bytes).unwrap()]);
         }
     }
-    page.push_str(&format!("---- exit {}\n", output.status.code().unwrap()));
+    page.extend([format!("---- exit {}\n", output.status.code().unwrap())]);
     page
 }
 
@@ -86,4 +86,14 @@ fn a_reader_that_is_gone_changes_nothing() {
 fn a_runbook_is_shown_as_it_is() {
     let output = uplift(&["runbook", "show", "compose/upgrade"]).output().unwrap();
     assert_eq!(output.stdout, include_bytes!("../../runbooks/compose/upgrade.rhai"));
+}
+
+#[test]
+fn a_parameter_may_be_written_either_way() {
+    for words in [["--param", "to=1.1.0"], ["--to", "1.1.0"]] {
+        let output = uplift(&["run", "compose/upgrade"]).args(words).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("there is no terminal to ask on"), "{text}");
+    }
+    golden("typed_no_param", &page(&["run", "compose/upgrade", "-y"]));
 }
