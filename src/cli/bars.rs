@@ -10,8 +10,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, T
 use super::stage::Output;
 use crate::report::Bars;
 
-const TICK: Duration = Duration::from_millis(200);
-
 /// Lines at the foot of the terminal, drawn again as calls go on.
 pub(super) struct Terminal {
     all: MultiProgress,
@@ -37,7 +35,7 @@ impl Bars for Terminal {
             if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4}  {wide_msg}") {
                 line.set_style(style.tick_chars("|/-\\ "));
             }
-            line.enable_steady_tick(TICK);
+            line.enable_steady_tick(Duration::from_millis(200));
             line
         });
         line.set_message(text.to_owned());
@@ -51,15 +49,7 @@ impl Bars for Terminal {
     }
 
     fn aside(&mut self, print: &mut dyn FnMut()) {
-        // Not `suspend`, which panics where the terminal has been closed. So nothing draws meanwhile.
-        for line in self.lines.values() {
-            line.disable_steady_tick();
-        }
-        let _closed = self.all.clear();
-        print();
-        for line in self.lines.values() {
-            line.enable_steady_tick(TICK);
-        }
+        self.all.suspend(print);
     }
 }
 
