@@ -63,8 +63,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8])) {
 }
 
 fn wait_for(held: &Held, bytes: &[u8]) {
-    let head = String::from_utf8_lossy(bytes);
-    let Some((request, _)) = head.split_once(" HTTP/1.1\r\n") else { return };
+    let text = String::from_utf8_lossy(bytes);
+    let Some((request, _)) = text.split_once(" HTTP/1.1\r\n") else { return };
     if request.starts_with("HEAD ") && request.contains("/manifests/") {
         held.looked_up.fetch_add(1, Ordering::SeqCst);
     }
