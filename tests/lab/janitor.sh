@@ -15,8 +15,11 @@ docker network ls -q --filter "name=^uplab-$1-" | xargs -r docker network rm
 for folder in "$2"/registry-"$1"-*; do
     [ -d "$folder" ] || continue
     # Names that the registry's port is part of; the images go only with their last name.
-    docker image ls -q --filter "reference=localhost:${folder##*-}/*/*" --format '{{.Repository}}:{{.Tag}}' |
-        xargs -r docker image rm
+    # What was pulled by its digest has a name by that too.
+    for kind in '{{.Repository}}:{{.Tag}}' '{{.Repository}}@{{.Digest}}'; do
+        docker image ls --digests --filter "reference=localhost:${folder##*-}/*/*" --format "$kind" |
+            grep -v '<none>' | sort -u | xargs -r docker image rm
+    done
     rm -rf "$folder"
 done
 rm -rf "$3/uplab-$1-"*

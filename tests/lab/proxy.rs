@@ -3,7 +3,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -11,11 +11,18 @@ use std::{
 
 use super::Result;
 
-/// Passes connections on to a registry, and can make it as slow as a bad line: what an image is made of is then
-/// asked for in vain, while tags and digests are still answered.
+/// Passes connections on to a registry, and can keep a pull from ending while tags are still looked up. An engine
+/// that looks up a tag asks for what the tag means, and then for that; one that pulls asks for it straight away.
 #[derive(Debug)]
 pub(super) struct Proxy {
-    held: Arc<AtomicBool>,
+    held: Arc<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    on: AtomicBool,
+    looked_up: AtomicUsize,
+    asked: AtomicUsize,
 }
 
 impl Proxy {
@@ -23,7 +30,7 @@ impl Proxy {
     pub(super) fn start(port: u16, behind: u16) -> Result<Self> {
         let listener =
             TcpListener::bind(("127.0.0.1", port)).map_err(|error| format!("port {port}: {error}"))?;
-        let held = Arc::new(AtomicBool::new(false));
+        let held = Arc::new(Held::default());
         let flag = Arc::clone(&held);
         thread::spawn(move || {
             for client in listener.incoming().filter_map(std::result::Result::ok) {
@@ -38,7 +45,9 @@ impl Proxy {
     }
 
     pub(super) fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Relaxed);
+        self.held.looked_up.store(0, Ordering::SeqCst);
+        self.held.asked.store(0, Ordering::SeqCst);
+        self.held.on.store(held, Ordering::SeqCst);
     }
 }
 
@@ -53,8 +62,16 @@ fn pass(mut from: TcpStream, mut to: TcpStream, before: impl Fn(&[u8])) {
     let _closed = to.shutdown(Shutdown::Both);
 }
 
-fn wait_for(held: &AtomicBool, bytes: &[u8]) {
-    while held.load(Ordering::Relaxed) && bytes.windows(7).any(|part| part == b"/blobs/") {
-        thread::sleep(Duration::from_millis(20));
+fn wait_for(held: &Held, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((request, _)) = text.split_once(" HTTP/1.1\r\n") else { return };
+    if request.starts_with("HEAD ") && request.contains("/manifests/") {
+        held.looked_up.fetch_add(1, Ordering::SeqCst);
+    }
+    if request.starts_with("GET ") && request.contains("/manifests/sha256:") {
+        let asked = held.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        while held.on.load(Ordering::SeqCst) && asked > held.looked_up.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }

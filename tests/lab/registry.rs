@@ -55,7 +55,7 @@ impl Registry {
         format!("localhost:{}", self.port)
     }
 
-    /// Holds back what images are made of, so that a pull begins and does not end.
+    /// Holds back pulls: they begin and do not end, while tags are still looked up.
     pub fn hold(&self, held: bool) {
         self.proxy.hold(held);
     }
@@ -89,10 +89,12 @@ impl Drop for Registry {
         let _gone = self.process.kill();
         let _reaped = self.process.wait();
         let _removed = fs::remove_dir_all(&self.data);
-        let list =
-            self.tools.docker().args("image ls -q --filter").arg(format!("reference={}", self.repository()));
-        if let Ok(names) = list.args("--format {{.Repository}}:{{.Tag}}").output() {
-            for name in names.lines() {
+        // What was pulled by its digest has a name by that too.
+        for kind in ["{{.Repository}}:{{.Tag}}", "{{.Repository}}@{{.Digest}}"] {
+            let list = self.tools.docker().args("image ls --digests --filter");
+            let list =
+                list.arg(format!("reference={}", self.repository())).arg("--format").arg(kind).output();
+            for name in list.unwrap_or_default().lines().filter(|name| !name.contains("<none>")) {
                 let _untagged = self.tools.docker().args("image rm").arg(name).output();
             }
         }

@@ -94,7 +94,12 @@ impl Stack {
         for id in ids.lines() {
             let format = "{{index .Config.Labels \"com.docker.compose.service\"}}\t{{.Image}}\t{{.State.Status}}\t\
                           {{.HostConfig.RestartPolicy.Name}}";
-            let line = self.tools().docker().args("inspect -f").arg(format).arg(id).output()?;
+            let looked = self.tools().docker().args("inspect -f").arg(format).arg(id).run()?;
+            if looked.stderr.contains("No such object") {
+                // It went away between the two questions.
+                continue;
+            }
+            let line = looked.stdout.trim();
             let parts: Vec<_> = line.split('\t').map(str::to_owned).collect();
             let [service, image, status, restart] = parts.as_slice() else {
                 return Err(format!("inspect: {line}"));

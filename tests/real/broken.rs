@@ -10,9 +10,10 @@ const LAST_WORDS: [(&str, &str); 3] = [
     ("1.2.0", "The asset 'application.css' was not found in the load path"),
 ];
 
-/// Long enough for the worker of 1.6.0 to die, and short enough for the web of 1.2.0 to be given up.
+/// Long enough for the worker of 1.6.0 to die. Patience counts from the last sign of progress, so that 1.2.0 costs all
+/// of it.
 fn upgrade(release: &str) -> String {
-    format!("upgrade --to {release} -y --settle 5s --patience 5s")
+    format!("upgrade --to {release} -y --settle 5s --patience 15s")
 }
 
 #[test]
@@ -62,11 +63,11 @@ fn stay(field: &Field) {
     asks_a_person(field, screen, LAST_WORDS[2].1);
     assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
     field.uplift("status").ends(7);
-    field.uplift("upgrade --to 1.1.0 -y").ends(9).shows(&["is not finished"]);
+    field.uplift("upgrade --to 1.1.0 -y").ends(7).shows(&["needs a decision", "uplift show"]);
     let containers = field.stack.containers().unwrap();
-    field.uplift("rollback --choose stay --reason tested").ends(0);
+    field.uplift("rollback --choose stay --reason tested -y").ends(0);
     assert_eq!(field.stack.containers().unwrap(), containers, "to stay is to leave everything as it is");
-    field.uplift("rollback --choose stay --reason tested").ends(2);
+    field.uplift("rollback --choose stay --reason tested -y").ends(2);
     field.uplift("status").ends(0);
 }
 
@@ -77,13 +78,13 @@ fn once_the_schema_has_moved_a_person_may_return_the_code() {
     let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade("1.6.0")));
     asks_a_person(&field, screen, LAST_WORDS[1].1);
     assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
-    field.uplift("rollback --choose nonsense --reason tested").shows(&["return-code", "stay"]);
-    field.uplift("rollback --choose return-code --reason tested").ends(0);
+    field.uplift("rollback --choose nonsense --reason tested -y").shows(&["return-code", "stay"]);
+    field.uplift("rollback --choose return-code --reason tested -y").ends(0);
     field.assert_runs("1.0.0");
     field.assert_up();
     assert_eq!(field.stack.env_text().unwrap(), env);
     assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
-    field.uplift("rollback --choose return-code --reason tested").ends(2);
+    field.uplift("rollback --choose return-code --reason tested -y").ends(2);
     field.uplift("status").ends(0);
     field.end();
 }

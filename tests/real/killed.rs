@@ -44,9 +44,10 @@ fn a_run_killed_at_a_commit_of_its_journal_is_told_truly_and_can_be_ended() {
     });
 }
 
-/// How often the journal is synced in a run that nobody disturbs.
+/// How often the journal is synced in a run that nobody disturbs. The first run of a site makes the journal besides.
 fn commits_of_a_run() -> usize {
-    let field = Field::quick(Shape::Present, "1.1.0");
+    let field = Field::quick(Shape::Present, "1.0.0");
+    field.uplift("upgrade --to 1.1.0 -y --settle 1s").ends(0);
     let file = field.dir().join("../").join(format!("{}-commits", field.stack.project()));
     let words = "upgrade --to 1.1.1 -y --settle 1s";
     let shell = preloaded(&field, words).env("UPLIFT_TEST_COUNT", file.display().to_string());
@@ -164,8 +165,8 @@ impl Killed {
 /// Types the command until no child of the killed run is at work any more.
 fn end_it(field: &Field, way: Way, run: &str) -> Screen {
     let words = match way {
-        Way::Resume => format!("resume {run}"),
-        Way::Rollback => format!("rollback {run}"),
+        Way::Resume => format!("resume {run} -y"),
+        Way::Rollback => format!("rollback {run} -y"),
     };
     for _ in 0..60 {
         let screen = field.uplift(&words);

@@ -9,7 +9,7 @@ use crate::lab::{Shape, get, wait_until};
 fn the_judge_sees_what_is_missing() {
     let field = Field::quick(Shape::Present, "1.0.0");
     let stack = &field.stack;
-    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(1)));
+    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
     field.assert_nothing_lost(&ledger);
     let before = stack.state().unwrap();
     assert_eq!(stack.state().unwrap().differences(&before), Vec::<String>::new());

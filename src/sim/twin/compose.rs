@@ -9,6 +9,7 @@ use crate::{
         compose::{Compose, ComposeRead, Config, ServiceConfig, Up, UpReport},
         docker::{Container, DockerRead, Select},
         files::FilesRead,
+        postgres::PostgresRead,
     },
     sim::{
         compose::{container, failed, fingerprint},
@@ -18,6 +19,9 @@ use crate::{
     },
     site::{Project, Secret},
 };
+
+/// Where the product's image holds its migrations, named after their versions.
+const MIGRATIONS: &str = "/rails/db/migrate";
 
 /// The settings of a project's env files.
 struct Settings {
@@ -94,7 +98,30 @@ impl Twin {
         let id = made.id.clone();
         self.say_up(request, service, &reference, replaced.first());
         self.started(made);
+        self.migrated(service, config, &image.id).await?;
         Ok(id)
+    }
+
+    /// What web does while it boots: afterwards the database has the migrations of its image too, where they can be
+    /// known. Without this a plan would miss them at its end.
+    async fn migrated(&self, service: &str, config: &ServiceConfig, image: &str) -> Result<(), Failure> {
+        let told = config.environment.get("STRATA_RUN_DB_PREPARE").map(Secret::reveal);
+        if service != self.site().web.name || told != Some("true") || self.is_planned_image(image) {
+            return Ok(());
+        }
+        let databases = self.site().databases.clone();
+        let known = self.schema_versions(&databases.endpoint, databases.primary()).await?;
+        let mut versions = known.unwrap_or_default();
+        let names = self.image_files(image, MIGRATIONS).await?;
+        let brought = names.iter().filter_map(|name| name.get(..14)).map(str::to_owned);
+        let new: Vec<_> = brought.filter(|version| !versions.contains(version)).collect();
+        if !new.is_empty() {
+            self.assume(format!("`{service}` applies the migrations of its image while it boots"));
+            versions.extend(new);
+            versions.sort_unstable();
+            self.set_schema(databases.primary(), versions);
+        }
+        Ok(())
     }
 
     fn make(

@@ -24,7 +24,7 @@ impl Twin {
         image
     }
 
-    fn is_planned_image(&self, id: &str) -> bool {
+    pub(super) fn is_planned_image(&self, id: &str) -> bool {
         self.lock().containers.pulled.iter().any(|image| image.id == id)
     }
 
