@@ -79,9 +79,10 @@ async fn image(
     if id.as_ref() == Some(&container.image_id) {
         return Ok(None);
     }
-    let runs = match container.image == *meant {
-        true => "another image of that name".to_owned(),
-        false => format!("`{}`", container.image),
+    let runs = if container.image == *meant {
+        "another image of that name".to_owned()
+    } else {
+        format!("`{}`", container.image)
     };
     Ok(Some(format!("the files say `{meant}` and `{}` runs {runs}", service(container))))
 }

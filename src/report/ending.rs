@@ -108,10 +108,8 @@ fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
 }
 
 fn back_where(page: &Page<'_>, left: &[String]) -> String {
-    match left.is_empty() {
-        true => format!("{} is as it was before", page.name()),
-        false => format!("{} is as it was before, except for what you chose to leave", page.name()),
-    }
+    let except = if left.is_empty() { "" } else { ", except for what you chose to leave" };
+    format!("{} is as it was before{except}", page.name())
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {

@@ -43,8 +43,9 @@ fn return_outside_a_step_ends_the_run_well() {
 
 #[test]
 fn break_and_continue_pass_through_steps() {
-    let played = play(r#"for n in 0..3 { step `s${n}` { if n == 1 { continue; } look(); } }"#);
-    assert_eq!(played.addresses(), ["s0/look#1", "s2/look#1"]);
+    let played =
+        play(r#"for h in site::hosts { on h { step "x" { if h == "a" { continue; } look(); break; } } }"#);
+    assert_eq!(played.addresses(), ["host:b/x/look#1"]);
 }
 
 #[test]

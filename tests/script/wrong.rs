@@ -14,6 +14,7 @@ fn problems(main: &str, libs: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn wrong_names_are_found_with_their_places() {
     for (script, said) in [
         (
