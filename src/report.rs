@@ -21,7 +21,7 @@ mod status;
 mod words;
 
 pub use by_hand::by_hand;
-pub use ending::{Page, ending};
+pub use ending::{Page, ending, ending_alone};
 pub use failure::failure;
 pub use history::{history, in_the_way, not_over, way_back, way_on};
 pub use lines::Lines;

@@ -21,6 +21,10 @@ pub(super) async fn begin(
     }
     let header = (session.stage.host)(Start::default()).header(name).await?;
     header.validate(&given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
+    // First without the site, where its folder is known: that a run waits must be told also when the engine is down.
+    if let (false, Some(runs)) = (dry_run, session.folder_runs()) {
+        nobody_else(session, &runs?)?;
+    }
     let host = session.open().await?;
     let runs = host.runs()?;
     if dry_run {
@@ -29,10 +33,7 @@ pub(super) async fn begin(
         nobody_else(session, &runs)?;
     }
     let runbook = host.runbook(name, &given).await?;
-    let plan = tokio::select! {
-        () = session.signals.wanted(1) => return Err(Trouble::interrupted()),
-        plan = runbook.plan() => plan,
-    };
+    let plan = session.unless_stopped(runbook.plan()).await?;
     if dry_run {
         return Ok(only_shown(session, &plan));
     }
@@ -51,7 +52,7 @@ pub(super) async fn begin(
         report::plan(&mut session.paper(), &plan, Detail::Short);
     }
     session.ask("start now?").await?;
-    let run = runbook.start(plan, &session.command).await?;
+    let run = session.unless_stopped(runbook.start(plan, &session.command)).await??;
     Ok(watch(session, &host, run).await)
 }
 

@@ -84,10 +84,19 @@ impl Session {
     }
 
     /// Finds the site. From now on its secrets are taken out of everything that is shown.
-    pub(super) async fn open(&mut self) -> Result<Host, HostError> {
-        let host = (self.stage.host)(self.start()).open().await?;
+    pub(super) async fn open(&mut self) -> Result<Host, Trouble> {
+        let host = self.unless_stopped((self.stage.host)(self.start()).open()).await??;
         self.scrubber = host.scrubber().clone();
         Ok(host)
+    }
+
+    /// Work that only looks, ended by the first signal: an engine or a server may take minutes not to answer.
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            () = self.signals.wanted(1) => Err(Trouble::interrupted()),
+            done = work => Ok(done),
+        }
     }
 
     /// How the site is now, whatever it was when it was opened.
@@ -97,10 +106,10 @@ impl Session {
     }
 
     /// The record of the site's runs, without the site if its folder is known.
-    pub(super) async fn runs(&mut self) -> Result<Runs, HostError> {
+    pub(super) async fn runs(&mut self) -> Result<Runs, Trouble> {
         match self.folder_runs() {
-            Some(runs) => runs,
-            None => self.open().await?.runs(),
+            Some(runs) => Ok(runs?),
+            None => Ok(self.open().await?.runs()?),
         }
     }
 

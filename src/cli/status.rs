@@ -39,7 +39,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         };
         report::status(&mut session.sheet(), &known);
     }
-    Ok(exit(site.is_ok(), last.as_ref()))
+    Ok(exit(site.is_ok() && unread.is_none(), last.as_ref()))
 }
 
 /// The site if it can be found, and its record even if it cannot.
@@ -48,16 +48,17 @@ async fn look(session: &mut Session) -> (Result<Status, Failure>, Result<Option<
         Ok(host) => (Ok(host.status().await), host.runs().map(Some).map_err(|error| error.failure())),
         Err(error) => {
             let runs = session.folder_runs().transpose().map_err(|error| error.failure());
-            (Err(error.failure()), runs)
+            (Err(error.failure), runs)
         }
     }
 }
 
-fn exit(site: bool, last: Option<&RunRow>) -> ExitClass {
+/// `told`: both the site and the record of its runs could be read.
+fn exit(told: bool, last: Option<&RunRow>) -> ExitClass {
     match last.map(|run| (run.state, run.interrupted)) {
         Some((RunState::NeedsPerson | RunState::Stuck, _)) => ExitClass::NeedsPerson,
         Some((RunState::Unfinished, _) | (RunState::Running, true)) => ExitClass::Unfinished,
-        _ if site => ExitClass::Done,
+        _ if told => ExitClass::Done,
         _ => ExitClass::Refused,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 /// Why a command ended before there was a run. Nothing was changed.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    failure: Failure,
+    pub(super) failure: Failure,
     exit: ExitClass,
     /// The step and the call of a plan that it was found at.
     at: Option<String>,

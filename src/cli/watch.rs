@@ -121,8 +121,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
             };
             report::ending(&mut paper, &page, ending);
         }
-        // The record cannot be read: then the ending itself is all there is to tell.
-        Err(error) => report::failure(&mut paper, &error.failure(), None, ending.exit()),
+        Err(error) => report::ending_alone(&mut paper, ending, &error.failure(), &session.typed),
     }
 }
 

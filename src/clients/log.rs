@@ -3,10 +3,12 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown, lchown},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use rustix::fs::OFlags;
 
 use crate::ports::files::LineLog;
 
@@ -27,18 +29,19 @@ impl LineLog for Lines {
 pub(super) fn open(path: &Path) -> Option<Arc<dyn LineLog>> {
     let folder = path.parent()?;
     let above = fs::metadata(folder.parent()?).ok()?;
-    let owned = |path: &Path| {
-        // Only root may give away, and only root needs to.
-        let _kept = chown(path, Some(above.uid()), Some(above.gid()));
-    };
-    if !folder.is_dir() {
-        DirBuilder::new().mode(0o700).create(folder).ok()?;
-        owned(folder);
+    // Only root may give away, and only root needs to. As root, a link that somebody else put here is not followed.
+    let (uid, gid) = (Some(above.uid()), Some(above.gid()));
+    match fs::symlink_metadata(folder) {
+        Ok(about) if about.is_dir() => {}
+        Ok(_) => return None,
+        Err(_) => {
+            DirBuilder::new().mode(0o700).create(folder).ok()?;
+            let _kept = lchown(folder, uid, gid);
+        }
     }
-    let is_new = !path.exists();
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok()?;
-    if is_new {
-        owned(path);
-    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    let file = options.open(path).ok()?;
+    let _kept = fchown(&file, uid, gid);
     Some(Arc::new(Lines(Mutex::new(file))))
 }

@@ -95,9 +95,11 @@ impl JournalError {
             }
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {
-                about("network_mount", Refused, "set `[state] folder` to a folder on a local disk")
+                about("network_mount", Refused, "name a folder on a local disk: `--state DIR`")
             }
-            Self::NotOurs { .. } => about("not_a_folder", Refused, "move it away, or set `[state] folder`"),
+            Self::NotOurs { .. } => {
+                about("not_a_folder", Refused, "move it away, or name another folder: `--state DIR`")
+            }
             Self::NoRoom { path } => about("journal_no_room", Refused, &free_line(path)),
             Self::DiskFull { path } => about("journal_disk_full", Unfinished, &free_line(path)),
             Self::HoldsSecret { .. } => about(

@@ -63,6 +63,32 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
     }
 }
 
+/// The ending where the record of the run cannot be read, so that nothing can be said of its calls.
+pub fn ending_alone(paper: &mut Paper, ending: &Ending, unread: &Failure, typed: &str) {
+    paper.blank();
+    let (title, failure) = match ending {
+        Ending::Done => ("DONE".to_owned(), None),
+        Ending::NothingNeeded { why } => (format!("NOTHING NEEDED: {why}"), None),
+        Ending::Refused { failure } => ("REFUSED: nothing was changed".to_owned(), Some(failure)),
+        Ending::TakenBack { failure, .. } => ("FAILED, TAKEN BACK".to_owned(), Some(failure)),
+        Ending::RolledBack { .. } => ("TAKEN BACK".to_owned(), None),
+        Ending::NeedsPerson { failure, .. } => ("A PERSON MUST DECIDE".to_owned(), failure.as_ref()),
+        Ending::Stuck { failure, .. } => ("STUCK: a person is needed".to_owned(), Some(failure)),
+        Ending::Unfinished { why, cause, .. } => (format!("STOPPED IN THE MIDDLE: {why}"), cause.as_ref()),
+        Ending::Interrupted => ("INTERRUPTED: nothing was changed".to_owned(), None),
+        Ending::Closed { why } => (format!("CLOSED: {why}"), None),
+    };
+    paper.heading(&title);
+    if let Some(failure) = failure {
+        why(paper, failure);
+    }
+    paper.labelled("record", &format!("it cannot be read now: {}", unread.message));
+    if let Some(hint) = &unread.hint {
+        paper.labelled("hint", hint);
+    }
+    Next::new().then("see how the site is", format!("{typed} status")).print(paper);
+}
+
 fn done(paper: &mut Paper, page: &Page<'_>) {
     let title = match calls::proved(page.calls) {
         Some(tag) => format!("DONE: {} runs {tag}, verified", page.name()),

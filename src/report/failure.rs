@@ -56,7 +56,7 @@ fn last(lines: &[String]) -> Vec<String> {
     let cut = lines.len().saturating_sub(MOST);
     let mut shown = Vec::new();
     if cut > 0 {
-        shown.push(format!("({cut} earlier lines are in the log of the run)"));
+        shown.push(format!("({cut} earlier lines are left out here)"));
     }
     shown.extend_from_slice(&lines[cut..]);
     shown

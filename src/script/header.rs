@@ -134,9 +134,8 @@ impl Header {
                 (None, Some(initial)) => initial.clone(),
                 (None, None) => {
                     let text = format!("parameter `{name}` is missing: {}", param.help);
-                    return Err(
-                        ScriptError::new("missing_parameter", text).hint(format!("add `--{name} VALUE`"))
-                    );
+                    return Err(ScriptError::new("missing_parameter", text)
+                        .hint(format!("add `--{} VALUE`", name.replace('_', "-"))));
                 }
             };
             values.insert(name.clone(), value);
