@@ -35,7 +35,7 @@ pub async fn configured_images(
 #[must_use]
 pub fn references(site: &Site, tag: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for service in std::iter::once(&site.web).chain(&site.job) {
+    for service in site.product() {
         let reference = format!("{}:{tag}", service.repository);
         if !found.contains(&reference) {
             found.push(reference);

@@ -98,7 +98,7 @@ impl Effect for Backup {
             let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
             schemas.insert(name.clone(), versions.unwrap_or_default());
         }
-        let config = if self.config { config_files(site) } else { Vec::new() };
+        let config = if self.config { site.site.project.config_files() } else { Vec::new() };
         Ok(Intent {
             set: free_set(&folder, site).await?,
             folder,
@@ -211,17 +211,9 @@ async fn free_set(folder: &Path, site: Observe<'_>) -> Result<String, Failure> {
     }
 }
 
-fn config_files(site: Observe<'_>) -> Vec<PathBuf> {
-    let project = &site.site.project;
-    let mut files = vec![project.env_file()];
-    files.extend(project.env_files.iter().chain(&project.files).cloned());
-    files.dedup();
-    files
-}
-
 async fn images(site: Observe<'_>) -> Result<BTreeMap<String, ImageEntry>, Failure> {
     let mut found = BTreeMap::new();
-    for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+    for service in site.site.product() {
         for container in of_service(site.docker, &site.site.project, &service.name).await? {
             let image = site.docker.image(&container.image_id).await?;
             let digest = image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned));

@@ -46,7 +46,7 @@ impl Read for CheckDrift {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
         let mut differs = Vec::new();
-        for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+        for service in site.site.product() {
             let Some(configured) = config.services.get(&service.name) else { continue };
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
                 differs.extend(image(&container, configured, site).await?);

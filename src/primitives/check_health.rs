@@ -35,7 +35,7 @@ impl Read for CheckHealth {
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
-        for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+        for service in site.site.product() {
             let containers = of_service(site.docker, &site.site.project, &service.name).await?;
             if !containers.iter().any(crate::ports::docker::Container::is_running) {
                 let text = format!("`{}` does not run", service.name);

@@ -105,7 +105,7 @@ fn forwards(now: &str, to: &str) -> Result<(), Failure> {
 }
 
 async fn all_run(digest: &str, site: Observe<'_>) -> Result<bool, Failure> {
-    for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+    for service in site.site.product() {
         let containers = of_service(site.docker, &site.site.project, &service.name).await?;
         if containers.is_empty() {
             return Ok(false);

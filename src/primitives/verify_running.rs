@@ -51,7 +51,7 @@ impl Read for VerifyRunning {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let mut services = Vec::new();
         let mut image_id = String::new();
-        for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+        for service in site.site.product() {
             let reference = format!("{}:{}", service.repository, self.tag);
             let image =
                 site.docker.image(&reference).await?.ok_or_else(|| {

@@ -35,6 +35,18 @@ pub struct Project {
 }
 
 impl Project {
+    /// The files that say how the project runs: env files and compose files, each once.
+    #[must_use]
+    pub fn config_files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.env_file()];
+        for file in self.env_files.iter().chain(&self.files) {
+            if !files.contains(file) {
+                files.push(file.clone());
+            }
+        }
+        files
+    }
+
     /// The file whose variables name the image tag.
     #[must_use]
     pub fn env_file(&self) -> PathBuf {
@@ -138,4 +150,11 @@ pub struct Site {
     pub secrets: BTreeMap<String, Secret>,
     /// Where uplift keeps its own things: `.uplift` in the site folder unless set otherwise.
     pub state: PathBuf,
+}
+
+impl Site {
+    /// The product's services: web, then job where there is one.
+    pub fn product(&self) -> impl Iterator<Item = &Service> {
+        std::iter::once(&self.web).chain(&self.job)
+    }
 }

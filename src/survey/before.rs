@@ -79,7 +79,7 @@ pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
         containers.insert(container.name, then);
     }
     let mut files = BTreeMap::new();
-    for path in config_files(&site) {
+    for path in site.site.project.config_files() {
         if let Some(hash) = site.files.hash(&path).await? {
             files.insert(path.display().to_string(), hash);
         }
@@ -100,7 +100,7 @@ pub async fn keep(site: Operate<'_>, before: &mut Before) -> Result<(), Failure>
     let folder = site.observe().kept().join("before");
     let what = "folder for what the way back needs".to_owned();
     site.files.make_folder(&MakeFolder { path: folder.clone(), what }).await?;
-    for (at, path) in config_files(&site.observe()).into_iter().enumerate() {
+    for (at, path) in site.site.project.config_files().into_iter().enumerate() {
         let shown = path.display().to_string();
         let Some(hash) = before.files.get(&shown) else { continue };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -116,14 +116,6 @@ pub async fn keep(site: Operate<'_>, before: &mut Before) -> Result<(), Failure>
         before.kept.insert(shown, to);
     }
     Ok(())
-}
-
-fn config_files(site: &Observe<'_>) -> Vec<PathBuf> {
-    let project = &site.site.project;
-    let mut files = vec![project.env_file()];
-    files.extend(project.env_files.iter().chain(&project.files).cloned());
-    files.dedup();
-    files
 }
 
 /// What is no longer as it was, a sentence each. Containers may have been made again: what they run counts.

@@ -43,7 +43,7 @@ pub async fn status(site: Observe<'_>) -> Status {
     let mut services = Vec::new();
     match site.docker.containers(&Select::Project(site.site.project.name.clone())).await {
         Ok(containers) => {
-            for service in std::iter::once(&site.site.web).chain(&site.site.job) {
+            for service in site.site.product() {
                 services.extend(of_service(service, &containers, site).await);
             }
         }
