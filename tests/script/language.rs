@@ -43,8 +43,15 @@ fn return_outside_a_step_ends_the_run_well() {
 
 #[test]
 fn break_and_continue_pass_through_steps() {
-    let played = play(r#"for n in 0..3 { on `h${n}` { step "a" { if n == 1 { continue; } look(); } } }"#);
-    assert_eq!(played.addresses(), ["host:h0/a/look#1", "host:h2/a/look#1"]);
+    let played = play(r#"for n in 0..3 { step `s${n}` { if n == 1 { continue; } look(); } }"#);
+    assert_eq!(played.addresses(), ["s0/look#1", "s2/look#1"]);
+}
+
+#[test]
+fn only_hosts_of_the_site_can_be_worked_on() {
+    let played = play(r#"on "aa" { step "x" { look(); } }"#);
+    assert_eq!(played.error().code, "bad_host");
+    assert!(played.addresses().is_empty());
 }
 
 #[test]
