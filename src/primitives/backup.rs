@@ -153,7 +153,9 @@ impl Effect for Backup {
 
     async fn undo(intent: &Intent, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
         let half = backups::partial(&intent.folder, &intent.set);
-        if site.files.list(&half).await?.is_empty() {
+        // Looked for by its name: it may have been made and be empty yet.
+        let begun = site.files.list(&intent.folder).await?;
+        if !begun.iter().any(|name| half.ends_with(name)) {
             return Ok(Undone::nothing("the backup stays: it may be needed yet"));
         }
         let what = "backup that was never finished".to_owned();

@@ -32,7 +32,7 @@ fn taken_back(shape: Shape) {
     let before = field.stack.state().unwrap();
     for (release, last_words) in LAST_WORDS {
         let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade(release)));
-        screen.ends(6).shows(&[last_words, "as before"]);
+        screen.ends(6).shows(&[last_words, "is as it was before"]);
         field.assert_runs("1.1.0");
         field.assert_up();
         field.assert_nothing_lost(&ledger);

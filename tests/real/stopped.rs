@@ -73,7 +73,7 @@ fn ctrl_c_while_web_is_awaited_says_where_the_site_stands() {
     let words = "upgrade --to 1.2.0 -y --settle 1s -o json";
     interrupted(&field, words, "switch web/wait_healthy#1", 9);
     field.uplift("status").ends(9).shows(&["uplift resume", "uplift rollback"]);
-    field.uplift("rollback -y").ends(0).shows(&["as before"]);
+    field.uplift("rollback -y").ends(0).shows(&["is as it was before"]);
     unchanged(&field, &before);
 
     // The same for a person, who is told in words what to type.
