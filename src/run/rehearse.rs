@@ -22,12 +22,11 @@ pub async fn rehearse(context: Context, runbook: Arc<Runbook>, params: Value, si
     let twin = Twin::new(&context.ports, &context.site);
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
-    let name = runbook.name().to_owned();
     let (site_name, catalogue) = (context.site.name.clone(), Arc::clone(&context.catalogue));
     let conduct = Arc::new(Rehearsal::new(context, twin));
-    let ended = perform(runbook, catalogue, params.clone(), site, conduct.clone()).await;
+    let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
     let warnings = std::mem::take(&mut *lock(&warnings));
-    Plan { warnings, ..conduct.plan(name, site_name, params, ended) }
+    Plan { warnings, ..conduct.plan(&runbook, site_name, params, ended) }
 }
 
 /// Nobody watches a rehearsal, but what it is warned of belongs into the plan.
@@ -88,7 +87,7 @@ impl Rehearsal {
 
     fn plan(
         &self,
-        runbook: String,
+        runbook: &Runbook,
         site: String,
         params: Value,
         ended: Result<Value, script::ScriptError>,
@@ -107,13 +106,15 @@ impl Rehearsal {
                 let (address, cause) = match (error.failure(), state.failed.take()) {
                     (Some(failure), Some((address, last))) if *failure == last => (address, last),
                     (Some(failure), _) => (String::new(), failure.clone()),
-                    (None, _) => (String::new(), error.as_failure()),
+                    // The script itself went wrong: its lines show where.
+                    (None, _) => (String::new(), error.into_failure(runbook.bundle())),
                 };
                 PlanEnd::Fails { address, failure: cause }
             }
         };
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.downtime);
+        let runbook = runbook.name().to_owned();
         Plan { runbook, site, params, steps, end, warnings: Vec::new(), downtime }
     }
 
