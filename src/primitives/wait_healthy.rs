@@ -145,7 +145,8 @@ impl<'a> Wait<'a> {
         let cause = match (container.oom_killed, container.exit_code) {
             (true, _) => "it was killed for using too much memory".to_owned(),
             (false, Some(code)) => format!("exit code {code}"),
-            (false, None) => "no exit code is known".to_owned(),
+            // It runs again already: the engine does not keep how it ended before.
+            (false, None) => "the engine has started it again since".to_owned(),
         };
         let text = format!("the container of `{}` died: {cause}", self.options.service);
         Err(Failure::new("container_died", text).evidence(self.last_lines(container).await))

@@ -45,6 +45,15 @@ fn every_hostile_script_ends() {
     }
 }
 
+/// Also one outside every step: whoever wrote it must see which line it is.
+#[test]
+fn a_script_without_an_end_is_shown_where_it_hangs() {
+    for script in ["loop { }", "fn f(n) { f(n + 1) } f(0);", "step \"a\" { loop { } }"] {
+        let played = play(script);
+        assert!(!played.error().places.is_empty(), "{script}: {:?}", played.error());
+    }
+}
+
 #[test]
 fn exit_sleep_and_clock_are_closed_under_every_name() {
     for (script, said) in [
