@@ -74,6 +74,14 @@ impl Container {
         matches!(self.state, State::Running | State::Restarting | State::Paused)
     }
 
+    /// The engine has had to start it again within the last minute: that it runs at this moment means nothing.
+    #[must_use]
+    pub fn keeps_dying(&self, now: Timestamp) -> bool {
+        let fresh =
+            self.started.is_some_and(|at| now.duration_since(at) < jiff::SignedDuration::from_mins(1));
+        self.state == State::Restarting || (self.restarts > 0 && fresh)
+    }
+
     /// The first twelve digits of its id, as `docker ps` shows it.
     #[must_use]
     pub fn short_id(&self) -> &str {

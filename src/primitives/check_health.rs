@@ -44,6 +44,18 @@ impl Read for CheckHealth {
                 ));
             }
         }
+        for service in site.site.product() {
+            for container in of_service(site.docker, &site.site.project, &service.name).await? {
+                if container.keeps_dying(site.clock.now()) {
+                    let (name, times) = (&service.name, container.restarts);
+                    let text = format!("`{name}` keeps dying: the engine has started it again {times} times");
+                    return Err(Failure::new("service_dying", text).hint(format!(
+                        "see why: `docker logs --tail 50 {}`, and mend it first",
+                        container.name
+                    )));
+                }
+            }
+        }
         let web = of_service(site.docker, &site.site.project, &site.site.web.name).await?;
         let probe = web.iter().find_map(|container| Probe::up(site.site, container));
         let probe =

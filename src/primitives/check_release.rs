@@ -113,7 +113,7 @@ async fn all_run(digest: &str, site: Observe<'_>) -> Result<bool, Failure> {
         for container in containers {
             let image = site.docker.image(&container.image_id).await?;
             let runs = image.is_some_and(|image| image.digest_in(&service.repository) == Some(digest));
-            if !runs || !container.is_running() {
+            if !runs || !container.is_running() || container.keeps_dying(site.clock.now()) {
                 return Ok(false);
             }
         }

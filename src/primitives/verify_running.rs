@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,7 @@ impl Read for VerifyRunning {
                 ));
             }
             for container in containers {
-                runs(&container, service, &image.id, &reference)?;
+                runs(&container, service, &image.id, &reference, site.clock.now())?;
             }
             image_id = image.id;
             services.push(service.name.clone());
@@ -106,7 +107,13 @@ impl VerifyRunning {
     }
 }
 
-fn runs(container: &Container, service: &Service, image: &str, reference: &str) -> Result<(), Failure> {
+fn runs(
+    container: &Container,
+    service: &Service,
+    image: &str,
+    reference: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
     if container.image_id != image {
         let text = format!("`{}` runs `{}` instead of `{reference}`", service.name, container.image);
         let other = repository(&container.image) != service.repository;
@@ -119,6 +126,11 @@ fn runs(container: &Container, service: &Service, image: &str, reference: &str) 
     }
     if !container.is_running() {
         return Err(Failure::new("service_down", format!("`{}` does not run", service.name)));
+    }
+    if container.keeps_dying(now) {
+        let text = format!("`{}` keeps dying: the engine has started it again since", service.name);
+        return Err(Failure::new("service_dying", text)
+            .hint(format!("see why: `docker logs --tail 50 {}`", container.name)));
     }
     Ok(())
 }

@@ -108,6 +108,10 @@ struct Wait<'a> {
 impl<'a> Wait<'a> {
     async fn begin(options: &'a WaitHealthy, site: Observe<'a>) -> Result<Self, Failure> {
         let now = site.clock.now();
+        if options.stable_for < ten_seconds() {
+            let (service, time) = (&options.service, options.stable_for);
+            site.tell.warn(format!("`{service}` is watched for {time} only: what dies later is not noticed"));
+        }
         let mut wait = Self {
             options,
             site,

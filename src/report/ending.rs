@@ -134,8 +134,10 @@ fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
 }
 
 fn back_where(page: &Page<'_>, left: &[String]) -> String {
-    let except = if left.is_empty() { "" } else { ", except for what you chose to leave" };
-    format!("{} is as it was before{except}", page.name())
+    if left.is_empty() {
+        return format!("{} is as it was before", page.name());
+    }
+    format!("{} runs what it ran before, and something was left as you chose", page.name())
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
@@ -225,6 +227,9 @@ pub(super) fn interrupted(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn on_or_back(page: &Page<'_>) -> Next {
+    if page.calls.iter().any(|call| !call.undos.is_empty()) {
+        return Next::new().then("it was going back when it stopped: finish that", page.rollback());
+    }
     Next::new()
         .then("go on from where it stopped", page.resume())
         .then("or go back to how the site was before", page.rollback())
@@ -247,8 +252,14 @@ fn at(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn as_before(paper: &mut Paper, left: &[String]) {
-    let compared = "images, states and restart policies of the containers, settings, schema and the answer of web are \
-                    what was recorded before the first change";
+    // What was left is not as it was recorded, so it is not claimed.
+    let compared = if left.is_empty() {
+        "images, states and restart policies of the containers, settings, schema and the answer of web are what was \
+         recorded before the first change"
+    } else {
+        "images, states and restart policies of the containers and the answer of web are what was recorded before \
+         the first change"
+    };
     paper.labelled("state", compared);
     list(paper, "left", left);
 }

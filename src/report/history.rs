@@ -96,7 +96,10 @@ pub fn in_the_way(run: &RunRow, typed: &str) -> Failure {
 /// What going back would take back, last first: what was done, and what would be done about it.
 pub fn way_back(paper: &mut Paper, run: &RunRow, changes: &[(String, String)]) {
     let title = match changes.len() {
-        0 => format!("going back from run {} would take nothing back: nothing was begun", run.id),
+        0 => format!(
+            "going back from run {} would take nothing back: nothing that was begun is left, only the comparison with the site before",
+            run.id
+        ),
         n => format!("going back from run {} would take back {}, last first", run.id, count(n, "change")),
     };
     paper.heading(&title);

@@ -38,7 +38,9 @@ pub(super) async fn as_before(
             return Err(differences);
         }
         let millis = u64::try_from(passed.as_millis()).unwrap_or(0);
-        tell.progress("waiting for the site to be as before", millis, None, Unit::Milliseconds);
+        let missing = differences.first().map(String::as_str).unwrap_or_default();
+        let what = format!("waiting for the site to be as before: {missing}");
+        tell.progress(what, millis, None, Unit::Milliseconds);
         context.ports.clock.sleep(PAUSE).await;
     }
 }
@@ -55,7 +57,10 @@ pub(super) fn left(entries: &[Entry]) -> BTreeSet<Left> {
 /// The same in words.
 pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
     let sentence = |left: &Left| match left {
-        Left::Schema => "the database was left as the newer release has made it",
+        Left::Schema => {
+            "the database was left as the newer release has made it: the older one may fail on it, also where `/up` \
+             answers"
+        }
         Left::Settings => "somebody's edit of the env file was left in it",
     };
     left.iter().map(|left| sentence(left).to_owned()).collect()
