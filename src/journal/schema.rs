@@ -189,12 +189,14 @@ pub(super) fn check_writable(connection: &Connection, folder: &Folder) -> Result
 
 /// Refuses to read a format that this uplift would misread; false if there is nothing to read yet.
 pub(super) fn check_readable(connection: &Connection, folder: &Folder) -> Result<bool, JournalError> {
-    match format(connection).map_err(|error| sort(folder, "be read", error))? {
+    // One look at one moment: the first run of a site may be making the tables right now.
+    let moment = connection.unchecked_transaction().map_err(|error| sort(folder, "be read", error))?;
+    match format(&moment).map_err(|error| sort(folder, "be read", error))? {
         Some((found, reads)) if reads > FORMAT => {
             Err(JournalError::Newer { path: folder.journal(), found, known: FORMAT })
         }
         Some(_) => Ok(true),
-        None => refuse_foreign(connection, folder).map(|()| false),
+        None => refuse_foreign(&moment, folder).map(|()| false),
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::contract::Read;
 use crate::{
     event::Failure,
-    ports::{Observe, http::Probe, project::of_service},
+    ports::{Observe, docker::State, http::Probe, project::of_service},
 };
 
 /// Check that the site is well before anything is done to it, by the same question that will be asked afterwards.
@@ -46,7 +46,8 @@ impl Read for CheckHealth {
         }
         for service in site.site.product() {
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                if container.keeps_dying(site.clock.now()) {
+                // One that runs again may only have waited for its database when it was started.
+                if container.state == State::Restarting {
                     let (name, times) = (&service.name, container.restarts);
                     let text = format!("`{name}` keeps dying: the engine has started it again {times} times");
                     return Err(Failure::new("service_dying", text).hint(format!(

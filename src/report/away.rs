@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::words::{hour, millis_between, span};
-use crate::journal::{Entry, RunRow, RunState, State};
+use crate::journal::{Entry, RunRow, RunState, State, UndoRow};
 
 /// One service's time away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +12,16 @@ pub(super) struct Away {
     from: Timestamp,
     /// `None` while it is away.
     until: Option<Timestamp>,
+    /// Not for the first time in this run.
+    again: bool,
 }
 
 impl Away {
     pub(super) fn in_words(&self) -> String {
+        let again = if self.again { "again " } else { "" };
         match self.until {
-            Some(until) => format!("`{}` {}", self.service, span(millis_between(self.from, until))),
-            None => format!("`{}` since {}", self.service, hour(self.from)),
+            Some(until) => format!("`{}` {again}{}", self.service, span(millis_between(self.from, until))),
+            None => format!("`{}` {again}since {}", self.service, hour(self.from)),
         }
     }
 }
@@ -31,11 +34,7 @@ pub(super) fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
         match call.verb.as_str() {
             "compose_stop" | "compose_up" if began(call) => {
                 let Some(from) = call.attempts.first().map(|attempt| attempt.started) else { continue };
-                for service in services(call) {
-                    if !found.iter().any(|away| away.service == service && away.until.is_none()) {
-                        found.push(Away { service, from, until: None });
-                    }
-                }
+                goes(&mut found, call, from);
             }
             "wait_healthy" if call.state == State::Succeeded => {
                 let well = well_at(call);
@@ -47,11 +46,30 @@ pub(super) fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
             _ => {}
         }
     }
+    // On the way back what had come up goes once more.
+    for call in calls.iter().filter(|call| call.verb == "compose_up") {
+        let restored =
+            |undone: &UndoRow| undone.value.as_ref().is_some_and(|value| value["undone"] == "restored");
+        if let Some(undone) = call.undos.last().filter(|undone| restored(undone)) {
+            goes(&mut found, call, undone.started);
+        }
+    }
     let over = matches!(run.state, RunState::Done | RunState::TakenBack | RunState::RolledBack);
     for away in &mut found {
         away.until = away.until.or(run.ended.filter(|_| over));
     }
     found
+}
+
+/// The services of a call go, those that are still away aside.
+fn goes(found: &mut Vec<Away>, call: &Entry, from: Timestamp) {
+    for service in services(call) {
+        let mut earlier = found.iter().filter(|away| away.service == service);
+        if earlier.clone().all(|away| away.until.is_some()) {
+            let again = earlier.next().is_some();
+            found.push(Away { service, from, until: None, again });
+        }
+    }
 }
 
 fn began(call: &Entry) -> bool {
