@@ -1,6 +1,8 @@
 //! The stock runbooks on simulated sites, through the same door as the command line: good releases, bad releases,
 //! and a fault at every single write.
 
+mod choices;
 mod faults;
 mod night;
+mod refusals;
 mod stories;

@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 use super::contract::Read;
 use crate::{
     event::Failure,
-    ports::{Observe, docker::State, http::Probe, project::of_service},
+    ports::{
+        Observe,
+        docker::{Container, State},
+        http::Probe,
+        project::of_service,
+    },
 };
 
 /// Check that the site is well before anything is done to it, by the same question that will be asked afterwards.
@@ -37,25 +42,7 @@ impl Read for CheckHealth {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         for service in site.site.product() {
             let containers = of_service(site.docker, &site.site.project, &service.name).await?;
-            if !containers.iter().any(crate::ports::docker::Container::is_running) {
-                let text = format!("`{}` does not run", service.name);
-                return Err(Failure::new("service_down", text).hint(
-                    "start the site first: what was broken before cannot be told from what an upgrade breaks",
-                ));
-            }
-        }
-        for service in site.site.product() {
-            for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                // One that runs again may only have waited for its database when it was started.
-                if container.state == State::Restarting {
-                    let (name, times) = (&service.name, container.restarts);
-                    let text = format!("`{name}` keeps dying: the engine has started it again {times} times");
-                    return Err(Failure::new("service_dying", text).hint(format!(
-                        "see why: `docker logs --tail 50 {}`, and mend it first",
-                        container.name
-                    )));
-                }
-            }
+            runs(&service.name, &containers)?;
         }
         let web = of_service(site.docker, &site.site.project, &site.site.web.name).await?;
         let probe = web.iter().find_map(|container| Probe::up(site.site, container));
@@ -76,4 +63,20 @@ impl Read for CheckHealth {
             )),
         }
     }
+}
+
+/// One that the engine starts again and again is told apart from one that somebody has stopped. One that runs again
+/// may only have waited for its database when it was started.
+fn runs(service: &str, containers: &[Container]) -> Result<(), Failure> {
+    if let Some(dying) = containers.iter().find(|container| container.state == State::Restarting) {
+        let times = dying.restarts;
+        let text = format!("`{service}` keeps dying: the engine has started it again {times} times");
+        return Err(Failure::new("service_dying", text)
+            .hint(format!("see why: `docker logs --tail 50 {}`, and mend it first", dying.name)));
+    }
+    if containers.iter().any(Container::is_running) {
+        return Ok(());
+    }
+    Err(Failure::new("service_down", format!("`{service}` does not run"))
+        .hint("start the site first: what was broken before cannot be told from what an upgrade breaks"))
 }

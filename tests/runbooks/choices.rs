@@ -1,0 +1,49 @@
+//! What a person chose counts for the question that was asked, and no longer than it stands.
+
+use uplift::{Ending, World, event::ExitClass};
+
+use super::night::Night;
+
+fn asked(ending: &Ending) -> Vec<&str> {
+    let question = ending.question().unwrap_or_else(|| panic!("nothing is asked: {ending:?}"));
+    question.choices.iter().map(|choice| choice.key.as_str()).collect()
+}
+
+#[tokio::test]
+async fn somebodys_edit_stays_while_our_own_value_goes_back() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    night.world.set("WEB_CONCURRENCY", "7");
+    let told = night.rollback(Some("return-code")).await;
+    assert_eq!(asked(&told.ending), ["restore", "keep-edit"]);
+    assert!(night.runs().starts_with("1.6.0"), "nothing is touched before every question is answered");
+    let told = night.rollback(Some("keep-edit")).await;
+    let Ending::RolledBack { left } = &told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(night.world.setting("WEB_CONCURRENCY").as_deref(), Some("7"));
+    assert_eq!(night.world.setting("STRATA_VERSION").as_deref(), Some("1.0.0"));
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+}
+
+#[tokio::test]
+async fn restoring_puts_the_file_back_byte_for_byte() {
+    let night = Night::of(World::strata());
+    let before = night.world.file("/srv/strata/.env").unwrap().bytes;
+    night.upgrade("1.6.0").await;
+    night.world.set("WEB_CONCURRENCY", "7");
+    night.rollback(Some("return-code")).await;
+    assert_eq!(night.rollback(Some("restore")).await.ending.exit(), ExitClass::Done);
+    assert!(night.world.file("/srv/strata/.env").unwrap().bytes == before);
+}
+
+/// Whoever wanted to go back and then went on has seen another site since: the old word is not taken for a new one.
+#[tokio::test]
+async fn an_answer_does_not_outlive_going_on() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    night.world.set("WEB_CONCURRENCY", "7");
+    night.rollback(Some("return-code")).await;
+    let told = night.resume(None).await;
+    assert_eq!(asked(&told.ending), ["return-code", "stay"], "it failed again, and is asked about again");
+    assert!(night.runs().starts_with("1.6.0"));
+}
