@@ -22,6 +22,8 @@ mod postgres;
 mod process;
 #[cfg(feature = "docker")]
 mod tls;
+#[cfg(feature = "docker")]
+mod trees;
 mod who;
 #[cfg(not(feature = "docker"))]
 mod without;
@@ -54,6 +56,7 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
         compose: Arc::new(compose::ComposeCommand::new(processes.clone(), engine)),
         postgres: Arc::new(postgres.clone()),
         files: Arc::new(files::HostFiles),
+        trees: Arc::new(trees::HostTrees),
         http: Arc::new(http::WebClient::new()?),
         clock: Arc::new(clock::HostClock),
         outside: crate::ports::Outside::default(),

@@ -14,6 +14,7 @@ pub(crate) mod mount;
 mod outside;
 pub mod postgres;
 pub mod project;
+pub mod trees;
 
 pub use outside::{Outside, Port};
 
@@ -27,6 +28,7 @@ pub struct Observe<'a> {
     pub compose: &'a dyn compose::ComposeRead,
     pub postgres: &'a dyn postgres::PostgresRead,
     pub files: &'a dyn files::FilesRead,
+    pub trees: &'a dyn trees::TreesRead,
     pub http: &'a dyn http::Http,
     pub clock: &'a dyn clock::Clock,
     pub tell: &'a Teller,
@@ -43,6 +45,7 @@ pub struct Operate<'a> {
     pub compose: &'a dyn compose::Compose,
     pub postgres: &'a dyn postgres::Postgres,
     pub files: &'a dyn files::Files,
+    pub trees: &'a dyn trees::Trees,
     pub http: &'a dyn http::Http,
     pub clock: &'a dyn clock::Clock,
     pub tell: &'a Teller,
@@ -57,6 +60,7 @@ pub struct Ports {
     pub compose: std::sync::Arc<dyn compose::Compose>,
     pub postgres: std::sync::Arc<dyn postgres::Postgres>,
     pub files: std::sync::Arc<dyn files::Files>,
+    pub trees: std::sync::Arc<dyn trees::Trees>,
     pub http: std::sync::Arc<dyn http::Http>,
     pub clock: std::sync::Arc<dyn clock::Clock>,
     pub outside: Outside,
@@ -71,6 +75,7 @@ impl Ports {
             compose: &*self.compose,
             postgres: &*self.postgres,
             files: &*self.files,
+            trees: &*self.trees,
             http: &*self.http,
             clock: &*self.clock,
             tell,
@@ -95,6 +100,7 @@ impl<'a> Operate<'a> {
             compose: self.compose,
             postgres: self.postgres,
             files: self.files,
+            trees: self.trees,
             http: self.http,
             clock: self.clock,
             tell: self.tell,
@@ -122,4 +128,9 @@ impl Observe<'_> {
     pub fn kept(&self) -> std::path::PathBuf {
         self.site.state.join("kept").join(self.run)
     }
+}
+
+/// Of a verb that no client has yet.
+pub(crate) fn later<T>() -> Result<T, crate::event::Failure> {
+    Err(crate::event::Failure::new("not_built", "this verb has no client yet"))
 }

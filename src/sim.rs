@@ -16,6 +16,7 @@ mod registry;
 mod server;
 mod setup;
 mod state;
+mod trees;
 mod twin;
 mod web;
 mod world;

@@ -32,6 +32,16 @@ pub enum Change {
     ContainerRemoved { service: String, container: String },
     /// A restart policy is changed.
     RestartPolicy { service: String, from: String, to: String },
+    /// A container of the new release runs beside the site, where no user reaches it.
+    Trial { service: String, image: String },
+    /// Something about a database changes; `what` is a predicate, e.g. "keeps everybody out".
+    Database { name: String, what: String },
+    /// A database is added on the server beside those that are there.
+    DatabaseAdded { name: String, bytes: Option<u64>, what: String },
+    /// A folder of the product's takes another's place.
+    Tree { path: String, what: String },
+    /// A database of uplift's is dropped.
+    DatabaseRemoved { name: String },
 }
 
 /// A [`Change`] with what a person would type to make it by hand.

@@ -75,6 +75,19 @@ pub struct UpReport {
     pub containers: BTreeMap<String, Vec<String>>,
 }
 
+/// Runs a service's image once, beside the project's own containers: with the service's settings, volumes and
+/// networks; without published ports, without the service's name on a network, without labels that proxies read, and
+/// never started again by the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunAside {
+    pub project: Project,
+    pub service: String,
+    /// The container's name.
+    pub name: String,
+    /// Variables that win over the project's env files, e.g. `STRATA_VERSION`.
+    pub overrides: BTreeMap<String, String>,
+}
+
 #[async_trait]
 pub trait ComposeRead: Send + Sync {
     /// Version of the plugin, e.g. `2.26.1`. Fails with `compose_missing` or `compose_v1`, with the fix.
@@ -93,6 +106,13 @@ pub trait ComposeRead: Send + Sync {
 pub trait Compose: ComposeRead {
     /// A failure after the command has begun is `unknown`.
     async fn up(&self, request: &Up) -> Result<UpReport, Failure>;
+
+    /// Id of the container, which was started. One with that name that is there already stays, and its id comes back.
+    /// A failure after the command has begun is `unknown`.
+    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
+        let _ = (request,);
+        super::later()
+    }
 }
 
 impl Up {
@@ -134,6 +154,23 @@ impl Up {
         words.extend(["up", "--detach", "--no-deps"].map(str::to_owned));
         words.extend(self.services.iter().cloned());
         words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl RunAside {
+    /// `image` is what it will run.
+    #[must_use]
+    pub fn change(&self, image: &str) -> Write {
+        let mut words: Vec<_> =
+            self.overrides.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
+        words.push("docker".to_owned());
+        words.extend(project_arguments(&self.project).iter().map(|word| quote(word)));
+        words.extend(["run", "--detach", "--no-deps", "--name"].map(str::to_owned));
+        words.extend([quote(&self.name), quote(&self.service)]);
+        Write {
+            change: Change::Trial { service: self.service.clone(), image: image.to_owned() },
+            shell: Some(words.join(" ")),
+        }
     }
 }
 

@@ -2,127 +2,26 @@
 //!
 //! Passwords are not part of any request: a client is made with the settings of its site.
 
-use std::path::PathBuf;
+mod change;
+mod dump;
+mod facts;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::files::{quote, quoted};
+pub use self::{
+    change::{Admit, CopyDatabase, DropDatabase, EndSessions, Equip, LoadDump, Renaming, Swap},
+    dump::{Blob, BlobList, Contents, Decoded, Dump, DumpClient, DumpReport, DumpedDatabase},
+    facts::{
+        Activity, DatabaseFacts, Extension, Kept, KeptDatabase, Mark, Obstacle, Server, Session, TableRows,
+    },
+};
 use crate::{
-    event::{Change, Failure, Teller, Write},
+    event::{Failure, Teller},
     site::Endpoint,
 };
-
-/// The server, as one session saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Server {
-    /// e.g. `150018`.
-    pub version_num: u32,
-    /// e.g. `15.18 (Debian 15.18-0+deb12u1)`.
-    pub version: String,
-    pub in_recovery: bool,
-    /// The session's user may create databases.
-    pub may_create: bool,
-}
-
-impl Server {
-    #[must_use]
-    pub fn major(&self) -> u32 {
-        self.version_num / 10_000
-    }
-}
-
-/// A database that exists, with all that a restore must put back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DatabaseFacts {
-    pub name: String,
-    pub owner: String,
-    pub size: u64,
-    pub encoding: String,
-    pub collate: String,
-    pub ctype: String,
-    pub connection_limit: i32,
-    /// `pg_database.datacl` items as text.
-    pub acl: Vec<String>,
-    /// `ALTER DATABASE ... SET` items as `name=value`, with the role in front where there is one.
-    pub settings: Vec<String>,
-    pub comment: Option<String>,
-    pub extensions: Vec<Extension>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extension {
-    pub name: String,
-    pub version: String,
-    pub schema: String,
-}
-
-/// A `pg_dump` that is on this host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DumpClient {
-    pub path: PathBuf,
-    /// e.g. `15.18`.
-    pub version: String,
-    pub major: u32,
-}
-
-/// A session on the server, not ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    pub pid: i32,
-    pub database: String,
-    pub user: String,
-    pub application: String,
-    pub client: String,
-    pub state: String,
-    /// First 200 characters of what it runs or ran last; literals masked.
-    pub query: String,
-    pub seconds: u64,
-}
-
-/// Dumps several databases from one cut into files `NAME.dump.zst` in `folder` (`pg_dump -Fc -Z0` through zstd
-/// level 1 with checksums), each under a `.partial` name until it is whole and synced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dump {
-    pub endpoint: Endpoint,
-    pub client: DumpClient,
-    pub databases: Vec<String>,
-    pub folder: PathBuf,
-}
-
-/// What [`Postgres::dump`] made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DumpReport {
-    /// `pg_current_snapshot()` of every session: equal texts, so one set of committed transactions.
-    pub snapshot: String,
-    /// How many tries it took until they were equal.
-    pub tries: u32,
-    pub wal_lsn: String,
-    pub databases: Vec<DumpedDatabase>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DumpedDatabase {
-    pub name: String,
-    /// Name of the file in the folder.
-    pub file: String,
-    pub bytes: u64,
-    /// BLAKE3 of the file, 64 hex digits.
-    pub blake3: String,
-    /// Length and BLAKE3 of what `pg_dump` wrote, before compression.
-    pub uncompressed_bytes: u64,
-    pub uncompressed_blake3: String,
-    /// Rows counted in the session that exported the snapshot.
-    pub tables: Vec<TableRows>,
-    pub large_objects: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TableRows {
-    pub schema: String,
-    pub name: String,
-    pub rows: u64,
-}
 
 #[async_trait]
 pub trait PostgresRead: Send + Sync {
@@ -142,39 +41,134 @@ pub trait PostgresRead: Send + Sync {
     async fn dump_client(&self, major: u32) -> Result<DumpClient, Failure>;
     /// Tables and large objects that the session's user may not read; a dump needs all.
     async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure>;
+    /// Statements at work in these databases, oldest first.
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
+        let _ = (endpoint, databases);
+        super::later()
+    }
+    /// What keeps these databases from being copied or renamed. A standby of the whole server counts once for each.
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
+        let _ = (endpoint, databases);
+        super::later()
+    }
+    /// Databases on the server that uplift made of these, by name.
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
+        let _ = (endpoint, databases);
+        super::later()
+    }
+    /// Rows of every table and large objects, counted now.
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
+        let _ = (endpoint, database);
+        super::later()
+    }
+    /// `pg_current_snapshot()` as text.
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
+        let _ = (endpoint, database);
+        super::later()
+    }
+    /// Rows that were inserted or changed by transactions which `snapshot` does not see, per table that has any.
+    /// A migration that rewrote a table has written all its rows. The server must be the one that gave the snapshot.
+    async fn written_since(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        snapshot: &str,
+    ) -> Result<Vec<TableRows>, Failure> {
+        let _ = (endpoint, database, snapshot);
+        super::later()
+    }
+    /// Jobs of a queue database, oldest first, at most `limit`; with how many there are in all.
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+        let _ = (endpoint, database, limit);
+        super::later()
+    }
+    /// Free bytes on the file system of the server's data, where that can be known.
+    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
+        let _ = (endpoint,);
+        super::later()
+    }
+    /// Reads a dump from its first byte to its last: hash, checksum of every frame, and, where a `pg_restore` of the
+    /// server's major is on this host, every row. Writes nothing.
+    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure> {
+        let _ = (file, tell, major);
+        super::later()
+    }
 }
 
 #[async_trait]
 pub trait Postgres: PostgresRead {
     /// Tells bytes per database while it goes. Leaves no `.partial` file behind when it fails or is dropped.
     async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure>;
+    async fn admit(&self, request: &Admit) -> Result<(), Failure> {
+        let _ = (request,);
+        super::later()
+    }
+    /// How many were ended. Fails with `sessions_remain`, naming each, if one does not go or comes back.
+    async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure> {
+        let _ = (request,);
+        super::later()
+    }
+    async fn copy_database(&self, request: &CopyDatabase, tell: &Teller) -> Result<(), Failure> {
+        let _ = (request, tell);
+        super::later()
+    }
+    /// What is in the new database, counted there.
+    async fn load_dump(&self, request: &LoadDump, tell: &Teller) -> Result<Contents, Failure> {
+        let _ = (request, tell);
+        super::later()
+    }
+    async fn equip(&self, request: &Equip) -> Result<(), Failure> {
+        let _ = (request,);
+        super::later()
+    }
+    async fn swap(&self, request: &Swap) -> Result<(), Failure> {
+        let _ = (request,);
+        super::later()
+    }
+    async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure> {
+        let _ = (request,);
+        super::later()
+    }
+    /// The site's lock in the maintenance database `postgres`, for as long as the value lives. Fails with
+    /// `site_held`, naming the holder, if somebody has it; with `pooled` behind a pooler; with `lock_denied` where
+    /// the user may not connect to `postgres`.
+    async fn lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
+        let _ = (request,);
+        super::later()
+    }
 }
 
-impl Dump {
-    /// `sizes` are the databases' sizes on the server: the estimate for the room that a dump needs.
-    #[must_use]
-    pub fn changes(&self, sizes: &[(String, u64)]) -> Vec<Write> {
-        self.databases
-            .iter()
-            .map(|name| {
-                let to = self.folder.join(format!("{name}.dump.zst"));
-                let bytes = sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
-                Write {
-                    shell: Some(format!(
-                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {} | zstd -1 --check > {}",
-                        quote(&self.endpoint.host),
-                        self.endpoint.port,
-                        quote(&self.endpoint.user),
-                        quote(name),
-                        quoted(&to)
-                    )),
-                    change: Change::Added {
-                        path: to.display().to_string(),
-                        bytes,
-                        what: format!("dump of `{name}`"),
-                    },
-                }
-            })
-            .collect()
-    }
+/// Whose lock, and who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSite {
+    pub endpoint: Endpoint,
+    /// Name of the site's primary database: the key derives from it.
+    pub primary: String,
+    /// Shown to others: run, user and host, e.g. `uplift 20261124-031500-7f3a ann@web1`.
+    pub holder: String,
+}
+
+/// A lock that is held while the value lives.
+#[async_trait]
+pub trait SiteLock: Send + Sync {
+    /// Whether its session still stands: asked before every effect.
+    async fn is_held(&self) -> bool;
+}
+
+/// Jobs of the queue that are not done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// Not finished, claimed or not.
+    pub waiting: u64,
+    /// Taken by a worker and not finished.
+    pub claimed: u64,
+    pub oldest: Vec<Job>,
+}
+
+/// One job of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: i64,
+    pub class: String,
+    pub claimed_by: Option<String>,
 }

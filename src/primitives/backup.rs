@@ -6,7 +6,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Decision, Effect, Found, Size, Undone, WhenUnknown};
+use super::contract::{Back, Effect, Found, Size, Undone, WhenUnknown};
 use crate::{
     backups::{
         self, ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Manifest, ServerEntry, SnapshotEntry, ToolEntry,
@@ -151,7 +151,7 @@ impl Effect for Backup {
         outcome(&path, intent, site.observe()).await
     }
 
-    async fn undo(intent: &Intent, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let half = backups::partial(&intent.folder, &intent.set);
         // Looked for by its name: it may have been made and be empty yet.
         let begun = site.files.list(&intent.folder).await?;
@@ -236,6 +236,7 @@ async fn make(intent: &Intent, path: &Path, site: Operate<'_>) -> Result<(), Fai
     site.files.make_folder(&MakeFolder { path: half.clone(), what }).await?;
     let names = intent.databases.iter().map(|facts| facts.name.clone()).collect();
     let request = Dump {
+        blobs_of: None,
         endpoint: intent.endpoint.clone(),
         client: intent.client.clone(),
         databases: names,

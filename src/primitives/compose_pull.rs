@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     check_release::is_moving,
-    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Undone, WhenUnknown},
 };
 use crate::{
     event::{Failure, Refusal},
@@ -132,7 +132,7 @@ impl Effect for ComposePull {
         Ok(Outcome { images })
     }
 
-    async fn undo(_: &Intent, _: Option<&Decision>, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &Intent, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("the image stays on this host: nothing that runs uses it"))
     }
 }

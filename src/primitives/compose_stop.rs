@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::ServiceBefore,
-    contract::{Decision, Effect, Found, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Undone, WhenUnknown},
 };
 use crate::{
     event::{Failure, Refusal},
@@ -117,7 +117,7 @@ impl Effect for ComposeStop {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut started = Vec::new();
         // Last stopped, first started: web before the service that needs it.
         for before in intent.services.iter().rev() {

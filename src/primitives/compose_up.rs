@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::ServiceBefore,
-    contract::{Decision, Effect, Found, Left, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Undone, WhenUnknown},
 };
 use crate::{
     event::{Choice, Failure, Question, Refusal},
@@ -131,7 +131,7 @@ impl Effect for ComposeUp {
 
     async fn undo(
         intent: &Intent,
-        decision: Option<&Decision>,
+        back: &Back,
         site: Operate<'_>,
     ) -> Result<Undone, Failure> {
         let mut as_it_was = true;
@@ -142,7 +142,7 @@ impl Effect for ComposeUp {
             return Ok(Undone::nothing("the same containers as before are there"));
         }
         let added = moved(intent, site.observe()).await?;
-        let decided = decision.is_some_and(|decision| decision.choice == RETURN_CODE);
+        let decided = back.decision.as_ref().is_some_and(|decision| decision.choice == RETURN_CODE);
         if !added.is_empty() && !decided {
             return Ok(Undone::NeedsPerson { question: question(intent, &added, site.observe()).await? });
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Decision, Effect, Found, Left, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Undone, WhenUnknown},
     env_file,
 };
 use crate::{
@@ -122,7 +122,7 @@ impl Effect for EnvSet {
 
     async fn undo(
         intent: &Intent,
-        decision: Option<&Decision>,
+        back: &Back,
         site: Operate<'_>,
     ) -> Result<Undone, Failure> {
         let file = current(&intent.file, site.files).await?;
@@ -131,7 +131,7 @@ impl Effect for EnvSet {
             return Ok(Undone::nothing("the settings are as they were"));
         }
         let edited = now != intent.after;
-        let choice = decision.map(|decision| decision.choice.as_str()).unwrap_or_default();
+        let choice = back.decision.as_ref().map(|decision| decision.choice.as_str()).unwrap_or_default();
         if edited && ![RESTORE, KEEP_EDIT].contains(&choice) {
             return Ok(Undone::NeedsPerson { question: question(intent) });
         }

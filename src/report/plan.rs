@@ -145,6 +145,16 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         Change::RestartPolicy { service, from, to } => {
             Some(format!("restart policy of `{service}`: `{from}` becomes `{to}`"))
         }
+        Change::Trial { service, image } => {
+            Some(format!("tries `{image}` as `{service}` where no user reaches it"))
+        }
+        Change::Database { name, what } => Some(format!("database `{name}`: {what}")),
+        Change::DatabaseAdded { name, bytes, what } => {
+            let bytes = bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+            Some(format!("adds the database `{name}` ({what}{bytes})"))
+        }
+        Change::DatabaseRemoved { name } => Some(format!("drops the database `{name}`")),
+        Change::Tree { path, what } => Some(format!("`{path}` {what}")),
     }
 }
 

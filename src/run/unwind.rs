@@ -8,7 +8,7 @@ use super::context::Context;
 use crate::{
     event::{Event, Failure, Question},
     journal::{Choosing, Entry, JournalError, Kind, Writer},
-    primitives::contract::{Decision, FORWARD, Undone, to_value},
+    primitives::contract::{Back, Decision, FORWARD, Later, Undone, to_value},
     sim::Twin,
 };
 
@@ -38,14 +38,14 @@ pub(super) async fn unwind(
 ) -> Unwound {
     let latest = latest_attempt(entries);
     let open: Vec<&Entry> = entries.iter().rev().filter(|entry| is_to_undo(entry)).collect();
-    if let Some(question) = ask_first(context, &open, latest).await {
+    if let Some(question) = ask_first(context, entries, &open, latest).await {
         return Unwound::Question(question);
     }
     let (run, calls) = (context.run.clone(), open.len());
     context.tell.tell(Event::UndoStarted { run, calls, because: because.to_owned() });
     let mut done = Vec::new();
     for (at, entry) in open.iter().enumerate() {
-        match take_back(context, journal, entry, latest).await {
+        match take_back(context, journal, entries, entry, latest).await {
             Ok(Undone::NeedsPerson { question }) => {
                 let question = Question { address: entry.address.clone(), ..question };
                 let stored = journal.needs_decision(&context.run, entry.seq, &question, context.now());
@@ -90,36 +90,61 @@ fn latest_attempt(entries: &[Entry]) -> Option<i64> {
 
 /// The first question that going back would meet. It is not recorded with the call: until something is taken back
 /// the run may still go on, once its cause is mended.
-async fn ask_first(context: &Context, open: &[&Entry], latest: Option<i64>) -> Option<Question> {
+async fn ask_first(
+    context: &Context,
+    entries: &[Entry],
+    open: &[&Entry],
+    latest: Option<i64>,
+) -> Option<Question> {
     let twin = Twin::new(&context.ports, &context.site);
     let rehearsal = Context { ports: twin.ports(), ..context.clone() };
     for entry in open {
         // What fails here fails again below, where it is recorded and told.
-        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, entry, latest).await {
+        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, entries, entry, latest).await {
             return Some(Question { address: entry.address.clone(), ..question });
         }
     }
     None
 }
 
-async fn undo(context: &Context, entry: &Entry, latest: Option<i64>) -> Result<Undone, Failure> {
+/// What the run began after a call.
+fn later(context: &Context, entries: &[Entry], than: &Entry) -> Vec<Later> {
+    let begun = entries.iter().filter(|entry| entry.kind == Kind::Effect && entry.intent.is_some());
+    let begun = begun.filter(|entry| entry.seq > than.seq);
+    begun
+        .map(|entry| Later {
+            verb: entry.verb.clone(),
+            address: entry.address.clone(),
+            adds_only: context.verb(&entry.verb).is_ok_and(|verb| verb.adds_only),
+            outcome: entry.attempts.last().and_then(|attempt| attempt.value.clone()),
+        })
+        .collect()
+}
+
+async fn undo(
+    context: &Context,
+    entries: &[Entry],
+    entry: &Entry,
+    latest: Option<i64>,
+) -> Result<Undone, Failure> {
     let kept = context.kept(&entry.verb)?;
     let tell = context.tell.at(&entry.address);
     let intent = entry.intent.clone().unwrap_or(Value::Null);
-    let decision = decision(entry, latest);
-    kept.undo(entry.version, intent, decision.as_ref(), context.operate(&tell)).await
+    let back = Back { decision: decision(entry, latest), later: later(context, entries, entry) };
+    kept.undo(entry.version, intent, &back, context.operate(&tell)).await
 }
 
 async fn take_back(
     context: &Context,
     journal: &Arc<Writer>,
+    entries: &[Entry],
     entry: &Entry,
     latest: Option<i64>,
 ) -> Result<Undone, TakeBack> {
     let lost = |error: JournalError| TakeBack::Journal(error.into());
     let started = context.now();
     journal.undo_started(&context.run, entry.seq, started).map_err(lost)?;
-    let undone = undo(context, entry, latest).await;
+    let undone = undo(context, entries, entry, latest).await;
     match &undone {
         Ok(Undone::NeedsPerson { .. }) => {}
         Ok(done @ (Undone::Restored { what, .. } | Undone::Nothing { why: what })) => {

@@ -57,6 +57,7 @@ impl State {
             tries: 1,
             wal_lsn: format!("0/{:X}", transaction * 4096),
             databases,
+            blobs: None,
         })
     }
 
@@ -80,6 +81,7 @@ impl State {
             uncompressed_blake3: blake3::hash(&plain).to_hex().to_string(),
             tables: db.tables,
             large_objects: 0,
+            sequences: std::collections::BTreeMap::new(),
         };
         self.disk.put(&request.folder.join(file), File { bytes, mode: 0o600, uid: 0, gid: 0 })?;
         Ok(report)
@@ -118,6 +120,8 @@ impl PostgresRead for World {
                 version: server.version.clone(),
                 in_recovery: server.in_recovery,
                 may_create: server.may_create,
+                system: String::new(),
+                pooler: None,
             })
         })
     }

@@ -29,6 +29,10 @@ impl Db {
         Self {
             facts: DatabaseFacts {
                 name: name.to_owned(),
+                oid: 0,
+                open: true,
+                locale_provider: String::new(),
+                icu_locale: None,
                 owner: owner.to_owned(),
                 size: (8 << 20) + rows * 400,
                 encoding: "UTF8".to_owned(),

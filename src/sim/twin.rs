@@ -9,6 +9,7 @@ mod files;
 mod once;
 mod postgres;
 mod tree;
+mod trees;
 mod web;
 
 use std::{
@@ -25,7 +26,7 @@ use crate::{
     event::Write,
     ports::{
         Outside, Ports, clock::Clock, compose::ComposeRead, docker::DockerRead, files::FilesRead, http::Http,
-        postgres::PostgresRead,
+        postgres::PostgresRead, trees::TreesRead,
     },
     site::Site,
 };
@@ -40,6 +41,7 @@ pub struct Reading {
     compose: Arc<dyn ComposeRead>,
     postgres: Arc<dyn PostgresRead>,
     files: Arc<dyn FilesRead>,
+    trees: Arc<dyn TreesRead>,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
     outside: Outside,
@@ -52,6 +54,7 @@ impl From<&Ports> for Reading {
             compose: Arc::new(Once::new(Arc::clone(&ports.compose) as Arc<dyn ComposeRead>)),
             postgres: Arc::new(Once::new(Arc::clone(&ports.postgres) as Arc<dyn PostgresRead>)),
             files: Arc::clone(&ports.files) as Arc<dyn FilesRead>,
+            trees: Arc::clone(&ports.trees) as Arc<dyn TreesRead>,
             http: Arc::clone(&ports.http),
             clock: Arc::clone(&ports.clock),
             outside: ports.outside.reading(),
@@ -107,6 +110,7 @@ impl Twin {
             compose: Arc::new(self.clone()),
             postgres: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
+            trees: Arc::new(self.clone()),
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
             outside: self.live().outside.clone(),

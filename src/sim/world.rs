@@ -53,6 +53,7 @@ impl World {
             compose: Arc::new(self.clone()),
             postgres: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
+            trees: Arc::new(self.clone()),
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
             outside: Outside::default(),

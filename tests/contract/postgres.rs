@@ -63,6 +63,7 @@ async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathBuf) {
     ports.files.make_folder(&MakeFolder { path: folder.clone(), what }).await.unwrap();
     let server = ports.postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
     let request = Dump {
+        blobs_of: None,
         endpoint: databases.endpoint.clone(),
         client: ports.postgres.dump_client(server.major()).await.unwrap(),
         databases: databases.all.iter().map(|database| database.name.clone()).collect(),
@@ -112,6 +113,7 @@ async fn broken_dump(fixture: &dyn Fixture, change: impl FnOnce(&mut Dump)) -> S
     let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
     let server = postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
     let mut request = Dump {
+        blobs_of: None,
         endpoint: databases.endpoint.clone(),
         client: postgres.dump_client(server.major()).await.unwrap(),
         databases: vec![databases.primary().to_owned()],

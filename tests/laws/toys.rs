@@ -8,7 +8,7 @@ use uplift::{
         Observe, Operate,
         docker::{Select, SetRestart},
     },
-    primitives::contract::{Catalogue, Decision, Effect, Found, Undone, WhenUnknown},
+    primitives::contract::{Back, Catalogue, Effect, Found, Undone, WhenUnknown},
 };
 
 use super::broken;
@@ -122,7 +122,7 @@ impl<const FLAW: u8> Effect for Toy<FLAW> {
         Ok(())
     }
 
-    async fn undo(intent: &Before, _: Option<&Decision>, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Before, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let policies = Self::policies(intent, site.observe()).await?;
         if FLAW == HASTY && policies.first().is_some_and(|policy| policy != "no") {
             return Ok(Undone::nothing("it is undone"));

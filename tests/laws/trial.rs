@@ -9,7 +9,7 @@ use serde_json::Value;
 use uplift::{
     event::{Failure, Teller, Write},
     ports::Ports,
-    primitives::contract::{Found, Undone, Verb},
+    primitives::contract::{Back, Found, Undone, Verb},
     sim::{Fault, Picture, Twin, World},
     site::Site,
 };
@@ -118,7 +118,7 @@ impl<'v> Trial<'v> {
     pub(super) async fn undo(&self) -> Result<Undone, Failure> {
         let kept = self.verb.kept().expect("an effect");
         let site = self.ports.operate(&self.site, RUN, &self.tell);
-        kept.undo(self.verb.version, self.intended(), None, site).await
+        kept.undo(self.verb.version, self.intended(), &Back::default(), site).await
     }
 
     pub(super) async fn probe(&self) -> Result<Found<Value>, Failure> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uplift::{
     event::{Failure, Refusal},
     ports::{Observe, Operate},
-    primitives::contract::{Catalogue, Decision, Effect, Found, Read, Undone, WhenUnknown},
+    primitives::contract::{Back, Catalogue, Effect, Found, Read, Undone, WhenUnknown},
     script::{Answer, Asked, Bundle, Conduct, Place, Runbook, ScriptError, Source, Stop, perform},
 };
 
@@ -61,7 +61,7 @@ impl Effect for Switch {
         Ok(Value::Null)
     }
 
-    async fn undo(_: &Value, _: Option<&Decision>, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &Value, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("nothing was done"))
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn all(
     }
     let (snapshot, tries, wal_lsn) = (cut.snapshot.clone(), cut.tries, cut.wal_lsn.clone());
     cut.close().await;
-    Ok(DumpReport { snapshot, tries, wal_lsn, databases })
+    Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs: None })
 }
 
 /// One database of a dump.
@@ -70,6 +70,7 @@ impl One<'_> {
             uncompressed_blake3: written.plain.blake3,
             tables,
             large_objects,
+            sequences: std::collections::BTreeMap::new(),
         })
     }
 

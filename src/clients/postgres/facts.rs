@@ -23,6 +23,8 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
         version: session.column(&row, 1)?,
         in_recovery: session.column(&row, 2)?,
         may_create: session.column(&row, 3)?,
+        system: String::new(),
+        pooler: None,
     })
 }
 
@@ -51,11 +53,16 @@ pub(super) async fn database(session: &Connection) -> Result<DatabaseFacts, Fail
             name: session.column(row, 0)?,
             version: session.column(row, 1)?,
             schema: session.column(row, 2)?,
+            trusted: true,
         })
     };
     let size: i64 = session.column(&row, 2)?;
     Ok(DatabaseFacts {
         name: session.column(&row, 0)?,
+        oid: 0,
+        open: true,
+        locale_provider: String::new(),
+        icu_locale: None,
         owner: session.column(&row, 1)?,
         size: u64::try_from(size).unwrap_or_default(),
         encoding: session.column(&row, 3)?,

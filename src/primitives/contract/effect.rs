@@ -54,6 +54,27 @@ pub struct Decision {
     pub by: String,
 }
 
+/// What is known of the run when one of its effects is taken back, besides the effect's own intent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Back {
+    /// A person's choice, where this effect has asked for one.
+    pub decision: Option<Decision>,
+    /// What the run began after it, in the order of the journal, taken back meanwhile or not: whether users could
+    /// reach the new release shows here.
+    pub later: Vec<Later>,
+}
+
+/// An effect that a run began after another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Later {
+    pub verb: String,
+    pub address: String,
+    /// It only added something beside the site.
+    pub adds_only: bool,
+    /// `None` if it has none: it failed, or nobody knows.
+    pub outcome: Option<Value>,
+}
+
 /// Answers to "was this done or not?": about the way forward, and never a choice for the way back.
 pub const FORWARD: [&str; 3] = ["applied", "not-applied", "retry"];
 
@@ -155,7 +176,7 @@ pub trait Effect: Record {
 
     fn undo(
         intent: &Self::Intent,
-        decision: Option<&Decision>,
+        back: &Back,
         site: Operate<'_>,
     ) -> impl Future<Output = Result<Undone, Failure>> + Send;
 }

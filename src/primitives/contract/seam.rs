@@ -5,7 +5,7 @@ use std::{future::Future, marker::PhantomData, pin::Pin};
 use serde_json::Value;
 
 use super::{
-    effect::{Decision, Effect, Found, Read, Undone, WhenUnknown},
+    effect::{Back, Effect, Found, Read, Undone, WhenUnknown},
     record::{from_value, to_value},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub trait UndoCall: Send + Sync {
         &'a self,
         version: u32,
         intent: Value,
-        decision: Option<&'a Decision>,
+        back: &'a Back,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Undone, Failure>>;
 }
@@ -140,9 +140,9 @@ impl<P: Effect> UndoCall for Kept<P> {
         &'a self,
         version: u32,
         intent: Value,
-        decision: Option<&'a Decision>,
+        back: &'a Back,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Undone, Failure>> {
-        Box::pin(async move { P::undo(&P::read_intent(version, intent)?, decision, site).await })
+        Box::pin(async move { P::undo(&P::read_intent(version, intent)?, back, site).await })
     }
 }

@@ -90,6 +90,7 @@ impl Postgres for Twin {
                 uncompressed_bytes: size,
                 tables: Vec::new(),
                 large_objects: 0,
+                sequences: std::collections::BTreeMap::new(),
             });
         }
         self.assume("a dump is as large as its database on the server; most are half of it");
@@ -97,6 +98,6 @@ impl Postgres for Twin {
             self.wrote(write);
         }
         let snapshot = "planned".to_owned();
-        Ok(DumpReport { snapshot, tries: 1, wal_lsn: "planned".to_owned(), databases })
+        Ok(DumpReport { snapshot, tries: 1, wal_lsn: "planned".to_owned(), databases, blobs: None })
     }
 }

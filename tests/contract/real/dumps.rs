@@ -41,7 +41,7 @@ pub(super) async fn request(real: &Real, name: &str) -> Dump {
     let databases = real.site().databases;
     let client = real.ports().postgres.dump_client(15).await.unwrap();
     let names = databases.all.into_iter().map(|one| one.name).collect();
-    Dump { endpoint: databases.endpoint, client, databases: names, folder }
+    Dump { endpoint: databases.endpoint, client, databases: names, folder, blobs_of: None }
 }
 
 /// A `pg_dump` of ours: says that it has begun, then does as the script says.

@@ -1,0 +1,7 @@
+use crate::ports::trees::{Trees, TreesRead};
+
+/// Trees of files on this host.
+pub(super) struct HostTrees;
+
+impl TreesRead for HostTrees {}
+impl Trees for HostTrees {}

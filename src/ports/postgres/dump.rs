@@ -1,0 +1,134 @@
+//! Dumps: what is asked for, what was made, and what is in one.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::TableRows;
+use crate::{
+    event::{Change, Write},
+    ports::files::{quote, quoted},
+    site::Endpoint,
+};
+
+/// A `pg_dump` that is on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpClient {
+    pub path: PathBuf,
+    /// e.g. `15.18`.
+    pub version: String,
+    pub major: u32,
+}
+
+/// Dumps several databases from one cut into files `NAME.dump.zst` in `folder` (`pg_dump -Fc -Z0` through zstd
+/// level 1 with checksums), each under a `.partial` name until it is whole and synced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dump {
+    pub endpoint: Endpoint,
+    pub client: DumpClient,
+    pub databases: Vec<String>,
+    pub folder: PathBuf,
+    /// The database whose `active_storage_blobs` are written beside the dumps, as that cut has them.
+    #[serde(default)]
+    pub blobs_of: Option<String>,
+}
+
+/// What [`Postgres::dump`] made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpReport {
+    /// `pg_current_snapshot()` of every session: equal texts, so one set of committed transactions.
+    pub snapshot: String,
+    /// How many tries it took until they were equal.
+    pub tries: u32,
+    pub wal_lsn: String,
+    pub databases: Vec<DumpedDatabase>,
+    /// The list of [`Blob`]s, one JSON line each, through zstd; `None` if there is no such table.
+    #[serde(default)]
+    pub blobs: Option<BlobList>,
+}
+
+/// A file with one [`Blob`] per line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobList {
+    /// Name of the file in the folder.
+    pub file: String,
+    pub count: u64,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// One row of `active_storage_blobs`: a file that must be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    pub key: String,
+    pub byte_size: u64,
+    /// Base64 of the MD5, as the product writes it; `None` if it has none.
+    pub checksum: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpedDatabase {
+    pub name: String,
+    /// Name of the file in the folder.
+    pub file: String,
+    pub bytes: u64,
+    /// BLAKE3 of the file, 64 hex digits.
+    pub blake3: String,
+    /// Length and BLAKE3 of what `pg_dump` wrote, before compression.
+    pub uncompressed_bytes: u64,
+    pub uncompressed_blake3: String,
+    /// Rows counted in the session that exported the snapshot.
+    pub tables: Vec<TableRows>,
+    pub large_objects: u64,
+    /// `last_value` of every sequence, by `schema.name`, as the session saw it.
+    #[serde(default)]
+    pub sequences: std::collections::BTreeMap<String, i64>,
+}
+
+/// What a dump holds, found by reading all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decoded {
+    pub bytes: u64,
+    pub blake3: String,
+    pub uncompressed_bytes: u64,
+    pub uncompressed_blake3: String,
+    /// Rows counted in what `pg_restore` writes out; `None` where no `pg_restore` is on this host.
+    pub contents: Option<Contents>,
+}
+
+/// Rows and large objects of a database or of a dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// Sorted by schema and name.
+    pub tables: Vec<TableRows>,
+    pub large_objects: u64,
+}
+
+impl Dump {
+    /// `sizes` are the databases' sizes on the server: the estimate for the room that a dump needs.
+    #[must_use]
+    pub fn changes(&self, sizes: &[(String, u64)]) -> Vec<Write> {
+        self.databases
+            .iter()
+            .map(|name| {
+                let to = self.folder.join(format!("{name}.dump.zst"));
+                let bytes = sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
+                Write {
+                    shell: Some(format!(
+                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {} | zstd -1 --check > {}",
+                        quote(&self.endpoint.host),
+                        self.endpoint.port,
+                        quote(&self.endpoint.user),
+                        quote(name),
+                        quoted(&to)
+                    )),
+                    change: Change::Added {
+                        path: to.display().to_string(),
+                        bytes,
+                        what: format!("dump of `{name}`"),
+                    },
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! The product's uploaded files: a tree of files on a file system of this host, copied into packs and back.
+//!
+//! A pack is a tar archive through zstd with checksums (`storage-001.tar.zst`), so that a person can unpack it without
+//! uplift. The index (`storage.index.zst`, one JSON line per entry) says which entry of which pack is a path's content.
+//! A set holds every pack that its index names: unchanged packs of an earlier set are hard links to them, or copies where the file system
+//! has none.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::files::quoted;
+use crate::event::{Change, Failure, Teller, Write};
+
+/// A tree as it is, without reading any file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeFacts {
+    pub files: u64,
+    pub folders: u64,
+    /// Bytes that the files take on disk: a sparse one counts what it has.
+    pub bytes: u64,
+}
+
+/// Copies a tree into packs in `into`, every file hashed. What is unchanged since `previous` (same path, inode, size,
+/// change and modification time) is not read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackTree {
+    pub from: PathBuf,
+    /// Folder of the set. May hold packs of an earlier pass over the same tree.
+    pub into: PathBuf,
+    /// Folder of an earlier set; its own earlier pass wins.
+    pub previous: Option<PathBuf>,
+    /// Files that an earlier pass has and the tree has no more stay in the index: their rows were there at the cut.
+    pub keep_vanished: bool,
+}
+
+/// What [`Trees::pack`] made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// Files in the index.
+    pub files: u64,
+    /// Their content's length.
+    pub bytes: u64,
+    /// Files that were read in this pass, and their length.
+    pub read_files: u64,
+    pub read_bytes: u64,
+    pub packs: Vec<Pack>,
+    /// Name of the index in the folder, with its length and hash.
+    pub index: StoredFile,
+    /// BLAKE3 over all paths, kinds, modes, owners and content hashes in the order of the paths.
+    pub tree_blake3: String,
+    /// Paths that changed while they were read, and were read again until they were still.
+    pub changed: Vec<String>,
+    /// Paths that went away during the pass.
+    pub vanished: Vec<String>,
+    /// Sockets, devices, pipes: named, and not copied.
+    pub skipped: Vec<String>,
+}
+
+/// One pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pack {
+    #[serde(flatten)]
+    pub file: StoredFile,
+    pub uncompressed_bytes: u64,
+    /// Files of the index that are in it.
+    pub files: u64,
+    /// It came from an earlier set.
+    pub linked: bool,
+}
+
+/// A file of a set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    pub file: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// Reads packs and index from the first byte to the last and compares every file's hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckTree {
+    pub folder: PathBuf,
+    pub packed: Packed,
+    /// The set's list of blobs ([`super::postgres::BlobList::file`]): each must be in the tree with its size and checksum.
+    pub blobs: Option<PathBuf>,
+}
+
+/// What [`TreesRead::check`] found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeCheck {
+    pub files: u64,
+    pub bytes: u64,
+    /// Blobs that were compared.
+    pub blobs: u64,
+    /// Blobs whose file is missing or another, at most a hundred, as `KEY: why`.
+    pub wrong_blobs: Vec<String>,
+    pub wrong_blobs_count: u64,
+}
+
+/// Makes a tree from packs beside the live one: numeric owners, modes, times, links, extended attributes as in the
+/// index; every file is hashed while it is written. What an earlier attempt left there is removed first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpackTree {
+    pub folder: PathBuf,
+    pub packed: Packed,
+    /// Must be on the file system of the live tree; see [`TreesRead::beside`].
+    pub into: PathBuf,
+}
+
+/// Gives two folders of one file system each other's name, in one moment. Does nothing if `live` is `expected` already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeTrees {
+    pub live: PathBuf,
+    pub other: PathBuf,
+    /// Inode of the folder that shall have the live name afterwards.
+    pub expected: u64,
+}
+
+#[async_trait]
+pub trait TreesRead: Send + Sync {
+    /// Fails with `permission_denied` and the `sudo` line where the tree is not readable for us.
+    async fn facts(&self, path: &Path) -> Result<TreeFacts, Failure> {
+        let _ = (path,);
+        super::later()
+    }
+    /// Where a tree can be made that may take the place of `live` in one moment: a new name beside it. Fails with
+    /// `tree_is_mount` where the live folder is a mount point of its own.
+    async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
+        let _ = (live, name);
+        super::later()
+    }
+    /// The folder's inode; `None` if there is no such folder.
+    async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure> {
+        let _ = (path,);
+        super::later()
+    }
+    /// Fails with `set_damaged`, naming file and place, if anything is not what was written. Wrong blobs are no failure of
+    /// the set's own: they are told in the answer.
+    async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
+        let _ = (request, tell);
+        super::later()
+    }
+}
+
+#[async_trait]
+pub trait Trees: TreesRead {
+    /// Leaves no `.partial` file behind when it fails or is dropped. Fails with `unreadable_file` if a file cannot be
+    /// read, and with `no_room`.
+    async fn pack(&self, request: &PackTree, tell: &Teller) -> Result<Packed, Failure> {
+        let _ = (request, tell);
+        super::later()
+    }
+    /// Inode of the new tree.
+    async fn unpack(&self, request: &UnpackTree, tell: &Teller) -> Result<u64, Failure> {
+        let _ = (request, tell);
+        super::later()
+    }
+    async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
+        let _ = (request,);
+        super::later()
+    }
+}
+
+impl PackTree {
+    /// `bytes` is what the tree holds that is not in an earlier set.
+    #[must_use]
+    pub fn change(&self, bytes: Option<u64>) -> Write {
+        let path = self.into.join("storage-001.tar.zst");
+        let shell = format!("tar -C {} -c . | zstd -1 --check > {}", quoted(&self.from), quoted(&path));
+        let change = Change::Added {
+            path: path.display().to_string(),
+            bytes,
+            what: "copy of the uploaded files".to_owned(),
+        };
+        Write { change, shell: Some(shell) }
+    }
+}
+
+impl UnpackTree {
+    #[must_use]
+    pub fn change(&self) -> Write {
+        let change = Change::Added {
+            path: self.into.display().to_string(),
+            bytes: Some(self.packed.bytes),
+            what: "uploaded files as they were, beside the live ones".to_owned(),
+        };
+        Write { change, shell: None }
+    }
+}
+
+impl ExchangeTrees {
+    #[must_use]
+    pub fn change(&self) -> Write {
+        let (live, other) = (quoted(&self.live), quoted(&self.other));
+        let what = format!("changes places with `{}`", self.other.display());
+        Write {
+            change: Change::Tree { path: self.live.display().to_string(), what },
+            shell: Some(format!("mv --exchange -T {other} {live}")),
+        }
+    }
+}
