@@ -1,16 +1,29 @@
 //! The PostgreSQL server, as the product's user sees it.
 
+mod admin;
+mod connect;
+mod copies;
 mod count;
 mod cut;
+mod decode;
 mod dump;
+mod equip;
 mod facts;
 mod failed;
+mod load;
+mod lock;
+mod moves;
 mod passfile;
 mod program;
 mod session;
+mod since;
 mod stream;
+mod watch;
 
-use std::sync::{Arc, RwLock};
+use std::{
+    path::Path,
+    sync::{Arc, RwLock},
+};
 
 use async_trait::async_trait;
 
@@ -18,7 +31,11 @@ use self::session::Session as Connection;
 use super::process::Processes;
 use crate::{
     event::{Failure, Teller},
-    ports::postgres::{DatabaseFacts, Dump, DumpClient, DumpReport, Postgres, PostgresRead, Server, Session},
+    ports::postgres::{
+        Activity, Admit, Contents, CopyDatabase, DatabaseFacts, Decoded, DropDatabase, Dump, DumpClient,
+        DumpReport, EndSessions, Equip, Jobs, KeptDatabase, LoadDump, LockSite, Obstacle, Postgres,
+        PostgresRead, Server, Session, SiteLock, Swap, TableRows,
+    },
     site::{Endpoint, Secret},
 };
 
@@ -64,6 +81,13 @@ impl PostgresRead for PostgresClient {
             let session = match self.connect(endpoint, name).await {
                 Ok(session) => session,
                 Err(failure) if failure.code == "database_missing" => continue,
+                Err(failure) if failure.code == "database_closed" => {
+                    let session = self.maintain(endpoint).await?;
+                    let facts = facts::named(&session, std::slice::from_ref(name)).await;
+                    session.close().await;
+                    found.extend(facts?);
+                    continue;
+                }
                 Err(failure) => return Err(failure),
             };
             let facts = facts::database(&session).await;
@@ -102,11 +126,103 @@ impl PostgresRead for PostgresClient {
         session.close().await;
         unreadable
     }
+
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
+        let session = self.maintain(endpoint).await?;
+        let found = watch::activity(&session, databases).await;
+        session.close().await;
+        found
+    }
+
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
+        let session = self.maintain(endpoint).await?;
+        let found = watch::obstacles(&session, databases).await;
+        session.close().await;
+        found
+    }
+
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
+        copies::kept(self, endpoint, databases).await
+    }
+
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let counted = count::all(&session).await;
+        session.close().await;
+        counted.map(|(tables, large_objects)| Contents { tables, large_objects })
+    }
+
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let snapshot = since::snapshot(&session).await;
+        session.close().await;
+        snapshot
+    }
+
+    async fn written_since(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        snapshot: &str,
+    ) -> Result<Vec<TableRows>, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let written = since::written(&session, snapshot).await;
+        session.close().await;
+        written
+    }
+
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let jobs = watch::jobs(&session, limit).await;
+        session.close().await;
+        jobs
+    }
+
+    /// A server on this host whose folder an administrator may be told; of every other it is not known here.
+    async fn room(&self, _endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
+    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure> {
+        decode::decode(self, major, file, tell).await
+    }
 }
 
 #[async_trait]
 impl Postgres for PostgresClient {
     async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure> {
         dump::all(self, request, tell).await
+    }
+
+    async fn admit(&self, request: &Admit) -> Result<(), Failure> {
+        moves::admit(self, request).await
+    }
+
+    async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure> {
+        moves::end_sessions(self, request).await
+    }
+
+    async fn copy_database(&self, request: &CopyDatabase, _tell: &Teller) -> Result<(), Failure> {
+        copies::copy(self, request).await
+    }
+
+    async fn load_dump(&self, request: &LoadDump, tell: &Teller) -> Result<Contents, Failure> {
+        load::load(self, request, tell).await
+    }
+
+    async fn equip(&self, request: &Equip) -> Result<(), Failure> {
+        copies::equip(self, request).await
+    }
+
+    async fn swap(&self, request: &Swap) -> Result<(), Failure> {
+        moves::swap(self, request).await
+    }
+
+    async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure> {
+        copies::drop_database(self, request).await
+    }
+
+    async fn lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
+        lock::take(self, request).await
     }
 }

@@ -19,7 +19,7 @@ use command_fds::CommandFdExt as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStdin, ChildStdout, Command},
 };
 
 use super::environment::Environment;
@@ -141,6 +141,14 @@ impl Program {
         let stdout = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
         let stderr = child.stderr.take();
         Ok((Running { child, group, stderr }, stdout))
+    }
+
+    /// Starts it with input and output in pipes.
+    pub(super) fn start_fed(mut self) -> io::Result<(Running, ChildStdin, ChildStdout)> {
+        self.input = Some(Vec::new());
+        let (mut running, out) = self.start()?;
+        let input = running.child.stdin.take().ok_or_else(|| io::Error::other("it has no input"))?;
+        Ok((running, input, out))
     }
 
     /// Runs it to its end.

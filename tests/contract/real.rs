@@ -9,6 +9,7 @@ mod connections;
 mod containers;
 mod dumps;
 mod images;
+mod moves;
 mod processes;
 
 use std::path::PathBuf;

@@ -3,21 +3,21 @@
 use std::{fs::File, io, path::Path, time::Duration};
 
 use super::{
-    PostgresClient, count,
+    PostgresClient,
+    admin::Admin,
+    connect, count,
     cut::{Cut, Pinned},
     facts,
     passfile::PassFile,
-    session,
     stream::{self, Partial, Written},
 };
 use crate::{
     clients::{
         files::{is_full, no_room, not_made},
-        process::{Program, in_words},
+        process::Program,
     },
     event::{Failure, Teller, Unit},
     ports::postgres::{Dump, DumpReport, DumpedDatabase},
-    site::SslMode,
 };
 
 /// How long the rest of a program's output may take once it has ended: a pipe holds little, a disk may be slow.
@@ -104,43 +104,17 @@ impl One<'_> {
     }
 
     fn judge(&self, ended: io::Result<(std::process::ExitStatus, Vec<String>)>) -> Result<(), Failure> {
-        let (status, lines) = ended.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
-        if status.success() {
-            return Ok(());
-        }
-        let why = lines.iter().rev().find(|line| line.contains("error:")).or(lines.last());
-        let why = why.cloned().unwrap_or_else(|| in_words(status));
-        Err(self.failed(&why, lines))
+        connect::judge("dump_failed", &format!("`pg_dump` of `{}`", self.name), ended)
     }
 
-    /// Where to connect to is told by variables: a name with `=` or `:` in it would be read as something else in
-    /// an argument.
     fn program(&self) -> io::Result<Program> {
-        let Dump { endpoint, client, .. } = self.request;
         let processes = &self.client.processes;
-        let mut program = processes
-            .program(&client.path)
+        let program = processes
+            .program(&self.request.client.path)
             .args(["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=60s"])
-            .args([format!("--snapshot={}", self.pinned.exported)])
-            .env("PGHOST", &endpoint.host)
-            .env("PGPORT", endpoint.port.to_string())
-            .env("PGUSER", &endpoint.user)
-            .env("PGDATABASE", self.name)
-            .env("PGAPPNAME", "uplift")
-            .env("PGCONNECT_TIMEOUT", session::PATIENCE.as_secs().to_string())
-            .env("PGSSLMODE", word(endpoint.ssl));
-        if matches!(endpoint.ssl, SslMode::VerifyCa | SslMode::VerifyFull)
-            && let Some(roots) = session::roots(&processes.environment)
-        {
-            program = program.env("PGSSLROOTCERT", roots);
-        }
-        match self.password {
-            Some(password) => {
-                let (path, descriptor) = password.lend()?;
-                Ok(program.env("PGPASSFILE", path).inherit(descriptor))
-            }
-            None => Ok(program),
-        }
+            .args([format!("--snapshot={}", self.pinned.exported)]);
+        let who = Admin { endpoint: self.request.endpoint.clone(), password: self.client.password() };
+        connect::to(program, processes, &who, self.name, self.password)
     }
 
     fn failed(&self, why: &str, lines: Vec<String>) -> Failure {
@@ -154,17 +128,5 @@ impl One<'_> {
         }
         let text = format!("the dump of `{}` cannot be written: {error}", self.name);
         Failure::new("dump_failed", text)
-    }
-}
-
-/// As libpq writes it.
-fn word(mode: SslMode) -> &'static str {
-    match mode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
     }
 }

@@ -13,7 +13,9 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
     let row = session
         .row(
             "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
-             pg_is_in_recovery(), rolsuper OR rolcreatedb \
+             pg_is_in_recovery(), rolsuper OR rolcreatedb, \
+             CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
+             THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END \
              FROM pg_catalog.pg_roles WHERE rolname = current_user",
         )
         .await?;
@@ -23,28 +25,71 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
         version: session.column(&row, 1)?,
         in_recovery: session.column(&row, 2)?,
         may_create: session.column(&row, 3)?,
-        system: String::new(),
+        system: session.column(&row, 4)?,
         pooler: None,
     })
 }
 
 /// The database that the session is in.
 pub(super) async fn database(session: &Connection) -> Result<DatabaseFacts, Failure> {
-    let row = session
-        .row(
-            "SELECT d.datname::text, pg_get_userbyid(d.datdba)::text, pg_database_size(d.oid), \
+    let row = session.row("SELECT current_database()::text").await?;
+    let name: String = session.column(&row, 0)?;
+    let found = named(session, std::slice::from_ref(&name)).await?.pop();
+    let facts = found.ok_or_else(|| {
+        Failure::new("database_missing", format!("the database `{name}` does not exist any more"))
+    })?;
+    Ok(DatabaseFacts { extensions: extensions(session).await?, ..facts })
+}
+
+/// Those of these databases that exist, without their extensions: only a session inside sees these.
+pub(super) async fn named(session: &Connection, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
+    // Columns about the locale have other names on other servers: as JSON each is there or is not.
+    let rows = session
+        .rows(
+            "SELECT d.datname::text, pg_get_userbyid(d.datdba)::text, \
+             CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) ELSE 0 END, \
              pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text, d.datconnlimit, \
              coalesce(d.datacl::text[], '{}'), shobj_description(d.oid, 'pg_database'), \
              ARRAY(SELECT CASE WHEN s.setrole = 0 THEN '' ELSE s.setrole::regrole::text || ': ' END || item \
              FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) item \
-             WHERE s.setdatabase = d.oid ORDER BY 1) \
-             FROM pg_catalog.pg_database d WHERE d.datname = current_database()",
+             WHERE s.setdatabase = d.oid ORDER BY 1), d.oid, d.datallowconn, \
+             coalesce(to_jsonb(d)->>'datlocprovider', ''), \
+             coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale') \
+             FROM pg_catalog.pg_database d WHERE d.datname = ANY($1) ORDER BY 1",
+            &[&names],
         )
         .await?;
-    let extensions = session
+    let facts = |row: &tokio_postgres::Row| {
+        let size: i64 = session.column(row, 2)?;
+        Ok(DatabaseFacts {
+            name: session.column(row, 0)?,
+            owner: session.column(row, 1)?,
+            size: u64::try_from(size).unwrap_or_default(),
+            encoding: session.column(row, 3)?,
+            collate: session.column(row, 4)?,
+            ctype: session.column(row, 5)?,
+            connection_limit: session.column(row, 6)?,
+            acl: session.column(row, 7)?,
+            comment: session.column(row, 8)?,
+            settings: session.column(row, 9)?,
+            oid: session.column(row, 10)?,
+            open: session.column(row, 11)?,
+            locale_provider: session.column(row, 12)?,
+            icu_locale: session.column(row, 13)?,
+            extensions: Vec::new(),
+        })
+    };
+    rows.iter().map(facts).collect()
+}
+
+/// Extensions of the database that the session is in.
+pub(super) async fn extensions(session: &Connection) -> Result<Vec<Extension>, Failure> {
+    let rows = session
         .rows(
-            "SELECT e.extname::text, e.extversion, n.nspname::text FROM pg_catalog.pg_extension e \
-             JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace ORDER BY 1",
+            "SELECT e.extname::text, e.extversion, n.nspname::text, coalesce((SELECT v.trusted \
+             FROM pg_catalog.pg_available_extension_versions v \
+             WHERE v.name = e.extname AND v.version = e.extversion), false) \
+             FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace ORDER BY 1",
             &[],
         )
         .await?;
@@ -53,27 +98,10 @@ pub(super) async fn database(session: &Connection) -> Result<DatabaseFacts, Fail
             name: session.column(row, 0)?,
             version: session.column(row, 1)?,
             schema: session.column(row, 2)?,
-            trusted: true,
+            trusted: session.column(row, 3)?,
         })
     };
-    let size: i64 = session.column(&row, 2)?;
-    Ok(DatabaseFacts {
-        name: session.column(&row, 0)?,
-        oid: 0,
-        open: true,
-        locale_provider: String::new(),
-        icu_locale: None,
-        owner: session.column(&row, 1)?,
-        size: u64::try_from(size).unwrap_or_default(),
-        encoding: session.column(&row, 3)?,
-        collate: session.column(&row, 4)?,
-        ctype: session.column(&row, 5)?,
-        connection_limit: session.column(&row, 6)?,
-        acl: session.column(&row, 7)?,
-        comment: session.column(&row, 8)?,
-        settings: session.column(&row, 9)?,
-        extensions: extensions.iter().map(extension).collect::<Result<_, Failure>>()?,
-    })
+    rows.iter().map(extension).collect()
 }
 
 pub(super) async fn schema_versions(session: &Connection) -> Result<Option<Vec<String>>, Failure> {
@@ -84,6 +112,11 @@ pub(super) async fn schema_versions(session: &Connection) -> Result<Option<Vec<S
     let query = "SELECT version::text FROM schema_migrations ORDER BY version::text COLLATE \"C\"";
     let rows = session.rows(query, &[]).await?;
     rows.iter().map(|row| session.column(row, 0)).collect::<Result<_, _>>().map(Some)
+}
+
+/// A statement as it may be shown: the first 200 characters, literals masked.
+pub(super) fn masked_statement(query: &str) -> String {
+    masked(query).chars().take(200).collect()
 }
 
 /// Who else is in these databases. `uplift`'s own sessions, and those of the `pg_dump` that it starts, carry its name.
@@ -108,7 +141,7 @@ pub(super) async fn sessions(session: &Connection, databases: &[String]) -> Resu
             application: session.column(row, 3)?,
             client: session.column(row, 4)?,
             state: session.column(row, 5)?,
-            query: masked(&query).chars().take(200).collect(),
+            query: masked_statement(&query),
             seconds: u64::try_from(seconds).unwrap_or_default(),
         })
     };

@@ -46,6 +46,11 @@ pub(super) fn connecting(at: &Where, error: &Error) -> Failure {
     } else if *code == SqlState::INVALID_CATALOG_NAME {
         Failure::new("database_missing", format!("the database `{database}` does not exist"))
             .hint("correct its name in `.env`, or make it: the product's own start does that")
+    } else if *code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {
+        // `ALLOW_CONNECTIONS false`: somebody is moving it, or was.
+        Failure::new("database_closed", format!("the database `{database}` lets nobody in")).hint(format!(
+            "if nobody moves it just now: `ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true`"
+        ))
     } else if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
         denied(format!("the database server at `{place}` lets `{user}` not in"))
             .hint("allow it in the server's `pg_hba.conf`, then `SELECT pg_reload_conf()`")

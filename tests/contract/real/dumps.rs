@@ -80,7 +80,7 @@ fn sessions_of_ours(real: &Real) -> String {
     real.stack.psql("postgres", query).unwrap()
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..200 {
         if done() {
             return;

@@ -1,0 +1,104 @@
+//! Sessions in the maintenance database, where databases are made, moved and closed: a session in one of the
+//! product's own would be in the way.
+
+use std::str::FromStr as _;
+
+use tokio_postgres::config::Host;
+
+use super::{PostgresClient, session::Session};
+use crate::{
+    event::Failure,
+    site::{Endpoint, Secret},
+};
+
+/// The database that every server has, and that the product does not use.
+pub(super) const MAINTENANCE: &str = "postgres";
+
+/// `postgres://user:password@host:port/`: rights that the product's user lacks.
+const ADMIN_URL: &str = "UPLIFT_DB_ADMIN_URL";
+
+/// Who moves databases: the product's own user, or an administrator.
+#[derive(Clone)]
+pub(super) struct Admin {
+    pub(super) endpoint: Endpoint,
+    pub(super) password: Option<Secret>,
+}
+
+impl PostgresClient {
+    pub(super) fn admin(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
+        let Some(url) = self.processes.environment.get(ADMIN_URL).filter(|url| !url.is_empty()) else {
+            let (endpoint, password) = (endpoint.clone(), self.password());
+            return Ok(Admin { endpoint, password });
+        };
+        // The parser's own words could repeat the password.
+        let wrong = || {
+            Failure::new("bad_setting", format!("`{ADMIN_URL}` is no address of a database server"))
+                .hint("write it as `postgres://USER:PASSWORD@HOST:PORT/postgres`")
+        };
+        let config = tokio_postgres::Config::from_str(url).map_err(|_| wrong())?;
+        let mut at = endpoint.clone();
+        if let Some(Host::Tcp(host)) = config.get_hosts().first() {
+            at.host.clone_from(host);
+        }
+        if let Some(port) = config.get_ports().first() {
+            at.port = *port;
+        }
+        config.get_user().ok_or_else(wrong)?.clone_into(&mut at.user);
+        let password = config.get_password().map(String::from_utf8_lossy);
+        Ok(Admin { endpoint: at, password: password.map(|text| Secret::new(text.as_ref())) })
+    }
+
+    /// A session of whoever may move databases, in the maintenance database.
+    pub(super) async fn maintain(&self, endpoint: &Endpoint) -> Result<Session, Failure> {
+        let admin = self.admin(endpoint)?;
+        let environment = &self.processes.environment;
+        let session = Session::open(environment, &admin.endpoint, MAINTENANCE, admin.password.as_ref()).await;
+        let session = session.map_err(|failure| match failure.code.as_str() {
+            "database_denied" => Failure::new(
+                "maintenance_denied",
+                format!("`{}` may not connect to the database `{MAINTENANCE}`", admin.endpoint.user),
+            )
+            .hint(format!(
+                "name somebody who may: `export {ADMIN_URL}=postgres://USER:PASSWORD@HOST/postgres`"
+            ))
+            .evidence([failure.message]),
+            _ => failure,
+        })?;
+        // Copies and waits take as long as they take, whatever the server's administrator set for others.
+        session.simple("SET statement_timeout = 0; SET lock_timeout = '60s'").await?;
+        Ok(session)
+    }
+}
+
+/// A right that is missing, with what gives it.
+pub(super) fn may_not(failure: Failure, user: &str) -> Failure {
+    let denied = ["database_denied"].contains(&failure.code.as_str())
+        || failure.message.contains("must be owner")
+        || failure.message.contains("must be member")
+        || failure.message.contains("must be able to SET ROLE");
+    if !denied {
+        return failure;
+    }
+    let text = format!("`{user}` may not make and rename databases");
+    Failure::new("may_not_create", text)
+        .hint(format!(
+            "as an administrator: `ALTER ROLE \"{user}\" CREATEDB`, or name one who may: \
+             `export {ADMIN_URL}=postgres://USER:PASSWORD@HOST/postgres`"
+        ))
+        .evidence([failure.message])
+}
+
+/// A name as the server reads it back.
+pub(super) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Text as the server reads it back, whatever `standard_conforming_strings` says.
+pub(super) fn literal(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    if doubled.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
+}

@@ -1,0 +1,210 @@
+//! Reading a dump from its first byte to its last.
+#![expect(clippy::disallowed_methods, reason = "the clients read files")]
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::{PostgresClient, connect::judge, program};
+use crate::{
+    clients::files::blocking,
+    event::{Failure, Teller, Unit},
+    ports::postgres::{Contents, Decoded, TableRows},
+};
+
+/// Bytes moved at a time.
+const PIECE: usize = 256 << 10;
+const STRIDE: u64 = 16 << 20;
+
+pub(super) async fn decode(
+    client: &PostgresClient,
+    major: u32,
+    file: &Path,
+    tell: &Teller,
+) -> Result<Decoded, Failure> {
+    let restore = match program::find(&client.processes, major).await {
+        Ok(found) => Some(found.path.with_file_name("pg_restore")).filter(|path| path.is_file()),
+        Err(failure) if failure.code == "dump_client_missing" => None,
+        Err(failure) => return Err(failure),
+    };
+    let Some(restore) = restore else {
+        let (sums, _) = unpack(file, None, tell).await?;
+        return Ok(sums.decoded(None));
+    };
+    let what = format!("reading `{}` with `pg_restore`", file.display());
+    let start = client.processes.program(restore).args(["-f", "-"]).start_fed();
+    let failed = |error: io::Error| Failure::new("dump_unreadable", format!("{what} failed: {error}"));
+    let (mut running, input, out) = start.map_err(failed)?;
+    let input = input.into_owned_fd().map(File::from).map_err(failed)?;
+    let (unpacked, counted, ended) =
+        tokio::join!(unpack(file, Some(input), tell), count(BufReader::new(out)), running.end());
+    let (sums, all_taken) = unpacked?;
+    judge("set_damaged", &what, ended)?;
+    if !all_taken {
+        return Err(Failure::new("set_damaged", format!("{what} ended before the dump did")));
+    }
+    Ok(sums.decoded(Some(counted.map_err(failed)?)))
+}
+
+/// Lengths and hashes of both sides of the compression.
+struct Sums {
+    packed: (u64, String),
+    plain: (u64, String),
+}
+
+impl Sums {
+    fn decoded(self, contents: Option<Contents>) -> Decoded {
+        Decoded {
+            bytes: self.packed.0,
+            blake3: self.packed.1,
+            uncompressed_bytes: self.plain.0,
+            uncompressed_blake3: self.plain.1,
+            contents,
+        }
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashed<R> {
+    from: R,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(into)?;
+        self.hasher.update(&into[..read]);
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// Decompresses a whole file, into `to` where somebody wants it. False if that one stopped listening.
+async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, bool), Failure> {
+    let (path, tell) = (file.to_owned(), tell.clone());
+    blocking(move || {
+        let damaged = |error: io::Error| {
+            let text = format!("`{}` cannot be read to its end: {error}", path.display());
+            Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
+        };
+        let open = File::open(&path).map_err(damaged)?;
+        let total = open.metadata().map_err(damaged)?.len();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let told = move |bytes| tell.progress(format!("reading `{name}`"), bytes, Some(total), Unit::Bytes);
+        unpack_here(open, to, told).map_err(damaged)
+    })
+    .await
+}
+
+fn unpack_here(from: File, mut to: Option<File>, told: impl Fn(u64)) -> io::Result<(Sums, bool)> {
+    let from = Hashed { from, hasher: blake3::Hasher::new(), bytes: 0 };
+    let mut decoder = zstd::Decoder::new(from)?;
+    let (mut hasher, mut bytes, mut said) = (blake3::Hasher::new(), 0_u64, 0);
+    let (mut piece, mut all_taken) = (vec![0; PIECE], true);
+    loop {
+        let read = match decoder.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&piece[..read]);
+        bytes += read as u64;
+        if let Some(pipe) = &mut to
+            && pipe.write_all(&piece[..read]).is_err()
+        {
+            // Why it ended is its own to say; the rest is read all the same, for its hash.
+            (to, all_taken) = (None, false);
+        }
+        let packed = decoder.get_ref().get_ref().bytes;
+        if packed >= said + STRIDE {
+            said = packed;
+            told(said);
+        }
+    }
+    drop(to);
+    let mut rest = decoder.finish();
+    // What stands behind the last frame belongs to the file as well.
+    io::copy(&mut rest, &mut io::sink())?;
+    let inner = rest.into_inner();
+    let sum = |hasher: &blake3::Hasher| hasher.finalize().to_hex().to_string();
+    Ok((Sums { packed: (inner.bytes, sum(&inner.hasher)), plain: (bytes, sum(&hasher)) }, all_taken))
+}
+
+/// Rows per table and large objects in the statements that `pg_restore` writes.
+async fn count(mut out: impl tokio::io::AsyncBufRead + Unpin) -> io::Result<Contents> {
+    let mut rows: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let (mut line, mut table, mut large_objects) = (Vec::new(), None, 0);
+    while {
+        line.clear();
+        out.read_until(b'\n', &mut line).await? > 0
+    } {
+        if let Some(name) = &table {
+            if line.as_slice() == b"\\.\n" {
+                table = None;
+            } else if let Some(count) = rows.get_mut(name) {
+                *count += 1;
+            }
+        } else if line.starts_with(b"COPY ") && line.ends_with(b"FROM stdin;\n") {
+            let text = String::from_utf8_lossy(&line["COPY ".len()..]).into_owned();
+            if let Some(name) = qualified(&text) {
+                rows.entry(name.clone()).or_insert(0);
+                table = Some(name);
+            }
+        } else if line.starts_with(b"SELECT pg_catalog.lo_create(") {
+            large_objects += 1;
+        }
+    }
+    let tables = rows.into_iter().map(|((schema, name), rows)| TableRows { schema, name, rows });
+    Ok(Contents { tables: tables.collect(), large_objects })
+}
+
+/// `public.orders (id, ...` or `"My Schema"."a.b" (...`: schema and name.
+fn qualified(text: &str) -> Option<(String, String)> {
+    let (schema, rest) = identifier(text)?;
+    let (name, _) = identifier(rest.strip_prefix('.')?)?;
+    Some((schema, name))
+}
+
+fn identifier(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(['.', ' '])?;
+        return Some((text[..end].to_owned(), &text[end..]));
+    };
+    let mut name = String::new();
+    let mut letters = quoted.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter != '"' {
+            name.push(letter);
+        } else if letters.peek().is_some_and(|(_, next)| *next == '"') {
+            letters.next();
+            name.push('"');
+        } else {
+            return Some((name, &quoted[at + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_and_large_objects_are_counted() {
+        let text =
+            b"SET x = 0;\nCOPY public.orders (id, key) FROM stdin;\n1\ta\n2\tCOPY b FROM stdin;\n\\.\n\n\
+            COPY \"My \"\"S\".\"a.b\" (id) FROM stdin;\n\\.\nSELECT pg_catalog.lo_create('16401');\n";
+        let contents = count(text.as_slice()).await.unwrap();
+        let tables: Vec<_> =
+            contents.tables.iter().map(|one| (one.schema.as_str(), one.name.as_str(), one.rows)).collect();
+        assert_eq!(tables, [("My \"S", "a.b", 0), ("public", "orders", 2)]);
+        assert_eq!(contents.large_objects, 1);
+    }
+}
