@@ -6,6 +6,7 @@
 mod as_before;
 pub mod contract;
 mod env_file;
+mod exchange;
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].

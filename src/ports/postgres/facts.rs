@@ -56,6 +56,26 @@ pub struct DatabaseFacts {
     pub extensions: Vec<Extension>,
 }
 
+impl DatabaseFacts {
+    /// What of all that a rename or a copy can lose is other in `now`, in words; whether it is open is not part of it.
+    #[must_use]
+    pub fn unlike(&self, now: &Self) -> Vec<&'static str> {
+        let sorted = |items: &[String]| {
+            let mut items = items.to_vec();
+            items.sort_unstable();
+            items
+        };
+        let pairs = [
+            (self.owner != now.owner, "owner"),
+            (sorted(&self.acl) != sorted(&now.acl), "rights"),
+            (sorted(&self.settings) != sorted(&now.settings), "settings"),
+            (self.connection_limit != now.connection_limit, "connection limit"),
+            (self.comment != now.comment, "comment"),
+        ];
+        pairs.into_iter().filter_map(|(other, what)| other.then_some(what)).collect()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     pub name: String,
