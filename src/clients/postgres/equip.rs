@@ -153,21 +153,23 @@ async fn rights(
     }
     let (is, was) =
         (exploded(session, &now.0, &now.1).await?, exploded(session, &wanted.acl, &wanted.owner).await?);
-    let who = |line: &String| line.split(' ').next().unwrap_or("PUBLIC").to_owned();
-    let everybody: BTreeSet<_> =
-        is.iter().map(who).chain(["PUBLIC".to_owned(), ident(&wanted.owner)]).collect();
-    let mut statements: Vec<_> =
-        everybody.iter().map(|grantee| format!("REVOKE ALL ON DATABASE {name} FROM {grantee}")).collect();
-    for line in &was {
-        // A quoted name may hold blanks: the right is what stands behind the last one before the option.
-        let (line, option) = match line.strip_suffix(" WITH GRANT OPTION") {
-            Some(line) => (line, " WITH GRANT OPTION"),
-            None => (line.as_str(), ""),
-        };
-        let Some((grantee, right)) = line.rsplit_once(' ') else { continue };
-        statements.push(format!("GRANT {right} ON DATABASE {name} TO {grantee}{option}"));
-    }
-    Ok(statements)
+    let mut grantees: BTreeSet<_> =
+        is.iter().filter_map(|line| parts(line)).map(|parts| parts.0.to_owned()).collect();
+    grantees.extend(["PUBLIC".to_owned(), ident(&wanted.owner)]);
+    let revoke = |grantee: &String| format!("REVOKE ALL ON DATABASE {name} FROM {grantee}");
+    let grant = |line: &String| {
+        let (grantee, right, option) = parts(line)?;
+        Some(format!("GRANT {right} ON DATABASE {name} TO {grantee}{option}"))
+    };
+    Ok(grantees.iter().map(revoke).chain(was.iter().filter_map(grant)).collect())
+}
+
+/// `"a role" CONNECT WITH GRANT OPTION` in its parts. A quoted name may hold blanks, a right does not.
+fn parts(line: &str) -> Option<(&str, &str, &'static str)> {
+    const OPTION: &str = " WITH GRANT OPTION";
+    let (line, option) = line.strip_suffix(OPTION).map_or((line, ""), |line| (line, OPTION));
+    let (grantee, right) = line.rsplit_once(' ')?;
+    Some((grantee, right, option))
 }
 
 #[cfg(test)]
