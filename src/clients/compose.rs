@@ -1,5 +1,6 @@
 //! The `docker compose` command.
 
+mod aside;
 mod config;
 mod up;
 
@@ -9,11 +10,11 @@ use async_trait::async_trait;
 
 use super::{
     docker::EngineClient,
-    process::{Ended, Processes, in_words},
+    process::{Ended, Processes, Program, in_words},
 };
 use crate::{
     event::Failure,
-    ports::compose::{Compose, ComposeRead, Config, Up, UpReport, project_arguments},
+    ports::compose::{Compose, ComposeRead, Config, RunAside, Up, UpReport, project_arguments},
     site::Project,
 };
 
@@ -38,6 +39,21 @@ impl ComposeCommand {
         project: Option<&Project>,
         overrides: &BTreeMap<String, String>,
     ) -> io::Result<Ended> {
+        self.program(arguments, project).envs(overrides).output().await
+    }
+
+    /// The same with something to read.
+    async fn fed(
+        &self,
+        arguments: Vec<String>,
+        project: &Project,
+        overrides: &BTreeMap<String, String>,
+        input: String,
+    ) -> io::Result<Ended> {
+        self.program(arguments, Some(project)).envs(overrides).input(input).output().await
+    }
+
+    fn program(&self, arguments: Vec<String>, project: Option<&Project>) -> Program {
         let environment = &self.processes.environment;
         let mut program = self.processes.program("docker").args(arguments).envs(&environment.proxies());
         if let Some(config) = environment.docker_config() {
@@ -49,7 +65,7 @@ impl ComposeCommand {
             program = program.folder(&project.dir);
         }
         // Compose speaks to the engine that everything else here speaks to, whatever context is chosen.
-        program.env("DOCKER_HOST", self.engine.address()).envs(overrides).output().await
+        program.env("DOCKER_HOST", self.engine.address())
     }
 
     /// Why there is no compose to run.
@@ -104,6 +120,10 @@ impl ComposeRead for ComposeCommand {
 impl Compose for ComposeCommand {
     async fn up(&self, request: &Up) -> Result<UpReport, Failure> {
         self.upped(request).await
+    }
+
+    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
+        self.ran_aside(request).await
     }
 }
 

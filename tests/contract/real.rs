@@ -5,6 +5,7 @@
     reason = "these tests look at the site from outside of the ports, and say what takes long"
 )]
 
+mod aside;
 mod connections;
 mod containers;
 mod dumps;

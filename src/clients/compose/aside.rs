@@ -1,0 +1,92 @@
+use serde_json::{Map, Value, json};
+
+use super::{ComposeCommand, failed, not_started};
+use crate::{
+    event::Failure,
+    ports::{
+        compose::{ComposeRead as _, RunAside, project_arguments},
+        docker::{Container, Docker as _, DockerRead as _, RemoveContainer, Select, State},
+    },
+};
+
+/// The first that takes values out of a file with `!reset`.
+const RESETS: semver::Version = semver::Version::new(2, 24, 4);
+
+/// Variables by which proxies find what to publish.
+const PUBLISHING: [&str; 4] = ["VIRTUAL_HOST", "VIRTUAL_PORT", "VIRTUAL_PATH", "LETSENCRYPT_HOST"];
+
+impl ComposeCommand {
+    /// One container of a service, where no user and no proxy finds it. Compose gives such a container neither the
+    /// service's name on the networks nor its ports by itself; the rest is taken out by one more file, read from the
+    /// input so that nothing is left behind.
+    pub(super) async fn ran_aside(&self, request: &RunAside) -> Result<String, Failure> {
+        if let Some(there) = self.named(&request.name).await? {
+            if there.state != State::Created {
+                return Ok(there.id);
+            }
+            // Made and never started: whoever made it was killed in between.
+            let remove = RemoveContainer { id: there.id, service: request.service.clone() };
+            self.engine.remove(&remove).await?;
+        }
+        let version = self.version().await?;
+        if version < RESETS {
+            let text = format!("`docker compose` {version} cannot run a service without its proxy labels");
+            return Err(Failure::new("compose_too_old", text).hint(
+                "a trial needs 2.24.4 or newer: `sudo apt install --only-upgrade docker-compose-plugin`",
+            ));
+        }
+        let config = self.config(&request.project, &request.overrides).await?;
+        let variables = config.services.get(&request.service).map(|service| &service.environment);
+        let published =
+            PUBLISHING.iter().filter(|name| variables.is_some_and(|all| all.contains_key(**name)));
+        let file = hidden(&request.service, published.copied());
+        let mut words = project_arguments(&request.project);
+        words.extend(
+            ["--file", "-", "run", "--detach", "--no-deps", "--no-TTY", "--interactive=false"]
+                .map(str::to_owned),
+        );
+        words.extend(["--name".to_owned(), request.name.clone(), request.service.clone()]);
+        let done = self.fed(words, &request.project, &request.overrides, file).await;
+        let ended = done.map_err(|error| not_started(&error))?;
+        if !ended.status.success() {
+            return Err(failed("run", &ended).unknown());
+        }
+        match self.named(&request.name).await.map_err(Failure::unknown)? {
+            Some(there) => Ok(there.id),
+            None => {
+                Err(Failure::new("compose_failed", "`docker compose run` said yes and made no container")
+                    .unknown())
+            }
+        }
+    }
+
+    async fn named(&self, name: &str) -> Result<Option<Container>, Failure> {
+        Ok(self.engine.containers(&Select::All).await?.into_iter().find(|one| one.name == name))
+    }
+}
+
+/// What is laid over the project's files. YAML tags have no JSON: the text is JSON, which YAML reads, but for them.
+fn hidden<'a>(service: &str, published: impl Iterator<Item = &'a str>) -> String {
+    let silent: Map<String, Value> = published.map(|name| (name.to_owned(), Value::from(""))).collect();
+    let environment =
+        if silent.is_empty() { String::new() } else { format!(", environment: {}", Value::from(silent)) };
+    format!(
+        "services: {{ {}: {{ labels: !reset {{}}, ports: !reset [], container_name: !reset null, restart: \"no\", \
+         pull_policy: never{environment} }} }}\n",
+        json!(service)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hides_a_container_is_one_line_of_yaml() {
+        assert_eq!(
+            hidden("web", ["VIRTUAL_HOST"].into_iter()),
+            "services: { \"web\": { labels: !reset {}, ports: !reset [], container_name: !reset null, \
+             restart: \"no\", pull_policy: never, environment: {\"VIRTUAL_HOST\":\"\"} } }\n"
+        );
+    }
+}
