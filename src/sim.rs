@@ -3,6 +3,7 @@
 //!
 //! Shipped, not test-only: `--simulate` runs on a world, and every plan runs on a twin.
 
+mod archive;
 mod compose;
 mod disk;
 mod dotenv;
@@ -18,13 +19,14 @@ mod setup;
 mod state;
 mod trees;
 mod twin;
+mod users;
 mod web;
 mod world;
 
 pub use faults::Fault;
 pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
 pub use registry::{Exit, Release, WebHealth};
-pub use server::Db;
+pub use server::{Db, Manner, Rows, Table};
 pub use setup::Shape;
 pub use twin::{Reading, Twin};
 pub use world::World;

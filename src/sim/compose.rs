@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     dotenv::{self, fill},
     engine::not_on_host,
-    instance::Instance,
+    instance::{Instance, Prepare},
     state::{State, hex},
     world::World,
 };
@@ -16,7 +16,8 @@ use crate::{
     event::Failure,
     ports::{
         compose::{
-            Compose, ComposeRead, Config, ConfiguredMount, PublishedPort, ServiceConfig, Up, UpReport,
+            Compose, ComposeRead, Config, ConfiguredMount, PublishedPort, RunAside, ServiceConfig, Up,
+            UpReport,
         },
         docker::{Binding, Container, Mount, State as Running},
     },
@@ -119,6 +120,11 @@ impl State {
     pub(super) fn create(&mut self, service: &str, config: &ServiceConfig, image_id: &str) -> String {
         let id = self.next_id();
         let shown = container(&self.model.project, service, config, image_id, &id, self.now);
+        self.put_instance(shown, config)
+    }
+
+    fn put_instance(&mut self, shown: Container, config: &ServiceConfig) -> String {
+        let id = shown.id.clone();
         let values = config.environment.iter();
         let instance = Instance {
             shown,
@@ -126,11 +132,36 @@ impl State {
             command: config.command.clone(),
             has_healthcheck: config.has_healthcheck,
             restart_at: None,
-            migrated: false,
+            prepare: Prepare::Ahead,
             logs: Vec::new(),
         };
         self.host.instances.insert(id.clone(), instance);
         id
+    }
+
+    /// One container of a service beside its own, made and started as two writes.
+    fn run_aside(&mut self, request: &RunAside) -> Result<String, Failure> {
+        if let Some(known) = self.host.named(&request.name) {
+            let (id, fresh) = (known.shown.id.clone(), known.shown.state == Running::Created);
+            if fresh {
+                self.write(&format!("run {} aside: start", request.name), |state| state.start(&id))?;
+            }
+            return Ok(id);
+        }
+        let config = self.resolve(&request.project, &request.overrides)?;
+        let config = config.services.get(&request.service).ok_or_else(|| unknown(&request.service))?.clone();
+        let reference = config.image.clone().unwrap_or_default();
+        let image = self.host.image(&reference).map(|image| image.id.clone());
+        let image = image.ok_or_else(|| failed(&not_on_host(&reference)))?;
+        let id = self.write(&format!("run {} aside: create", request.name), |state| {
+            state.pass(Duration::from_millis(500));
+            let id = state.next_id();
+            let shown = aside(&request.project, &request.service, &config, &image, &id, state.now);
+            let shown = Container { name: request.name.clone(), ..shown };
+            Ok(state.put_instance(shown, &config))
+        })?;
+        self.write(&format!("run {} aside: start", request.name), |state| state.start(&id))?;
+        Ok(id)
     }
 
     /// Brings one service to its configuration, each change a write of its own.
@@ -189,15 +220,40 @@ impl Compose for World {
             let mut containers = BTreeMap::new();
             for service in &request.services {
                 let known = config.services.get(service);
-                let known = known.ok_or_else(|| {
-                    let message = format!("`docker compose up` failed: no such service: `{service}`");
-                    Failure::new("compose_failed", message).unknown()
-                })?;
+                let known = known.ok_or_else(|| unknown(service))?;
                 containers.insert(service.clone(), state.up(service, known)?);
             }
             Ok(UpReport { containers })
         })
     }
+
+    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
+        let mut state = self.lock();
+        state.host.reach()?;
+        state.settle();
+        state.run_aside(request)
+    }
+}
+
+/// The container of `docker compose run`: nobody outside of its network reaches it, and the engine leaves it alone.
+pub(super) fn aside(
+    project: &Project,
+    service: &str,
+    config: &ServiceConfig,
+    image_id: &str,
+    id: &str,
+    now: Timestamp,
+) -> Container {
+    let mut shown = container(project, service, config, image_id, id, now);
+    shown.labels.insert("com.docker.compose.oneoff".to_owned(), "True".to_owned());
+    shown.ports.clear();
+    "no".clone_into(&mut shown.restart_policy);
+    shown
+}
+
+pub(super) fn unknown(service: &str) -> Failure {
+    let message = format!("`docker compose` failed: no such service: `{service}`");
+    Failure::new("compose_failed", message).unknown()
 }
 
 /// The container that compose makes for a service, as the engine shows it before its start.

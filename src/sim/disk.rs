@@ -1,7 +1,7 @@
 //! The file systems of a world.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::{Path, PathBuf},
 };
 
@@ -17,14 +17,22 @@ pub(super) struct FileSystem {
     pub space: Space,
 }
 
+/// A folder: its permission bits, and the number that it keeps when it is renamed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Folder {
+    pub mode: u32,
+    pub inode: u64,
+}
+
 #[derive(Default, Clone, PartialEq)]
 pub(super) struct Disk {
     pub files: BTreeMap<PathBuf, File>,
-    /// Permission bits by folder.
-    pub folders: BTreeMap<PathBuf, u32>,
+    pub folders: BTreeMap<PathBuf, Folder>,
     pub systems: Vec<FileSystem>,
     /// Paths that may not be read.
     pub denied: BTreeSet<PathBuf>,
+    /// How many numbers were given to folders.
+    pub inodes: u64,
 }
 
 impl Disk {
@@ -73,7 +81,11 @@ impl Disk {
     /// A file's folder and all above it, as they come with a ready host.
     pub(super) fn make_folders(&mut self, path: &Path, mode: u32) {
         for folder in path.ancestors() {
-            self.folders.entry(folder.to_owned()).or_insert(mode);
+            let inode = 1_000 + self.inodes;
+            if let Entry::Vacant(place) = self.folders.entry(folder.to_owned()) {
+                place.insert(Folder { mode, inode });
+                self.inodes += 1;
+            }
         }
     }
 
@@ -92,9 +104,13 @@ impl Disk {
         for (path, file) in std::mem::take(&mut self.files) {
             self.files.insert(moved(path, from, to), file);
         }
-        for (path, mode) in std::mem::take(&mut self.folders) {
-            self.folders.insert(moved(path, from, to), mode);
+        for (path, folder) in std::mem::take(&mut self.folders) {
+            self.folders.insert(moved(path, from, to), folder);
         }
+    }
+
+    pub(super) fn inode(&self, path: &Path) -> Option<u64> {
+        self.folders.get(path).map(|folder| folder.inode)
     }
 
     pub(super) fn is_folder(&self, path: &Path) -> bool {

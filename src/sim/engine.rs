@@ -60,6 +60,14 @@ impl Host {
         self.instances.get_mut(id).ok_or_else(missing)
     }
 
+    /// The first address on the project's network that no running container has.
+    pub(super) fn free_address(&self) -> String {
+        let running = self.instances.values().filter(|one| one.shown.is_up());
+        let taken: Vec<_> = running.flat_map(|one| one.shown.networks.values()).collect();
+        let mut all = (2..).map(|last| format!("172.18.0.{last}"));
+        all.find(|address| !taken.contains(&address)).unwrap_or_default()
+    }
+
     pub(super) fn named(&self, name: &str) -> Option<&Instance> {
         self.instances.values().find(|instance| instance.shown.name == name)
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Disk {
-    fn readable(&self, path: &Path) -> Result<Option<&File>, Failure> {
+    pub(super) fn readable(&self, path: &Path) -> Result<Option<&File>, Failure> {
         if self.denied.contains(path) {
             let message = format!("`{}` may not be read", path.display());
             return Err(Failure::new("permission_denied", message).hint("run it again with `sudo`"));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     registry::{Exit, Release, WebHealth},
+    server::{Backend, Prepared},
     state::{State, later},
 };
 use crate::ports::docker::{Container, LogLine, State as Running};
@@ -15,6 +16,16 @@ use crate::ports::docker::{Container, LogLine, State as Running};
 const INTERVAL: Duration = Duration::from_secs(30);
 /// Until then a failed health check does not count.
 const START_PERIOD: Duration = Duration::from_mins(2);
+
+/// `db:prepare` of one start of web.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Prepare {
+    #[default]
+    Ahead,
+    /// Waits for a statement of this backend.
+    Waits(i32),
+    Done(Timestamp),
+}
 
 /// One container with what the engine knows of it.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
@@ -26,9 +37,9 @@ pub(super) struct Instance {
     /// When the engine starts it again, after it ended by itself.
     #[serde(skip)]
     pub restart_at: Option<Timestamp>,
-    /// This start has come past its migrations.
+    /// How far this start has come with `db:prepare`.
     #[serde(skip)]
-    pub migrated: bool,
+    pub prepare: Prepare,
     #[serde(skip)]
     pub logs: Vec<LogLine>,
 }
@@ -42,7 +53,7 @@ impl Instance {
             command: Vec::new(),
             has_healthcheck: false,
             restart_at: None,
-            migrated: false,
+            prepare: Prepare::Ahead,
             logs: Vec::new(),
         }
     }
@@ -50,6 +61,22 @@ impl Instance {
     /// The process is the product's web server, not its worker.
     pub(super) fn is_web(&self) -> bool {
         self.command.is_empty()
+    }
+
+    /// It runs `db:prepare` before it serves.
+    fn prepares(&self) -> bool {
+        self.is_web() && self.environment.get("STRATA_RUN_DB_PREPARE").is_some_and(|value| value == "true")
+    }
+
+    /// The first moment at which web answers, once it can be known.
+    fn booted(&self, release: &Release) -> Option<Timestamp> {
+        let started = self.shown.started.filter(|_| self.shown.is_running() && self.is_web())?;
+        let booted = later(started, release.boot);
+        match self.prepare {
+            _ if !self.prepares() => Some(booted),
+            Prepare::Done(at) => Some(booted.max(later(at, release.boot / 2))),
+            Prepare::Ahead | Prepare::Waits(_) => None,
+        }
     }
 
     pub(super) fn say(&mut self, at: Timestamp, text: impl Into<String>) {
@@ -62,7 +89,7 @@ impl Instance {
         self.shown.exit_code = None;
         self.shown.health = self.has_healthcheck.then(|| "starting".to_owned());
         self.restart_at = None;
-        self.migrated = false;
+        self.prepare = Prepare::Ahead;
         let what = if self.is_web() { "=> Booting Puma" } else { "=> Starting the worker" };
         self.say(at, what);
     }
@@ -101,9 +128,20 @@ impl Instance {
 
     /// Whether `/up` is answered at `now`, and how.
     pub(super) fn answers(&self, release: &Release, now: Timestamp) -> Option<u16> {
-        let started = self.shown.started.filter(|_| self.shown.state == Running::Running)?;
-        let booted = self.is_web() && later(started, release.boot) <= now;
+        let booted = self.booted(release)? <= now;
         booted.then_some(if release.web == WebHealth::Healthy { 200 } else { 500 })
+    }
+
+    /// When this start ends by itself, if it does.
+    fn exit(&self, release: &Release) -> Option<(Timestamp, Exit)> {
+        let started = self.shown.started?;
+        let all = release.exits.as_ref();
+        let own = if self.is_web() { None } else { release.job_exits.as_ref() };
+        if let Some(exit) = all.or(own) {
+            return Some((later(started, exit.after), exit.clone()));
+        }
+        let exit = release.web_exits.as_ref()?;
+        Some((later(self.booted(release)?, exit.after), exit.clone()))
     }
 
     /// What the engine's own health check has found by `now`.
@@ -126,11 +164,12 @@ impl Instance {
 }
 
 impl State {
-    /// Brings every container up to now.
+    /// Brings every container and every statement up to now.
     pub(super) fn settle(&mut self) {
         for id in self.host.instances.keys().cloned().collect::<Vec<_>>() {
             while self.advance(&id) {}
         }
+        self.server.finish_orphans(self.now);
     }
 
     /// The next thing that one container did by now, if there is one.
@@ -140,6 +179,7 @@ impl State {
         if let Some(at) = instance.restart_at.filter(|at| *at <= now) {
             instance.shown.restarts += 1;
             instance.start(at);
+            self.connect(id);
             return true;
         }
         let built = self.host.images.get(&instance.shown.image_id);
@@ -147,28 +187,78 @@ impl State {
         let Some(started) = instance.shown.started.filter(|_| instance.shown.is_running()) else {
             return false;
         };
-        let exit = if instance.is_web() {
-            &release.exits
-        } else {
-            release.exits.as_ref().map_or(&release.job_exits, |_| &release.exits)
-        };
-        if let Some(exit) = exit.as_ref().filter(|exit| later(started, exit.after) <= now) {
-            instance.end(later(started, exit.after), exit);
+        if let Some((at, exit)) = instance.exit(&release).filter(|(at, _)| *at <= now) {
+            instance.end(at, &exit);
+            self.disconnect(id);
             return true;
         }
-        let migrates = instance.is_web()
-            && instance.environment.get("STRATA_RUN_DB_PREPARE").is_some_and(|value| value == "true");
-        if migrates && !instance.migrated && later(started, release.boot / 2) <= now {
-            instance.migrated = true;
+        let begins = later(started, release.boot / 2);
+        match instance.prepare {
+            Prepare::Ahead if instance.prepares() && begins <= now => {
+                self.prepare(id, &release, begins);
+                true
+            }
+            Prepare::Waits(pid) => self.wait_for(id, &release, pid),
+            _ => {
+                instance.judge(&release, now);
+                false
+            }
+        }
+    }
+
+    /// `db:prepare` goes on, as far as it comes at once.
+    fn prepare(&mut self, id: &str, release: &Release, at: Timestamp) {
+        let prepared = self.server.prepare(release);
+        let pid = 5_000 + i32::try_from(self.server.number()).unwrap_or_default();
+        let Some(instance) = self.host.instances.get_mut(id) else { return };
+        match prepared {
+            Prepared::Done => instance.prepare = Prepare::Done(at),
             // Rails buffers what it says about migrations without a terminal: the log stays empty.
-            if !self.server.prepare(&release) {
-                let lines = vec!["bin/rails aborted! StandardError: An error has occurred".to_owned()];
-                let after = release.boot / 2;
-                instance.end(later(started, after), &Exit { code: 1, lines, after });
+            Prepared::Failed(lines) => instance.end(at, &Exit { code: 1, lines, after: Duration::ZERO }),
+            Prepared::Takes { file, time, one_statement } => {
+                instance.prepare = Prepare::Waits(pid);
+                let client = instance.shown.networks.values().next().cloned().unwrap_or_default();
+                let database = self.server.product.first().cloned().unwrap_or_default();
+                let (until, orphan) = (later(at, time), false);
+                let backend =
+                    Backend { pid, database, client, file, began: at, until, one_statement, orphan };
+                self.server.backends.push(backend);
+            }
+        }
+    }
+
+    /// Whether the statement that web waits for has ended by now, well or not.
+    fn wait_for(&mut self, id: &str, release: &Release, pid: i32) -> bool {
+        let now = self.now;
+        let Some(at) = self.server.backends.iter().position(|one| one.pid == pid) else {
+            let lines = vec!["bin/rails aborted! PG::ConnectionBad: terminating connection".to_owned()];
+            if let Some(instance) = self.host.instances.get_mut(id) {
+                instance.end(now, &Exit { code: 1, lines, after: Duration::ZERO });
             }
             return true;
+        };
+        if self.server.backends[at].until > now {
+            return false;
         }
-        instance.judge(&release, now);
-        false
+        let ended = self.server.backends.remove(at);
+        self.server.apply(&ended.file);
+        self.server.record(&ended.file);
+        self.prepare(id, release, ended.until);
+        true
+    }
+
+    /// The process of a container is gone, and with it the client of its statement.
+    pub(super) fn disconnect(&mut self, id: &str) {
+        let waits = self.host.instances.get_mut(id).map(|one| std::mem::take(&mut one.prepare));
+        if let Some(Prepare::Waits(pid)) = waits {
+            self.server.abandon(pid);
+        }
+    }
+
+    /// A process that begins is kept out of what lets nobody in; everywhere else it has sessions.
+    pub(super) fn connect(&mut self, id: &str) {
+        self.server.cut.retain(|(container, _)| container != id);
+        let closed = self.server.databases.values().filter(|db| !db.facts.open).map(|db| db.facts.oid);
+        self.server.cut.extend(closed.map(|oid| (id.to_owned(), oid)).collect::<Vec<_>>());
     }
 }

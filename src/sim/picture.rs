@@ -5,11 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{dotenv, state::State, world::World};
-use crate::ports::{docker::State as Running, postgres::TableRows};
+use super::{dotenv, server::Db, state::State, world::World};
+use crate::ports::{
+    docker::State as Running,
+    postgres::{Extension, Job, Kept, TableRows},
+};
 
 /// The running site: what users and operators would notice if it changed. Left out: images, what lies in the state
-/// folder, and names that change when the same container is made again (its id, its address).
+/// folder or beside the uploaded files under a name of uplift's, databases that uplift keeps, and names that change when
+/// the same container is made again (its id, its address).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     pub files: BTreeMap<PathBuf, PictureFile>,
@@ -39,8 +43,19 @@ pub struct PictureContainer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureDatabase {
     pub owner: String,
+    pub acl: Vec<String>,
+    pub settings: Vec<String>,
+    pub comment: Option<String>,
+    pub connection_limit: i32,
+    /// It lets sessions in.
+    pub open: bool,
+    pub extensions: Vec<Extension>,
     pub versions: Option<Vec<String>>,
     pub tables: Vec<TableRows>,
+    pub large_objects: u64,
+    /// Of numbers and content of all rows, by table.
+    pub rows_blake3: BTreeMap<String, String>,
+    pub jobs: Vec<Job>,
 }
 
 impl World {
@@ -62,8 +77,10 @@ impl World {
 }
 
 fn files(state: &State) -> BTreeMap<PathBuf, PictureFile> {
-    // Wherever the state folder was put: its name stays.
-    let ours = |path: &Path| path.components().any(|part| part.as_os_str() == ".uplift");
+    // Wherever the state folder was put: its name stays. What stands beside a live tree begins with it.
+    let ours = |path: &Path| {
+        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".uplift"))
+    };
     let seen = state.disk.files.iter().filter(|(path, _)| !ours(path));
     seen.map(|(path, file)| {
         let blake3 = blake3::hash(&file.bytes).to_hex().to_string();
@@ -92,10 +109,24 @@ fn containers(state: &State) -> BTreeMap<String, BTreeMap<String, PictureContain
 }
 
 fn databases(state: &State) -> BTreeMap<String, PictureDatabase> {
-    let all = state.server.databases.iter();
-    all.map(|(name, db)| {
-        let (versions, tables) = (db.versions.clone(), db.tables.clone());
-        (name.clone(), PictureDatabase { owner: db.facts.owner.clone(), versions, tables })
-    })
-    .collect()
+    let all = state.server.databases.iter().filter(|(name, _)| Kept::of_name(name).is_none());
+    all.map(|(name, db)| (name.clone(), database(db))).collect()
+}
+
+fn database(db: &Db) -> PictureDatabase {
+    let (facts, contents) = (db.facts.clone(), db.contents());
+    PictureDatabase {
+        owner: facts.owner,
+        acl: facts.acl,
+        settings: facts.settings,
+        comment: facts.comment,
+        connection_limit: facts.connection_limit,
+        open: facts.open,
+        extensions: facts.extensions,
+        versions: db.versions.clone(),
+        tables: contents.tables,
+        large_objects: contents.large_objects,
+        rows_blake3: db.tables.iter().map(|table| (table.name.clone(), table.hash())).collect(),
+        jobs: db.jobs.clone(),
+    }
 }

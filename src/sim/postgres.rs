@@ -1,20 +1,27 @@
-use std::{io::Write as _, time::Duration};
+//! The PostgreSQL port of a world.
+
+mod dump;
+mod lock;
+mod writes;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 
+pub(super) use self::writes::{is_equipped, taken};
 use super::{
-    server::{Db, Server},
+    instance::{Instance, Prepare},
+    server::{Db, Manner, Server},
     state::State,
     world::World,
 };
 use crate::{
-    event::{Failure, Teller, Unit},
+    event::{Failure, Teller},
     ports::{
         docker::State as Running,
-        files::File,
         postgres::{
-            DatabaseFacts, Dump, DumpClient, DumpReport, DumpedDatabase, Postgres, PostgresRead,
-            Server as Facts, Session,
+            Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
+            PostgresRead, Server as Facts, Session, TableRows,
         },
     },
     site::Endpoint,
@@ -39,74 +46,89 @@ impl State {
         Ok(server)
     }
 
+    /// A session in a database.
     fn database(&self, endpoint: &Endpoint, name: &str) -> Result<&Db, Failure> {
-        let server = self.session(endpoint)?;
-        let none = || Failure::new("database_missing", format!("the database `{name}` does not exist"));
-        server.databases.get(name).ok_or_else(none)
+        let db = self.session(endpoint)?.get(name)?;
+        if db.facts.open {
+            return Ok(db);
+        }
+        Err(closed(name))
     }
 
-    fn dump(&mut self, request: &Dump) -> Result<DumpReport, Failure> {
-        let mut databases = Vec::new();
-        for name in &request.databases {
-            let what = format!("dump {name}");
-            databases.push(self.write(&what, |state| state.dump_one(request, name))?);
-        }
-        let transaction = self.server.transaction;
-        Ok(DumpReport {
-            snapshot: format!("{transaction}:{transaction}:"),
-            tries: 1,
-            wal_lsn: format!("0/{:X}", transaction * 4096),
-            databases,
-            blobs: None,
-        })
-    }
-
-    fn dump_one(&mut self, request: &Dump, name: &str) -> Result<DumpedDatabase, Failure> {
-        let db = self.database(&request.endpoint, name)?.clone();
-        if let Some(table) = db.unreadable.first() {
-            let message = format!("`pg_dump` of `{name}` failed: permission denied for `{table}`");
-            return Err(Failure::new("dump_failed", message));
-        }
-        let plain = archive(&db);
-        let bytes = compress(&plain)?;
-        let total = plain.len() as u64;
-        self.pass(Duration::from_secs(1 + db.facts.size / (64 << 20)));
-        let file = format!("{name}.dump.zst");
-        let report = DumpedDatabase {
-            name: name.to_owned(),
-            file: file.clone(),
-            bytes: bytes.len() as u64,
-            blake3: blake3::hash(&bytes).to_hex().to_string(),
-            uncompressed_bytes: total,
-            uncompressed_blake3: blake3::hash(&plain).to_hex().to_string(),
-            tables: db.tables,
-            large_objects: 0,
-            sequences: std::collections::BTreeMap::new(),
+    /// Sessions of running containers, those that wait for a statement left out: they show as its own.
+    fn application_sessions(&self, databases: &[String]) -> Vec<Session> {
+        let running = self.host.instances.values().filter(|one| one.shown.state == Running::Running);
+        let running: Vec<_> = running.filter(|one| one.environment.contains_key("DB_HOST")).collect();
+        let product = |name: &&String| self.server.product.contains(name);
+        let known = databases.iter().filter(product).filter_map(|name| self.server.databases.get(name));
+        let pairs = known.flat_map(|db| running.iter().map(move |one| (*one, db)));
+        let there = |(one, db): &(&Instance, &Db)| {
+            !self.server.cut.contains(&(one.shown.id.clone(), db.facts.oid))
+                && !matches!(one.prepare, Prepare::Waits(_))
         };
-        self.disk.put(&request.folder.join(file), File { bytes, mode: 0o600, uid: 0, gid: 0 })?;
-        Ok(report)
+        let session = |(pid, (one, db)): (i32, (&Instance, &Db))| Session {
+            pid,
+            database: db.facts.name.clone(),
+            user: self.server.user.clone(),
+            application: if one.is_web() { "puma" } else { "solid-queue" }.to_owned(),
+            client: one.shown.networks.values().next().cloned().unwrap_or_default(),
+            state: "idle".to_owned(),
+            query: "SELECT 1".to_owned(),
+            seconds: one.shown.started.map_or(0, |at| self.now.duration_since(at).as_secs().unsigned_abs()),
+        };
+        (4_100..).zip(pairs.filter(there)).map(session).collect()
+    }
+
+    fn sessions(&self, databases: &[String]) -> Vec<Session> {
+        let mut all = self.application_sessions(databases);
+        let server = &self.server;
+        let at_work = server.backends.iter().filter(|one| databases.contains(&one.database));
+        all.extend(at_work.map(|one| one.session(&server.user, self.now)));
+        let foreign = server.foreign.iter().filter(|one| !one.away);
+        let foreign = foreign.filter(|one| server.databases.contains_key(&one.session.database));
+        all.extend(
+            foreign.map(|one| one.session.clone()).filter(|session| databases.contains(&session.database)),
+        );
+        all
+    }
+
+    /// What is not left once all sessions in a database were asked to end.
+    fn end_in(&mut self, name: &str) -> Result<(u64, Vec<Session>), Failure> {
+        let before = self.sessions(&[name.to_owned()]);
+        let db = self.server.get(name)?;
+        let (open, oid) = (db.facts.open, db.facts.oid);
+        self.server.terminate(name);
+        self.server.foreign.retain(|one| one.session.database != name || one.manner != Manner::Goes);
+        if !open {
+            let polling = self.server.foreign.iter_mut().filter(|one| one.session.database == name);
+            polling.filter(|one| one.manner == Manner::ComesBack).for_each(|one| one.away = true);
+            let ids = self.host.instances.keys().map(|id| (id.clone(), oid)).collect::<Vec<_>>();
+            self.server.cut.extend(ids);
+        }
+        self.settle();
+        let left = self.sessions(&[name.to_owned()]);
+        Ok((before.len().saturating_sub(left.len()) as u64, left))
     }
 }
 
-/// What `pg_dump` would write, near enough: a header, then the rows of each table.
-fn archive(db: &Db) -> Vec<u8> {
-    let mut lines = vec![format!("PGDMP simulated dump of {}", db.facts.name)];
-    lines.extend(db.versions.iter().flatten().map(|version| format!("schema_migrations\t{version}")));
-    for table in &db.tables {
-        lines.push(format!("COPY {}.{}", table.schema, table.name));
-        lines.extend((0..table.rows).map(|row| format!("{row}\t{} {row}", table.name)));
-        lines.push("\\.".to_owned());
-    }
-    lines.join("\n").into_bytes()
+pub(super) fn closed(name: &str) -> Failure {
+    let hint = format!("open it: `ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true`");
+    Failure::new("database_closed", format!("the database `{name}` lets nobody in")).hint(hint)
 }
 
-fn compress(plain: &[u8]) -> Result<Vec<u8>, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new("dump_failed", format!("cannot be compressed: {error}"));
-    let mut encoder = zstd::Encoder::new(Vec::new(), 1).map_err(failed)?;
-    encoder.include_checksum(true).map_err(failed)?;
-    encoder.write_all(plain).map_err(failed)?;
-    encoder.finish().map_err(failed)
+pub(super) fn remain(left: &[Session]) -> Failure {
+    let mut names: Vec<_> = left.iter().map(|one| format!("`{}`", one.database)).collect();
+    names.dedup();
+    let text = format!("somebody is still in {}", names.join(", "));
+    let line = |one: &Session| {
+        format!(
+            "pid {}, user `{}`, application `{}` from `{}` in `{}`",
+            one.pid, one.user, one.application, one.client, one.database
+        )
+    };
+    Failure::new("sessions_remain", text)
+        .hint("end what holds them, e.g. stop the exporter or the console that is named above")
+        .evidence(left.iter().map(line))
 }
 
 #[async_trait]
@@ -120,8 +142,8 @@ impl PostgresRead for World {
                 version: server.version.clone(),
                 in_recovery: server.in_recovery,
                 may_create: server.may_create,
-                system: String::new(),
-                pooler: None,
+                system: "7301000000000000017".to_owned(),
+                pooler: server.pooler.clone(),
             })
         })
     }
@@ -144,23 +166,8 @@ impl PostgresRead for World {
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {
         self.look(|state| {
-            let user = state.session(endpoint)?.user.clone();
-            let now = state.now;
-            let running = state.host.instances.values().filter(|one| one.shown.state == Running::Running);
-            let with_database = running.filter(|one| one.environment.contains_key("DB_HOST"));
-            let pairs = with_database.flat_map(|one| databases.iter().map(move |name| (one, name)));
-            let session = |(pid, (one, database)): (i32, (&super::instance::Instance, &String))| Session {
-                pid,
-                database: database.clone(),
-                user: user.clone(),
-                application: if one.is_web() { "puma" } else { "solid-queue" }.to_owned(),
-                client: one.shown.networks.values().next().cloned().unwrap_or_default(),
-                state: "idle".to_owned(),
-                query: "SELECT 1".to_owned(),
-                seconds: one.shown.started.map_or(0, |at| now.duration_since(at).as_secs().unsigned_abs()),
-            };
-            let others = state.server.sessions.iter().filter(|one| databases.contains(&one.database));
-            Ok((4_100..).zip(pairs).map(session).chain(others.cloned()).collect())
+            state.session(endpoint)?;
+            Ok(state.sessions(databases))
         })
     }
 
@@ -180,19 +187,119 @@ impl PostgresRead for World {
     async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure> {
         self.look(|state| Ok(state.database(endpoint, database)?.unreadable.clone()))
     }
+
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
+        self.look(|state| {
+            let server = state.session(endpoint)?;
+            let at_work = server.backends.iter().filter(|one| databases.contains(&one.database));
+            let seconds = |began| state.now.duration_since(began).as_secs().unsigned_abs();
+            let activity = |one: &super::server::Backend| Activity {
+                pid: one.pid,
+                database: one.database.clone(),
+                application: "bin/rails".to_owned(),
+                query: one.query(),
+                // Many statements: each is short.
+                seconds: if one.one_statement { seconds(one.began) } else { 0 },
+                migrating: true,
+                progress: None,
+                blocked_by: Vec::new(),
+            };
+            Ok(at_work.map(activity).collect())
+        })
+    }
+
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
+        self.look(|state| {
+            let server = state.session(endpoint)?;
+            let own = server.obstacles.iter().filter(|one| databases.contains(&one.database)).cloned();
+            let standby = |name: &String| {
+                let (database, kind) = (name.clone(), "standby".to_owned());
+                server.standbys.iter().map(move |name| Obstacle {
+                    database: database.clone(),
+                    kind: kind.clone(),
+                    name: name.clone(),
+                })
+            };
+            let known = databases.iter().filter(|name| server.databases.contains_key(*name));
+            Ok(own.chain(known.flat_map(standby)).collect())
+        })
+    }
+
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
+        self.look(|state| {
+            let server = state.session(endpoint)?;
+            let all = server.databases.values().filter(|db| is_kept_of(&db.facts, databases));
+            let shown = |db: &Db| KeptDatabase {
+                name: db.facts.name.clone(),
+                owner: db.facts.owner.clone(),
+                oid: db.facts.oid,
+                size: db.facts.size,
+                mark: db.mark(),
+            };
+            Ok(all.map(shown).collect())
+        })
+    }
+
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
+        self.look(|state| Ok(state.database(endpoint, database)?.contents()))
+    }
+
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
+        self.look(|state| {
+            state.database(endpoint, database)?;
+            Ok(state.server.snapshot())
+        })
+    }
+
+    async fn written_since(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        snapshot: &str,
+    ) -> Result<Vec<TableRows>, Failure> {
+        self.look(|state| {
+            let next = snapshot.split(':').nth(1).and_then(|next| next.parse().ok());
+            let next = next.ok_or_else(|| {
+                Failure::new("not_a_snapshot", format!("`{snapshot}` is no snapshot of this server"))
+            })?;
+            Ok(state.database(endpoint, database)?.since(next))
+        })
+    }
+
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+        self.look(|state| {
+            let jobs = &state.database(endpoint, database)?.jobs;
+            let claimed = jobs.iter().filter(|job| job.claimed_by.is_some()).count();
+            let oldest = jobs.iter().take(limit).cloned().collect();
+            Ok(Jobs { waiting: jobs.len() as u64, claimed: claimed as u64, oldest })
+        })
+    }
+
+    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
+        self.look(|state| Ok(state.session(endpoint)?.room))
+    }
+
+    async fn decode(&self, major: u32, file: &Path, _: &Teller) -> Result<Decoded, Failure> {
+        self.look(|state| state.decode(major, file))
+    }
 }
 
-#[async_trait]
-impl Postgres for World {
-    async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure> {
-        let report = self.act("dump", |state| state.dump(request))?;
-        // Told without the world's lock: a listener may ask the clock.
-        for one in &report.databases {
-            let (what, total) = (format!("dump of `{}`", one.name), one.uncompressed_bytes);
-            for part in 1..=2 {
-                tell.progress(&what, total / 2 * part, Some(total), Unit::Bytes);
-            }
-        }
-        Ok(report)
+/// Whether uplift made a database of one of these, by its mark, or by its name where the mark says nothing.
+pub(super) fn is_kept_of(facts: &DatabaseFacts, databases: &[String]) -> bool {
+    use crate::ports::postgres::{Kept, Mark};
+    if Kept::of_name(&facts.name).is_none() {
+        return false;
+    }
+    let mark = facts.comment.as_deref().and_then(Mark::read);
+    let words = ["__pre_", "__failed_", "__restore_"];
+    let named = |of: &String| {
+        facts
+            .name
+            .strip_prefix(of.as_str())
+            .is_some_and(|rest| words.iter().any(|word| rest.starts_with(word)))
+    };
+    match mark {
+        Some(mark) => databases.contains(&mark.of),
+        None => databases.iter().any(named),
     }
 }

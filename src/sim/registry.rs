@@ -30,15 +30,21 @@ pub struct Release {
     pub tag: String,
     /// File names in `/rails/db/migrate`, sorted.
     pub migrations: Vec<String>,
-    /// From the start of web to its first answer. Migrations run at half of it.
+    /// From the start of web to its first answer. Migrations run at half of it; slow ones put the rest off.
     pub boot: Duration,
     pub web: WebHealth,
     /// Every process ends, before web could migrate.
     pub exits: Option<Exit>,
     /// The worker ends.
     pub job_exits: Option<Exit>,
+    /// Web ends, counted from its first answer.
+    pub web_exits: Option<Exit>,
     /// The migration that raises, by its file name; what went through before it stays.
     pub raises: Option<String>,
+    /// The migration that takes time, by its file name.
+    pub slow: Option<(String, Duration)>,
+    /// The slow one is a single statement, which goes on in the server when its client is gone; else many short ones.
+    pub one_statement: bool,
     pub size: u64,
 }
 
@@ -53,7 +59,10 @@ impl Release {
             web: WebHealth::Healthy,
             exits: None,
             job_exits: None,
+            web_exits: None,
             raises: None,
+            slow: None,
+            one_statement: false,
             size: 412 << 20,
         }
     }

@@ -1,9 +1,23 @@
 //! The PostgreSQL server of a world, as data.
 
-use std::collections::BTreeMap;
+mod prepare;
+mod sessions;
+mod tables;
 
-use super::registry::Release;
-use crate::ports::postgres::{DatabaseFacts, DumpClient, Session, TableRows};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use self::{
+    prepare::Prepared,
+    sessions::{Backend, Foreign},
+};
+pub use self::{
+    sessions::Manner,
+    tables::{Rows, Table},
+};
+use crate::{
+    event::Failure,
+    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Kept, Mark, Obstacle, TableRows},
+};
 
 /// One database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,30 +25,33 @@ pub struct Db {
     pub facts: DatabaseFacts,
     /// `schema_migrations`, sorted; `None`: there is no such table.
     pub versions: Option<Vec<String>>,
-    pub tables: Vec<TableRows>,
+    /// All other tables.
+    pub tables: Vec<Table>,
+    /// Rows of `active_storage_blobs`, where the database has it.
+    pub blobs: Vec<Blob>,
+    /// Jobs that are not done, oldest first, where the database is a queue.
+    pub jobs: Vec<Job>,
+    pub large_objects: u64,
     /// Tables that the session's user may not read.
     pub unreadable: Vec<String>,
+    /// When the newest of the versions were written, and how many.
+    pub(super) migrated: Vec<Rows>,
 }
 
 impl Db {
     /// An ordinary database with the given tables and rows.
     #[must_use]
     pub fn new(name: &str, owner: &str, versions: &[&str], tables: &[(&str, u64)]) -> Self {
-        let table = |&(name, rows): &(&str, u64)| TableRows {
-            schema: "public".to_owned(),
-            name: name.to_owned(),
-            rows,
-        };
         let rows: u64 = tables.iter().map(|(_, rows)| rows).sum();
         Self {
             facts: DatabaseFacts {
                 name: name.to_owned(),
                 oid: 0,
                 open: true,
-                locale_provider: String::new(),
+                locale_provider: "c".to_owned(),
                 icu_locale: None,
                 owner: owner.to_owned(),
-                size: (8 << 20) + rows * 400,
+                size: EMPTY + rows * ROW,
                 encoding: "UTF8".to_owned(),
                 collate: "C.UTF-8".to_owned(),
                 ctype: "C.UTF-8".to_owned(),
@@ -45,11 +62,69 @@ impl Db {
                 extensions: Vec::new(),
             },
             versions: Some(versions.iter().map(|&version| version.to_owned()).collect()),
-            tables: tables.iter().map(table).collect(),
+            tables: tables.iter().map(|&(name, rows)| Table::new(name, rows)).collect(),
+            blobs: Vec::new(),
+            jobs: Vec::new(),
+            large_objects: 0,
             unreadable: Vec::new(),
+            migrated: Vec::new(),
         }
     }
+
+    /// A table by its name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    pub(super) fn contents(&self) -> Contents {
+        let row = |table: &Table| TableRows {
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+            rows: table.count(),
+        };
+        let mut tables: Vec<_> = self.tables.iter().map(row).collect();
+        tables.extend(self.versions.as_ref().map(|versions| migrations(versions.len() as u64)));
+        tables.sort_by(|left, right| (&left.schema, &left.name).cmp(&(&right.schema, &right.name)));
+        Contents { tables, large_objects: self.large_objects }
+    }
+
+    /// Rows that transactions from `transaction` on have written.
+    pub(super) fn since(&self, transaction: u64) -> Vec<TableRows> {
+        let newer = |rows: &[Rows]| {
+            rows.iter().filter(|rows| rows.transaction >= transaction).map(|rows| rows.count).sum::<u64>()
+        };
+        let row = |table: &Table| TableRows {
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+            rows: newer(&table.rows),
+        };
+        let mut tables: Vec<_> = self.tables.iter().map(row).collect();
+        tables.push(migrations(newer(&self.migrated)));
+        tables.retain(|table| table.rows > 0);
+        tables.sort_by(|left, right| (&left.schema, &left.name).cmp(&(&right.schema, &right.name)));
+        tables
+    }
+
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.facts.comment.as_deref().and_then(Mark::read)
+    }
+
+    /// Made by uplift: its name has the form, and its comment says so, or nothing yet.
+    pub(super) fn is_ours(&self) -> bool {
+        let comment = self.facts.comment.as_deref();
+        Kept::of_name(&self.facts.name).is_some()
+            && comment.is_none_or(|comment| Mark::read(comment).is_some())
+    }
 }
+
+fn migrations(rows: u64) -> TableRows {
+    TableRows { schema: "public".to_owned(), name: "schema_migrations".to_owned(), rows }
+}
+
+/// Bytes of a database without rows, and of a row.
+const EMPTY: u64 = 8 << 20;
+const ROW: u64 = 400;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Server {
@@ -62,47 +137,108 @@ pub(super) struct Server {
     pub version: String,
     pub in_recovery: bool,
     pub may_create: bool,
+    pub pooler: Option<String>,
     pub databases: BTreeMap<String, Db>,
     /// The product's own databases, the primary first.
     pub product: Vec<String>,
     pub clients: Vec<DumpClient>,
-    /// Of somebody else.
-    pub sessions: Vec<Session>,
-    /// Transaction ids: moves on with every change.
+    /// Sessions of somebody else.
+    pub foreign: Vec<Foreign>,
+    /// Statements at work.
+    pub backends: Vec<Backend>,
+    /// Containers whose sessions in a database were ended while it let nobody in, with the database's number.
+    pub cut: BTreeSet<(String, u32)>,
+    pub obstacles: Vec<Obstacle>,
+    /// Names of standbys of the whole server.
+    pub standbys: Vec<String>,
+    /// Free bytes for data; `None` where that cannot be known.
+    pub room: Option<u64>,
+    /// Who holds the site's lock in the maintenance database.
+    pub lock: Option<Held>,
+    /// The user may not connect to the maintenance database.
+    pub lock_denied: bool,
+    /// The next transaction's number: moves on with every change.
     pub transaction: u64,
+    /// The next database's number, the next row's, and the next backend's.
+    pub next: u64,
+}
+
+/// The site's lock: `session` tells one holder from another of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub holder: String,
+    pub session: u64,
 }
 
 impl Server {
-    /// What `db:prepare` does: makes what is missing, loads the schema into what is empty, migrates the primary.
-    /// False if a migration raised.
-    pub(super) fn prepare(&mut self, release: &Release) -> bool {
-        for name in self.product.clone() {
-            if !self.databases.contains_key(&name) && self.may_create {
-                // In silence: an upgrade with one database missing goes well and loses what was in it.
-                self.databases.insert(name.clone(), Db::new(&name, &self.user, &["1"], &[]));
-                self.transaction += 1;
-            }
-        }
-        let Some(primary) = self.product.first().and_then(|name| self.databases.get_mut(name)) else {
-            return false;
-        };
-        let versions = primary.versions.get_or_insert_default();
-        for migration in &release.migrations {
-            let Some((version, what)) = migration.split_once('_') else { continue };
-            if versions.iter().any(|known| known == version) {
-                continue;
-            }
-            if release.raises.as_ref() == Some(migration) {
-                return false;
-            }
-            versions.push(version.to_owned());
-            versions.sort();
-            self.transaction += 1;
-            if let Some(table) = what.strip_prefix("create_").and_then(|name| name.strip_suffix(".rb")) {
-                let table = TableRows { schema: "public".to_owned(), name: table.to_owned(), rows: 0 };
-                primary.tables.push(table);
-            }
-        }
-        true
+    /// A number that nothing else on this server has.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
     }
+
+    pub(super) fn oid(&mut self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.transaction += 1;
+        self.transaction - 1
+    }
+
+    pub(super) fn snapshot(&self) -> String {
+        let next = self.transaction;
+        format!("{next}:{next}:")
+    }
+
+    /// Puts a database under its name; a new one gets a number.
+    pub(super) fn put(&mut self, mut db: Db) {
+        if db.facts.oid == 0 {
+            db.facts.oid = self.oid();
+        }
+        self.begin();
+        self.databases.insert(db.facts.name.clone(), db);
+    }
+
+    /// Takes room for data, or fails as a full disk does.
+    pub(super) fn take(&mut self, name: &str, bytes: u64) -> Result<(), Failure> {
+        let Some(free) = self.room else { return Ok(()) };
+        if free < bytes {
+            let text = format!("the server has no room for `{name}`: could not extend file");
+            return Err(Failure::new("no_room", text)
+                .hint(format!("{bytes} bytes are needed on the database server, {free} are free")));
+        }
+        self.room = Some(free - bytes);
+        Ok(())
+    }
+
+    pub(super) fn give(&mut self, bytes: u64) {
+        self.room = self.room.map(|free| free + bytes);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Result<&Db, Failure> {
+        self.databases.get(name).ok_or_else(|| missing(name))
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Result<&mut Db, Failure> {
+        self.databases.get_mut(name).ok_or_else(|| missing(name))
+    }
+
+    /// Adds rows to a table of a database; false if either is not there or lets nobody in. Gives the first number.
+    pub(super) fn insert(&mut self, database: &str, table: &str, count: u64) -> Option<u64> {
+        let first = self.next + 1;
+        let db = self.databases.get_mut(database).filter(|db| db.facts.open)?;
+        let table = db.tables.iter_mut().find(|known| known.name == table)?;
+        let transaction = self.transaction;
+        table.rows.push(Rows { transaction, first, count, edition: 0 });
+        db.facts.size += count * ROW;
+        self.next += count;
+        self.transaction += 1;
+        Some(first)
+    }
+}
+
+pub(super) fn missing(name: &str) -> Failure {
+    Failure::new("database_missing", format!("the database `{name}` does not exist"))
 }

@@ -1,6 +1,10 @@
 //! A ready site to begin with.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{
     compose::{Model, ServiceModel},
@@ -9,14 +13,15 @@ use super::{
     faults::Faults,
     registry::{Exit, Registry, Release, WebHealth},
     server::{Db, Server},
-    state::{State, hex},
+    state::{State, Writer, hex},
+    trees::{checksum, place},
     world::World,
 };
 use crate::{
     ports::{
         docker::Engine,
         files::{File, Space},
-        postgres::DumpClient,
+        postgres::{Blob, DumpClient, Extension},
     },
     site::Project,
 };
@@ -30,7 +35,27 @@ const MIGRATIONS: [&str; 3] = [
     "20260105090100_create_projects.rb",
     "20260212140000_add_archived_at_to_projects.rb",
 ];
+/// Files that users have uploaded: their keys.
+const UPLOADS: [&str; 12] = [
+    "0k3x7avh1m4qz8w2",
+    "1p9c5rty6u0bn3ls",
+    "2h8d4fgk7j1xv6mq",
+    "3w2e9rty5u8io0pa",
+    "4s6d1fgh3j7kl9zx",
+    "5c8v2bnm4q0we6rt",
+    "6y1u7iop9a3sd5fg",
+    "7h4j0klz2x8cv6bn",
+    "8m5q3wer1t9yu7io",
+    "9p2a6sdf0g4hj8kl",
+    "ab7z1xcv5b3nm9qw",
+    "cd0e8rty4u6io2pa",
+];
 const NEWER: [&str; 2] = ["20260703101500_create_webhooks.rb", "20260709083000_add_plan_to_accounts.rb"];
+
+/// Of 1.3.0: the second one raises.
+const EXPORTS: [&str; 2] = ["20260720080000_create_exports.rb", "20260720080100_add_kind_to_exports.rb"];
+const ORDERS: &str = "20260801120000_backfill_orders.rb";
+const PROJECTS: &str = "20260820100000_backfill_projects.rb";
 
 /// How a site's compose file looks, where sites differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +88,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         server: server(),
         faults: Faults::default(),
         elsewhere: BTreeMap::new(),
+        writer: Writer::default(),
     }
 }
 
@@ -97,7 +123,25 @@ fn disk(model: &Model) -> Disk {
     let file = |text: &str, mode| File { bytes: text.as_bytes().to_vec(), mode, uid: 1000, gid: 1000 };
     disk.files.insert(folder.join(".env"), file(&env(), 0o600));
     disk.files.insert(folder.join("docker-compose.yml"), file(&compose_file(model), 0o644));
+    let volume = PathBuf::from(mount_point());
+    disk.make_folders(&volume, 0o755);
+    for key in UPLOADS {
+        let path = volume.join(place(key));
+        disk.make_folders(path.parent().unwrap_or(&volume), 0o755);
+        disk.files.insert(path, file(&upload(key), 0o644));
+    }
     disk
+}
+
+/// What a user has uploaded under a key.
+fn upload(key: &str) -> String {
+    format!("upload {key}\n").repeat(20 + usize::from(key.as_bytes()[0]))
+}
+
+const VOLUME: &str = "strata_strata_storage";
+
+fn mount_point() -> String {
+    format!("/var/lib/docker/volumes/{VOLUME}/_data")
 }
 
 /// The model as an operator would read it.
@@ -162,7 +206,6 @@ fn env() -> String {
 const PASSWORD: &str = "correct horse #7 battery";
 
 fn host() -> Host {
-    let volume = "strata_strata_storage";
     Host {
         engine: Engine {
             version: "24.0.7".to_owned(),
@@ -175,21 +218,29 @@ fn host() -> Host {
         reachable: true,
         images: BTreeMap::new(),
         instances: BTreeMap::new(),
-        volumes: [(volume.to_owned(), format!("/var/lib/docker/volumes/{volume}/_data"))].into(),
+        volumes: [(VOLUME.to_owned(), mount_point())].into(),
     }
 }
 
 fn registry() -> Registry {
     let mut registry = Registry { reachable: true, ..Registry::default() };
     let newer = [&MIGRATIONS[..], &NEWER[..]].concat();
+    let with = |more: &[&'static str]| [&newer[..], more].concat();
     let ends = |after: u64, line: &str| {
         Some(Exit { code: 1, lines: vec![line.to_owned()], after: Duration::from_millis(after) })
     };
+    let slow = |file: &str, seconds: u64| Some((file.to_owned(), Duration::from_secs(seconds)));
     let releases = [
         Release::new("1.0.0", &MIGRATIONS),
         Release::new("1.1.0", &newer),
         Release::new("1.1.1", &newer),
         Release { web: WebHealth::Never, ..Release::new("1.2.0", &newer) },
+        Release { raises: Some(EXPORTS[1].to_owned()), ..Release::new("1.3.0", &with(&EXPORTS)) },
+        Release { slow: slow(ORDERS, 90), ..Release::new("1.4.0", &with(&[ORDERS])) },
+        Release {
+            web_exits: ends(5_000, "bin/rails: stack level too deep (SystemStackError)"),
+            ..Release::new("1.5.0", &with(&["20260810090000_create_reports.rb"]))
+        },
         Release {
             job_exits: ends(2_000, "bin/jobs: uninitialized constant Strata::Exports (NameError)"),
             ..Release::new("1.6.0", &newer)
@@ -197,6 +248,15 @@ fn registry() -> Registry {
         Release {
             exits: ends(200, "bin/rails: cannot load such file -- strata/license (LoadError)"),
             ..Release::new("1.7.0", &newer)
+        },
+        Release {
+            job_exits: ends(2_000, "bin/jobs: uninitialized constant Strata::Invoices (NameError)"),
+            ..Release::new("1.8.0", &with(&["20260815090000_create_invoices.rb"]))
+        },
+        Release {
+            slow: slow(PROJECTS, 600),
+            one_statement: true,
+            ..Release::new("1.9.0", &with(&[PROJECTS]))
         },
     ];
     for release in releases {
@@ -239,12 +299,26 @@ fn model(shape: &Shape) -> Model {
 
 fn server() -> Server {
     let versions: Vec<_> = MIGRATIONS.iter().map(|name| &name[..14]).collect();
-    let primary = Db::new(
+    let blobs = UPLOADS.len() as u64;
+    let mut primary = Db::new(
         "strata_production",
         "strata",
         &versions,
-        &[("accounts", 42), ("projects", 380), ("active_storage_blobs", 1_204)],
+        &[("accounts", 42), ("projects", 380), ("orders", 1_204 - blobs), ("active_storage_blobs", blobs)],
     );
+    primary.blobs = UPLOADS.iter().map(|key| blob(key, upload(key).as_bytes())).collect();
+    // What a copy does not take along, and somebody would miss.
+    primary.facts.acl = ["=T/strata", "strata=CTc/strata", "grafana=c/strata"].map(str::to_owned).to_vec();
+    primary.facts.settings = vec!["statement_timeout=30s".to_owned()];
+    primary.facts.comment = Some("Strata, do not touch".to_owned());
+    let extension = |name: &str| Extension {
+        name: name.to_owned(),
+        version: "1.6".to_owned(),
+        schema: "public".to_owned(),
+        trusted: true,
+    };
+    primary.facts.extensions = vec![extension("citext"), extension("pg_trgm")];
+    primary.large_objects = 2;
     let extra = |name: &str, tables: &[(&str, u64)]| {
         Db::new(&format!("strata_production_{name}"), "strata", &["1"], tables)
     };
@@ -256,7 +330,7 @@ fn server() -> Server {
         extra("cache", &[("solid_cache_entries", 230)]),
         extra("cable", &[("solid_cable_messages", 3)]),
     ];
-    Server {
+    let mut server = Server {
         host: "db.example".to_owned(),
         port: 5432,
         user: "strata".to_owned(),
@@ -267,11 +341,29 @@ fn server() -> Server {
         in_recovery: false,
         may_create: true,
         product: all.iter().map(|db| db.facts.name.clone()).collect(),
-        databases: all.into_iter().chain([maintenance]).map(|db| (db.facts.name.clone(), db)).collect(),
+        databases: BTreeMap::new(),
         clients: vec![dump_client("15.18")],
-        sessions: Vec::new(),
+        pooler: None,
+        foreign: Vec::new(),
+        backends: Vec::new(),
+        cut: BTreeSet::new(),
+        obstacles: Vec::new(),
+        standbys: Vec::new(),
+        room: Some(200 * GIB),
+        lock: None,
+        lock_denied: false,
         transaction: 7_301,
+        next: 16_384,
+    };
+    for db in all.into_iter().chain([maintenance]) {
+        server.put(db);
     }
+    server
+}
+
+/// The row of an uploaded file.
+pub(super) fn blob(key: &str, bytes: &[u8]) -> Blob {
+    Blob { key: key.to_owned(), byte_size: bytes.len() as u64, checksum: Some(checksum(bytes)) }
 }
 
 pub(super) fn dump_client(version: &str) -> DumpClient {

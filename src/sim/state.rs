@@ -18,6 +18,18 @@ pub(super) struct State {
     pub faults: Faults,
     /// Answers of addresses that are no container of this world, by URL.
     pub elsewhere: BTreeMap<String, u16>,
+    pub writer: Writer,
+}
+
+/// Users who place orders all the time, and remember each that web said it had.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Writer {
+    /// Orders a second, placed while web can be reached.
+    pub rate: u64,
+    /// What is left of an order, in thousandths.
+    pub rest: u64,
+    /// First numbers and counts of acknowledged orders.
+    pub acknowledged: Vec<(u64, u64)>,
 }
 
 impl State {
@@ -29,7 +41,16 @@ impl State {
 
     /// Lets time pass, with all that happens in it.
     pub(super) fn pass(&mut self, time: Duration) {
-        self.now = later(self.now, time);
+        let end = later(self.now, time);
+        // Users meet what is there at their moment: only small steps show it.
+        while self.writer.rate > 0 && self.now < end {
+            let before = self.now;
+            self.now = end.min(later(before, Duration::from_secs(1)));
+            self.settle();
+            let step = u64::try_from(self.now.duration_since(before).as_millis()).unwrap_or_default();
+            self.users_write(step);
+        }
+        self.now = end;
         self.settle();
     }
 }

@@ -3,6 +3,7 @@
 
 mod compose;
 mod containers;
+mod databases;
 mod diff;
 mod engine;
 mod files;
@@ -14,20 +15,27 @@ mod web;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 
-use self::{containers::Containers, once::Once, tree::Tree};
+use self::{containers::Containers, databases::Databases, once::Once, tree::Tree};
 use crate::{
     event::Write,
     ports::{
-        Outside, Ports, clock::Clock, compose::ComposeRead, docker::DockerRead, files::FilesRead, http::Http,
-        postgres::PostgresRead, trees::TreesRead,
+        Outside, Ports,
+        clock::Clock,
+        compose::ComposeRead,
+        docker::DockerRead,
+        files::FilesRead,
+        http::Http,
+        postgres::PostgresRead,
+        trees::{TreeFacts, TreesRead},
     },
+    sim::state::later,
     site::Site,
 };
 
@@ -54,7 +62,7 @@ impl From<&Ports> for Reading {
             compose: Arc::new(Once::new(Arc::clone(&ports.compose) as Arc<dyn ComposeRead>)),
             postgres: Arc::new(Once::new(Arc::clone(&ports.postgres) as Arc<dyn PostgresRead>)),
             files: Arc::clone(&ports.files) as Arc<dyn FilesRead>,
-            trees: Arc::clone(&ports.trees) as Arc<dyn TreesRead>,
+            trees: Arc::new(Once::new(Arc::clone(&ports.trees) as Arc<dyn TreesRead>)),
             http: Arc::clone(&ports.http),
             clock: Arc::clone(&ports.clock),
             outside: ports.outside.reading(),
@@ -79,8 +87,9 @@ struct Overlay {
     relies_on: BTreeMap<String, String>,
     tree: Tree,
     containers: Containers,
-    /// Schema versions that a plan was told of, by database.
-    schemas: BTreeMap<String, Vec<String>>,
+    databases: Databases,
+    /// Folders that the rehearsal made, with inode and figures.
+    trees: BTreeMap<PathBuf, (u64, TreeFacts)>,
 }
 
 impl Twin {
@@ -97,7 +106,8 @@ impl Twin {
             relies_on: BTreeMap::new(),
             tree: Tree::default(),
             containers: Containers::default(),
-            schemas: BTreeMap::new(),
+            databases: Databases::default(),
+            trees: BTreeMap::new(),
         };
         Self(Arc::new(Inner { live, site: site.clone(), overlay: Mutex::new(overlay) }))
     }
@@ -146,7 +156,7 @@ impl Twin {
 
     /// From now on this database has these schema versions.
     pub fn set_schema(&self, database: &str, versions: Vec<String>) {
-        self.lock().schemas.insert(database.to_owned(), versions);
+        self.lock().databases.schemas.insert(database.to_owned(), versions);
     }
 
     fn lock(&self) -> MutexGuard<'_, Overlay> {
@@ -163,6 +173,12 @@ impl Twin {
 
     fn wrote(&self, write: Write) {
         self.lock().writes.push(write);
+    }
+
+    /// Lets the time pass that so many bytes take.
+    fn spend(&self, bytes: u64, per_second: u64) {
+        let mut overlay = self.lock();
+        overlay.now = later(overlay.now, Duration::from_millis(bytes.saturating_mul(1_000) / per_second));
     }
 
     /// The first answer of a name counts: a later one comes from the same live site.

@@ -1,4 +1,5 @@
 mod changes;
+mod data;
 
 use std::{
     collections::BTreeMap,

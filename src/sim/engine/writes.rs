@@ -42,6 +42,7 @@ impl State {
             self.pass(STOP);
             let now = self.now;
             self.host.get(id)?.stop(now);
+            self.disconnect(id);
         }
         Ok(())
     }
@@ -49,12 +50,13 @@ impl State {
     pub(in crate::sim) fn start(&mut self, id: &str) -> Result<(), Failure> {
         if !self.host.get(id)?.shown.is_running() {
             let now = self.now;
-            let address = format!("172.18.0.{}", self.host.instances.len() + 1);
+            let address = self.host.free_address();
             let instance = self.host.get(id)?;
             for known in instance.shown.networks.values_mut() {
                 known.clone_from(&address);
             }
             instance.start(now);
+            self.connect(id);
             self.pass(START);
         }
         Ok(())

@@ -6,13 +6,13 @@ use super::{Twin, short, tree::Node};
 use crate::{
     event::Failure,
     ports::{
-        compose::{Compose, ComposeRead, Config, ServiceConfig, Up, UpReport},
+        compose::{Compose, ComposeRead, Config, RunAside, ServiceConfig, Up, UpReport},
         docker::{Container, DockerRead, Select},
         files::FilesRead,
         postgres::PostgresRead,
     },
     sim::{
-        compose::{container, failed, fingerprint},
+        compose::{aside, container, failed, fingerprint, unknown},
         dotenv::parse,
         engine::not_on_host,
         state::hex,
@@ -221,13 +221,34 @@ impl Compose for Twin {
         let mut containers = BTreeMap::new();
         for service in &request.services {
             let known = config.services.get(service);
-            let known = known.ok_or_else(|| {
-                let message = format!("`docker compose up` failed: no such service: `{service}`");
-                Failure::new("compose_failed", message).unknown()
-            })?;
+            let known = known.ok_or_else(|| unknown(service))?;
             let id = self.up_service(request, service, known, &live).await?;
             containers.insert(service.clone(), vec![id]);
         }
         Ok(UpReport { containers })
+    }
+
+    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
+        let all = self.all(&Select::All).await?;
+        if let Some(known) = all.into_iter().find(|one| one.name == request.name) {
+            return Ok(known.id);
+        }
+        let config = self.config(&request.project, &request.overrides).await?;
+        let config = config.services.get(&request.service).ok_or_else(|| unknown(&request.service))?;
+        let reference = config.image.clone().unwrap_or_default();
+        let image = self.image(&reference).await?.ok_or_else(|| failed(&not_on_host(&reference)))?;
+        let made = {
+            let mut overlay = self.lock();
+            let id = overlay.containers.next_id();
+            let made = aside(&request.project, &request.service, config, &image.id, &id, overlay.now);
+            overlay.containers.made.insert(id, Some(fingerprint(config)));
+            let health = config.has_healthcheck.then(|| "starting".to_owned());
+            Container { name: request.name.clone(), health, ..made }
+        };
+        let id = made.id.clone();
+        self.wrote(request.change(&reference));
+        self.started(made);
+        self.migrated(&request.service, config, &image.id).await?;
+        Ok(id)
     }
 }

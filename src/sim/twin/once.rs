@@ -5,17 +5,22 @@
 use std::{
     any::Any,
     collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    event::Failure,
+    event::{Failure, Teller},
     ports::{
         compose::{ComposeRead, Config},
         docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
-        postgres::{DatabaseFacts, DumpClient, PostgresRead, Server, Session},
+        postgres::{
+            Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
+            PostgresRead, Server, Session, TableRows,
+        },
+        trees::{CheckTree, TreeCheck, TreeFacts, TreesRead},
     },
     site::{Endpoint, Project, Secret},
 };
@@ -138,5 +143,69 @@ impl PostgresRead for Once<dyn PostgresRead> {
     async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure> {
         self.ask(format!("unreadable {endpoint:?} {database}"), self.live.unreadable(endpoint, database))
             .await
+    }
+
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
+        let question = format!("activity {endpoint:?} {databases:?}");
+        self.ask(question, self.live.activity(endpoint, databases)).await
+    }
+
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
+        let question = format!("obstacles {endpoint:?} {databases:?}");
+        self.ask(question, self.live.obstacles(endpoint, databases)).await
+    }
+
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
+        self.ask(format!("kept {endpoint:?} {databases:?}"), self.live.kept(endpoint, databases)).await
+    }
+
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
+        self.ask(format!("contents {endpoint:?} {database}"), self.live.contents(endpoint, database)).await
+    }
+
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
+        self.ask(format!("snapshot {endpoint:?} {database}"), self.live.snapshot(endpoint, database)).await
+    }
+
+    async fn written_since(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        snapshot: &str,
+    ) -> Result<Vec<TableRows>, Failure> {
+        let question = format!("written {endpoint:?} {database} {snapshot}");
+        self.ask(question, self.live.written_since(endpoint, database, snapshot)).await
+    }
+
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+        let question = format!("jobs {endpoint:?} {database} {limit}");
+        self.ask(question, self.live.jobs(endpoint, database, limit)).await
+    }
+
+    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
+        self.ask(format!("room {endpoint:?}"), self.live.room(endpoint)).await
+    }
+
+    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure> {
+        self.ask(format!("decode {major} {}", file.display()), self.live.decode(major, file, tell)).await
+    }
+}
+
+#[async_trait]
+impl TreesRead for Once<dyn TreesRead> {
+    async fn facts(&self, path: &Path) -> Result<TreeFacts, Failure> {
+        self.ask(format!("facts {}", path.display()), self.live.facts(path)).await
+    }
+
+    async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
+        self.ask(format!("beside {} {name}", live.display()), self.live.beside(live, name)).await
+    }
+
+    async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure> {
+        self.ask(format!("inode {}", path.display()), self.live.inode(path)).await
+    }
+
+    async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
+        self.ask(format!("check {request:?}"), self.live.check(request, tell)).await
     }
 }

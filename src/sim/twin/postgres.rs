@@ -1,31 +1,95 @@
-use async_trait::async_trait;
+mod writes;
 
-use super::{Twin, short, tree::Node};
+use std::path::Path;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::{
+    Twin,
+    databases::{Origin, Planned},
+    short,
+    tree::Node,
+};
 use crate::{
     event::{Failure, Teller},
-    ports::postgres::{
-        DatabaseFacts, Dump, DumpClient, DumpReport, DumpedDatabase, Postgres, PostgresRead, Server, Session,
+    ports::{
+        files::FilesRead,
+        postgres::{
+            Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Mark, Obstacle,
+            PostgresRead, Server, Session, TableRows,
+        },
     },
-    sim::state::hex,
+    sim::{postgres::is_kept_of, state::hex},
     site::Endpoint,
 };
+
+/// Snapshot of what the rehearsal made itself: nothing was written since.
+const PLANNED: &str = "planned";
+
+/// What the manifest beside a dump says of it.
+#[derive(Debug, Clone, Deserialize)]
+struct Told {
+    file: String,
+    bytes: u64,
+    blake3: String,
+    uncompressed_bytes: u64,
+    uncompressed_blake3: String,
+    #[serde(default)]
+    schema_versions: Vec<String>,
+    tables: Vec<TableRows>,
+    large_objects: u64,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    databases: Vec<Told>,
+}
+
+impl Twin {
+    /// What the set says of a dump in it; a rehearsal does not read gigabytes.
+    async fn told(&self, file: &Path) -> Result<Option<Told>, Failure> {
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let Some(manifest) = self.read(&folder.join("manifest.json")).await? else { return Ok(None) };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let known = serde_json::from_slice::<Manifest>(&manifest.bytes).ok();
+        Ok(known.and_then(|known| known.databases.into_iter().find(|one| one.file == name)))
+    }
+
+    /// Contents of a database that is read, or that the rehearsal made.
+    async fn counted(&self, endpoint: &Endpoint, planned: Planned) -> Result<Contents, Failure> {
+        match planned.origin {
+            Origin::Live(name) | Origin::Copy(name) => self.live().postgres.contents(endpoint, &name).await,
+            Origin::Dump(contents) => Ok(contents),
+        }
+    }
+}
 
 #[async_trait]
 impl PostgresRead for Twin {
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure> {
-        let server = self.live().postgres.server(endpoint, database).await?;
+        let untouched = !self.lock().databases.changed.contains_key(database);
+        let name = if untouched {
+            database.to_owned()
+        } else {
+            let planned = self.entered(endpoint, database).await?;
+            planned.origin.live().unwrap_or(self.site().databases.primary()).to_owned()
+        };
+        let server = self.live().postgres.server(endpoint, &name).await?;
         self.remember("database server".to_owned(), server.version_num.to_string());
         Ok(server)
     }
 
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
-        let found = self.live().postgres.databases(endpoint, names).await?;
+        let live = self.live().postgres.databases(endpoint, names).await?;
+        let mut found = Vec::new();
         for name in names {
-            let facts = found.iter().find(|facts| facts.name == *name);
-            let value = facts.map_or("missing".to_owned(), |facts| {
-                format!("owner {}, {} {}", facts.owner, facts.encoding, facts.collate)
-            });
-            self.remember(format!("database `{name}`"), value);
+            let changed = self.lock().databases.changed.get(name).cloned();
+            let facts = live.iter().find(|facts| facts.name == *name);
+            if changed.is_none() {
+                self.rely_on_database(name, facts);
+            }
+            found.extend(changed.map_or(facts.cloned(), |planned| planned.map(|planned| planned.facts)));
         }
         Ok(found)
     }
@@ -35,22 +99,30 @@ impl PostgresRead for Twin {
         endpoint: &Endpoint,
         database: &str,
     ) -> Result<Option<Vec<String>>, Failure> {
-        if let Some(told) = self.lock().schemas.get(database).cloned() {
+        let untouched = !self.lock().databases.changed.contains_key(database);
+        let live = if untouched {
+            database.to_owned()
+        } else {
+            let planned = self.entered(endpoint, database).await?;
+            planned.origin.live().unwrap_or_default().to_owned()
+        };
+        if let Some(told) = self.lock().databases.schemas.get(database).cloned() {
             return Ok(Some(told));
         }
-        let versions = self.live().postgres.schema_versions(endpoint, database).await?;
+        if live.is_empty() {
+            return Ok(None);
+        }
+        let versions = self.live().postgres.schema_versions(endpoint, &live).await?;
         let value = versions.as_ref().map_or("none".to_owned(), |versions| {
             let last = versions.last().map_or("empty", String::as_str);
             format!("{last}, all {}", short(&hex(&versions.join(" "))))
         });
-        self.remember(format!("schema of `{database}`"), value);
+        self.remember(format!("schema of `{live}`"), value);
         Ok(versions)
     }
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {
-        let sessions = self.live().postgres.sessions(endpoint, databases).await?;
-        let silent = &self.lock().containers.silent;
-        Ok(sessions.into_iter().filter(|session| !silent.contains(&session.client)).collect())
+        self.sessions_in(endpoint, databases).await
     }
 
     async fn dump_client(&self, major: u32) -> Result<DumpClient, Failure> {
@@ -60,44 +132,122 @@ impl PostgresRead for Twin {
     }
 
     async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure> {
-        self.live().postgres.unreadable(endpoint, database).await
+        match self.entered(endpoint, database).await?.origin.live() {
+            Some(live) => self.live().postgres.unreadable(endpoint, live).await,
+            None => Ok(Vec::new()),
+        }
     }
-}
 
-#[async_trait]
-impl Postgres for Twin {
-    async fn dump(&self, request: &Dump, _tell: &Teller) -> Result<DumpReport, Failure> {
-        let found = self.databases(&request.endpoint, &request.databases).await?;
-        let mut databases = Vec::new();
-        let mut sizes = Vec::new();
-        for name in &request.databases {
-            let missing =
-                || Failure::new("database_missing", format!("the database `{name}` does not exist"));
-            let size = found.iter().find(|facts| facts.name == *name).ok_or_else(missing)?.size;
-            let file = format!("{name}.dump.zst");
-            let path = request.folder.join(&file);
-            self.folder_of(&path).await?;
-            self.take(&path, size).await?;
-            let blake3 = hex(&format!("planned dump {}", path.display()));
-            self.put(&path, Node::Assumed { bytes: size, blake3: blake3.clone() });
-            sizes.push((name.clone(), size));
-            databases.push(DumpedDatabase {
-                name: name.clone(),
-                file,
-                bytes: size,
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
+        let sessions = self.sessions_in(endpoint, databases).await?;
+        let mut found = Vec::new();
+        for name in databases {
+            let Some(planned) = self.planned(endpoint, name).await? else { continue };
+            let Origin::Live(live) = planned.origin else { continue };
+            let seen = self.live().postgres.activity(endpoint, &[live]).await?;
+            let there = seen.into_iter().filter(|one| sessions.iter().any(|session| session.pid == one.pid));
+            found.extend(there.map(|one| Activity { database: name.clone(), ..one }));
+        }
+        Ok(found)
+    }
+
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
+        let mut found = Vec::new();
+        for name in databases {
+            let Some(planned) = self.planned(endpoint, name).await? else { continue };
+            let Origin::Live(live) = planned.origin else { continue };
+            let seen = self.live().postgres.obstacles(endpoint, &[live]).await?;
+            found.extend(seen.into_iter().map(|one| Obstacle { database: name.clone(), ..one }));
+        }
+        Ok(found)
+    }
+
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
+        let mut all = self.live().postgres.kept(endpoint, databases).await?;
+        let overlay = self.lock();
+        let changed = &overlay.databases.changed;
+        all.retain(|one| !changed.contains_key(&one.name));
+        let planned = changed.values().flatten().map(|planned| &planned.facts);
+        all.extend(planned.filter(|facts| is_kept_of(facts, databases)).map(|facts| KeptDatabase {
+            name: facts.name.clone(),
+            owner: facts.owner.clone(),
+            oid: facts.oid,
+            size: facts.size,
+            mark: facts.comment.as_deref().and_then(Mark::read),
+        }));
+        all.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(all)
+    }
+
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
+        let planned = self.entered(endpoint, database).await?;
+        self.counted(endpoint, planned).await
+    }
+
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
+        match self.entered(endpoint, database).await?.origin.live() {
+            Some(live) => self.live().postgres.snapshot(endpoint, live).await,
+            None => Ok(PLANNED.to_owned()),
+        }
+    }
+
+    async fn written_since(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        snapshot: &str,
+    ) -> Result<Vec<TableRows>, Failure> {
+        let planned = self.entered(endpoint, database).await?;
+        match planned.origin.live() {
+            Some(live) if snapshot != PLANNED => {
+                self.live().postgres.written_since(endpoint, live, snapshot).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+        if let Some(live) = self.entered(endpoint, database).await?.origin.live() {
+            return self.live().postgres.jobs(endpoint, live, limit).await;
+        }
+        self.assume(format!("which jobs `{database}` holds is known once its dump is loaded"));
+        Ok(Jobs::default())
+    }
+
+    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
+        let free = self.live().postgres.room(endpoint).await?;
+        let used = self.lock().databases.used;
+        Ok(free.map(|free| free.saturating_sub(used)))
+    }
+
+    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure> {
+        let node = self.lock().tree.resolve(file);
+        match node {
+            Node::Assumed { bytes, blake3 } => Ok(Decoded {
+                bytes,
+                uncompressed_bytes: bytes,
                 uncompressed_blake3: blake3.clone(),
                 blake3,
-                uncompressed_bytes: size,
-                tables: Vec::new(),
-                large_objects: 0,
-                sequences: std::collections::BTreeMap::new(),
-            });
+                contents: Some(Contents { tables: Vec::new(), large_objects: 0 }),
+            }),
+            Node::Live { path, .. } => {
+                let Some(told) = self.told(file).await? else {
+                    return self.live().postgres.decode(major, &path, tell).await;
+                };
+                // A file that is not there is no matter of reading it.
+                if self.size(file).await? != Some(told.bytes) {
+                    return self.live().postgres.decode(major, &path, tell).await;
+                }
+                self.assume("the backup is whole: the run reads all of it before it relies on it");
+                Ok(Decoded {
+                    bytes: told.bytes,
+                    blake3: told.blake3,
+                    uncompressed_bytes: told.uncompressed_bytes,
+                    uncompressed_blake3: told.uncompressed_blake3,
+                    contents: Some(Contents { tables: told.tables, large_objects: told.large_objects }),
+                })
+            }
+            _ => Err(crate::sim::files::missing(file)),
         }
-        self.assume("a dump is as large as its database on the server; most are half of it");
-        for write in request.changes(&sizes) {
-            self.wrote(write);
-        }
-        let snapshot = "planned".to_owned();
-        Ok(DumpReport { snapshot, tries: 1, wal_lsn: "planned".to_owned(), databases, blobs: None })
     }
 }

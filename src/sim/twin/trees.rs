@@ -1,5 +1,169 @@
-use super::Twin;
-use crate::ports::trees::{Trees, TreesRead};
+//! Trees of a rehearsal: what a pass would read and write, in figures.
 
-impl TreesRead for Twin {}
-impl Trees for Twin {}
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use super::{Twin, tree::Node};
+use crate::{
+    event::{Failure, Teller},
+    ports::{
+        files::FilesRead,
+        trees::{
+            CheckTree, ExchangeTrees, Pack, PackTree, Packed, StoredFile, TreeCheck, TreeFacts, Trees,
+            TreesRead, UnpackTree,
+        },
+    },
+    sim::state::hex,
+};
+
+/// Bytes per second. Measured with 20,000 files of 1.9 GB: a pass into a pack took 6.6 s, a tree out of one 10.3 s.
+const PACK: u64 = 290_000_000;
+const UNPACK: u64 = 190_000_000;
+/// A file's line in the index, packed.
+const LINE: u64 = 200;
+
+impl Twin {
+    /// The folder's place on the live site, if it is there; `None` if the rehearsal made or removed it.
+    fn live_folder(&self, path: &Path) -> Option<PathBuf> {
+        match self.lock().tree.resolve(path) {
+            Node::Live { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    async fn plan_file(&self, folder: &Path, file: &str, bytes: u64) -> Result<StoredFile, Failure> {
+        let path = folder.join(file);
+        self.folder_of(&path).await?;
+        self.take(&path, bytes).await?;
+        let blake3 = hex(&format!("planned copy {}", path.display()));
+        self.put(&path, Node::Assumed { bytes, blake3: blake3.clone() });
+        Ok(StoredFile { file: file.to_owned(), bytes, blake3 })
+    }
+}
+
+#[async_trait]
+impl TreesRead for Twin {
+    async fn facts(&self, path: &Path) -> Result<TreeFacts, Failure> {
+        if let Some(planned) = self.lock().trees.get(path) {
+            return Ok(planned.1.clone());
+        }
+        let live = self.live_folder(path).unwrap_or_else(|| path.to_owned());
+        self.live().trees.facts(&live).await
+    }
+
+    async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
+        self.live().trees.beside(live, name).await
+    }
+
+    async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure> {
+        if let Some(planned) = self.lock().trees.get(path) {
+            return Ok(Some(planned.0));
+        }
+        match self.live_folder(path) {
+            Some(live) => self.live().trees.inode(&live).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
+        let index = request.folder.join(&request.packed.index.file);
+        let found = self.size(&index).await?;
+        if found != Some(request.packed.index.bytes) {
+            // Not even the index is what it was: the live site says best what is wrong.
+            return self.live().trees.check(request, tell).await;
+        }
+        self.assume("the backup is whole: the run reads all of it before it relies on it");
+        Ok(TreeCheck {
+            files: request.packed.files,
+            bytes: request.packed.bytes,
+            blobs: 0,
+            wrong_blobs: Vec::new(),
+            wrong_blobs_count: 0,
+        })
+    }
+}
+
+#[async_trait]
+impl Trees for Twin {
+    async fn pack(&self, request: &PackTree, _: &Teller) -> Result<Packed, Failure> {
+        let facts = TreesRead::facts(self, &request.from).await?;
+        let index_bytes = 4_096 + facts.files * LINE;
+        // What an earlier set or pass has is not read again; how much that is, only the run knows.
+        let index = "storage.index.zst";
+        let mut folders = vec![request.into.clone()];
+        folders.extend(request.previous.clone());
+        let mut known = false;
+        for folder in folders {
+            known |= self.size(&folder.join(index)).await?.is_some();
+        }
+        if known {
+            self.assume("all uploaded files are copied again; most are in an earlier copy, and are linked");
+        }
+        let number =
+            self.list(&request.into).await?.iter().filter(|name| name.starts_with("storage-")).count();
+        let name = format!("storage-{:03}.tar.zst", number + 1);
+        let file = self.plan_file(&request.into, &name, facts.bytes).await?;
+        let index = self.plan_file(&request.into, index, index_bytes).await?;
+        self.spend(facts.bytes, PACK);
+        self.wrote(request.change(Some(facts.bytes)));
+        let tree_blake3 = hex(&format!("planned tree {}", request.from.display()));
+        let pack = Pack { file, uncompressed_bytes: facts.bytes, files: facts.files, linked: false };
+        Ok(Packed {
+            files: facts.files,
+            bytes: facts.bytes,
+            read_files: facts.files,
+            read_bytes: facts.bytes,
+            packs: vec![pack],
+            index,
+            tree_blake3,
+            changed: Vec::new(),
+            vanished: Vec::new(),
+            skipped: Vec::new(),
+        })
+    }
+
+    async fn unpack(&self, request: &UnpackTree, _: &Teller) -> Result<u64, Failure> {
+        self.take(&request.into, request.packed.bytes).await?;
+        let facts = TreeFacts { files: request.packed.files, folders: 1, bytes: request.packed.bytes };
+        let inode = {
+            let mut overlay = self.lock();
+            overlay.tree.remove(&request.into);
+            overlay.tree.put(&request.into, Node::Folder);
+            let inode = u64::MAX - overlay.trees.len() as u64;
+            overlay.trees.insert(request.into.clone(), (inode, facts));
+            inode
+        };
+        self.spend(request.packed.bytes, UNPACK);
+        self.wrote(request.change());
+        Ok(inode)
+    }
+
+    async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
+        let (live, other) = (&request.live, &request.other);
+        let there = self.inode(live).await?;
+        if there == Some(request.expected) {
+            return Ok(());
+        }
+        if self.inode(other).await? != Some(request.expected) {
+            let text = format!("`{}` is not the folder that was made to take its place", other.display());
+            return Err(Failure::new("tree_changed", text));
+        }
+        {
+            let mut overlay = self.lock();
+            let planned = (overlay.trees.remove(live), overlay.trees.remove(other));
+            let between = live.with_extension("exchange");
+            if there.is_some() {
+                overlay.tree.rename(live, &between);
+            }
+            overlay.tree.rename(other, live);
+            if there.is_some() {
+                overlay.tree.rename(&between, other);
+            }
+            overlay.trees.extend(planned.0.map(|tree| (other.clone(), tree)));
+            overlay.trees.extend(planned.1.map(|tree| (live.clone(), tree)));
+        }
+        self.wrote(request.change());
+        Ok(())
+    }
+}

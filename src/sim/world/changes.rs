@@ -8,7 +8,6 @@ use crate::{
     ports::{
         docker::{Container, Engine, Image, State},
         files::{File, Space},
-        postgres::Session,
     },
     sim::{
         instance::Instance,
@@ -93,6 +92,7 @@ impl World {
         let built = registry.tags.values_mut().map(|(_, built)| built).chain(host.images.values_mut());
         for release in built.filter_map(|built| built.release.as_mut()).filter(|release| release.tag == tag) {
             (release.web, release.exits, release.job_exits) = (WebHealth::Healthy, None, None);
+            (release.web_exits, release.raises) = (None, None);
         }
     }
 
@@ -146,9 +146,7 @@ impl World {
 
     /// Makes or replaces a database.
     pub fn put_database(&self, db: Db) {
-        let mut state = self.lock();
-        state.server.transaction += 1;
-        state.server.databases.insert(db.facts.name.clone(), db);
+        self.lock().server.put(db);
     }
 
     /// Drops a database, as somebody else would.
@@ -228,11 +226,6 @@ impl World {
     /// Sets the version of the compose plugin.
     pub fn set_compose_version(&self, version: semver::Version) {
         self.lock().model.version = version;
-    }
-
-    /// A session of somebody else on the database server.
-    pub fn put_session(&self, session: Session) {
-        self.lock().server.sessions.push(session);
     }
 
     /// Changes what the file system under `path` is.

@@ -1,0 +1,350 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::remain;
+use crate::{
+    event::{Failure, Teller, Unit},
+    ports::postgres::{
+        Admit, Contents, CopyDatabase, DatabaseFacts, DropDatabase, Dump, DumpReport, EndSessions, Equip,
+        LoadDump, LockSite, Mark, Postgres, Renaming, SiteLock, Swap,
+    },
+    sim::{
+        server::{Db, Server},
+        state::State,
+        world::World,
+    },
+};
+
+/// Bytes per second that a copy and a load bring.
+const COPY: u64 = 1 << 30;
+const LOAD: u64 = 50 << 20;
+
+impl Server {
+    fn may_create(&self) -> Result<(), Failure> {
+        if self.may_create {
+            return Ok(());
+        }
+        let text = format!("`{}` may not create or rename databases", self.user);
+        let hint = format!("let it: `ALTER ROLE \"{}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL`", self.user);
+        Err(Failure::new("create_denied", text).hint(hint))
+    }
+
+    fn equip(&mut self, name: &str, facts: &DatabaseFacts) -> Result<(), Failure> {
+        self.begin();
+        let own = &mut self.get_mut(name)?.facts;
+        own.owner.clone_from(&facts.owner);
+        own.acl.clone_from(&facts.acl);
+        own.settings.clone_from(&facts.settings);
+        own.connection_limit = facts.connection_limit;
+        Ok(())
+    }
+
+    /// The databases as these renames leave them.
+    fn renamed(&self, renames: &[Renaming]) -> Result<std::collections::BTreeMap<String, Db>, Failure> {
+        let mut all = self.databases.clone();
+        for one in renames {
+            let known = all.get(&one.from).filter(|db| db.facts.oid == one.oid);
+            if known.is_none() {
+                let text = format!("`{}` is not the database that it was", one.from);
+                return Err(Failure::new("database_changed", text));
+            }
+            if all.contains_key(&one.to) {
+                return Err(taken(&one.to));
+            }
+            let Some(mut db) = all.remove(&one.from) else { continue };
+            db.facts.name.clone_from(&one.to);
+            all.insert(one.to.clone(), db);
+        }
+        Ok(all)
+    }
+}
+
+impl State {
+    fn admit(&mut self, name: &str, open: bool) -> Result<(), Failure> {
+        self.server.begin();
+        let db = self.server.get_mut(name)?;
+        db.facts.open = open;
+        let oid = db.facts.oid;
+        if open {
+            self.server.cut.retain(|(_, known)| *known != oid);
+            let back = self.server.foreign.iter_mut().filter(|one| one.session.database == name);
+            back.for_each(|one| one.away = false);
+        }
+        Ok(())
+    }
+
+    fn end_sessions(&mut self, request: &EndSessions) -> Result<u64, Failure> {
+        let (mut ended, mut left) = (0, Vec::new());
+        for name in &request.databases {
+            let (count, remaining) =
+                self.write(&format!("end sessions in {name}"), |state| state.end_in(name))?;
+            ended += count;
+            left.extend(remaining);
+        }
+        if left.is_empty() {
+            return Ok(ended);
+        }
+        self.pass(request.patience);
+        Err(remain(&left))
+    }
+
+    /// Nobody is in it, and nothing holds it.
+    fn alone(&self, name: &str) -> Result<(), Failure> {
+        let left = self.sessions(&[name.to_owned()]);
+        if !left.is_empty() {
+            return Err(remain(&left));
+        }
+        let prepared = |one: &&crate::ports::postgres::Obstacle| {
+            one.database == name && one.kind == "prepared_transaction"
+        };
+        match self.server.obstacles.iter().find(prepared) {
+            Some(one) => {
+                let text = format!("the prepared transaction `{}` holds `{name}`", one.name);
+                Err(Failure::new("sessions_remain", text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a database as a copy of `like`, which may be empty, with nothing of what a copy does not take along.
+    fn make_database(&mut self, like: Db, name: &str) -> Result<(), Failure> {
+        self.server.may_create()?;
+        if self.server.databases.contains_key(name) {
+            return Err(taken(name));
+        }
+        self.server.take(name, like.facts.size)?;
+        let facts = DatabaseFacts {
+            name: name.to_owned(),
+            oid: 0,
+            owner: self.server.user.clone(),
+            open: true,
+            connection_limit: -1,
+            acl: Vec::new(),
+            settings: Vec::new(),
+            comment: None,
+            ..like.facts
+        };
+        self.server.put(Db { facts, ..like });
+        Ok(())
+    }
+
+    fn comment(&mut self, name: &str, comment: Option<String>) -> Result<(), Failure> {
+        self.server.begin();
+        self.server.get_mut(name)?.facts.comment = comment;
+        Ok(())
+    }
+
+    /// A database of an earlier attempt: there, and of the same name, mark and maker.
+    fn earlier_attempt(&self, name: &str, mark: &Mark) -> Result<Option<&Db>, Failure> {
+        let Some(db) = self.server.databases.get(name) else { return Ok(None) };
+        let same = db.mark().map_or(db.facts.comment.is_none(), |known| known == *mark);
+        if same && db.is_ours() { Ok(Some(db)) } else { Err(taken(name)) }
+    }
+
+    fn dress(&mut self, name: &str, facts: &DatabaseFacts) -> Result<(), Failure> {
+        self.write(&format!("equip {name}"), |state| state.server.equip(name, facts))
+    }
+
+    fn copy_database(&mut self, request: &CopyDatabase) -> Result<(), Failure> {
+        self.session(&request.endpoint)?;
+        let name = &request.to;
+        if self.earlier_attempt(name, &request.mark)?.is_none() {
+            self.write(&format!("copy {} to {name}", request.from.name), |state| {
+                let from = state.server.get(&request.from.name)?.clone();
+                state.alone(&request.from.name)?;
+                let size = from.facts.size;
+                state.make_database(from, name)?;
+                state.pass(Duration::from_millis(100 + size * 1_000 / COPY));
+                Ok(())
+            })?;
+        }
+        let known = self.server.get(name)?;
+        if known.mark().as_ref() != Some(&request.mark) {
+            let comment = Some(request.mark.comment());
+            self.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
+        }
+        if !is_equipped(&self.server.get(name)?.facts, &request.from) {
+            self.dress(name, &request.from)?;
+        }
+        compared(&self.server.get(name)?.facts, &request.from)
+    }
+
+    fn load_dump(&mut self, request: &LoadDump) -> Result<Contents, Failure> {
+        self.session(&request.endpoint)?;
+        let name = &request.to;
+        let major = self.server.version_num / 10_000;
+        if request.client.major != major {
+            let text = format!("`pg_restore` {} cannot load into a server {major}", request.client.major);
+            return Err(Failure::new("dump_client_missing", text));
+        }
+        if self.earlier_attempt(name, &request.mark)?.is_some() {
+            self.write(&format!("drop {name}"), |state| state.drop_now(name))?;
+        }
+        self.write(&format!("create {name}"), |state| {
+            let facts = request.facts.clone();
+            let size = Db::new(name, "", &[], &[]).facts.size;
+            let empty = Db { versions: None, ..Db::new(name, "", &[], &[]) };
+            state.make_database(
+                Db { facts: DatabaseFacts { size, extensions: Vec::new(), ..facts }, ..empty },
+                name,
+            )
+        })?;
+        let comment = Some(request.mark.comment());
+        self.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
+        self.write(&format!("load {name}"), |state| state.load(request))?;
+        self.dress(name, &request.facts)?;
+        compared(&self.server.get(name)?.facts, &request.facts)?;
+        Ok(self.server.get(name)?.contents())
+    }
+
+    fn load(&mut self, request: &LoadDump) -> Result<(), Failure> {
+        let (_, dumped) = self.undumped(&request.file)?;
+        if let Some(denied) = request.facts.extensions.iter().find(|one| !one.trusted) {
+            let text = format!("only a superuser may create the extension `{}`", denied.name);
+            return Err(Failure::new("extension_denied", text)
+                .hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"));
+        }
+        let grows = request.facts.size.saturating_sub(self.server.get(&request.to)?.facts.size);
+        self.server.take(&request.to, grows)?;
+        self.pass(Duration::from_millis(200 + request.facts.size * 1_000 / LOAD));
+        self.server.begin();
+        let db = self.server.get_mut(&request.to)?;
+        let facts = DatabaseFacts {
+            size: db.facts.size + grows,
+            extensions: dumped.facts.extensions,
+            ..db.facts.clone()
+        };
+        *db = Db { facts, ..dumped };
+        Ok(())
+    }
+
+    fn swap(&mut self, request: &Swap) -> Result<(), Failure> {
+        self.session(&request.endpoint)?;
+        let done =
+            |one: &Renaming| self.server.databases.get(&one.to).is_some_and(|db| db.facts.oid == one.oid);
+        if request.renames.iter().all(done) {
+            return Ok(());
+        }
+        self.server.may_create()?;
+        let renamed = self.server.renamed(&request.renames)?;
+        for one in &request.renames {
+            self.alone(&one.from)?;
+        }
+        self.server.databases = renamed;
+        self.server.begin();
+        self.pass(Duration::from_millis(2));
+        Ok(())
+    }
+
+    fn drop_now(&mut self, name: &str) -> Result<(), Failure> {
+        self.alone(name)?;
+        if let Some(gone) = self.server.databases.remove(name) {
+            self.server.give(gone.facts.size);
+            self.server.begin();
+        }
+        Ok(())
+    }
+
+    fn drop_database(&mut self, request: &DropDatabase) -> Result<(), Failure> {
+        self.session(&request.endpoint)?;
+        let name = &request.name;
+        let Some(db) = self.server.databases.get(name) else { return Ok(()) };
+        if !db.is_ours() || db.facts.oid != request.oid {
+            let text = format!("the database `{name}` is not one that uplift made");
+            return Err(Failure::new("not_ours", text).hint("drop it yourself if it may go"));
+        }
+        if let Some(slot) = self.server.obstacles.iter().find(|one| one.database == *name) {
+            let text = format!("the {} `{}` holds `{name}`", slot.kind.replace('_', " "), slot.name);
+            return Err(Failure::new("sessions_remain", text));
+        }
+        self.drop_now(name)
+    }
+}
+
+pub(in crate::sim) fn taken(name: &str) -> Failure {
+    Failure::new("database_exists", format!("there is another database `{name}`"))
+}
+
+pub(in crate::sim) fn is_equipped(now: &DatabaseFacts, wanted: &DatabaseFacts) -> bool {
+    (&now.owner, &now.acl, &now.settings, now.connection_limit)
+        == (&wanted.owner, &wanted.acl, &wanted.settings, wanted.connection_limit)
+}
+
+/// A copy that does not have what its original had is worth nothing.
+fn compared(now: &DatabaseFacts, wanted: &DatabaseFacts) -> Result<(), Failure> {
+    if is_equipped(now, wanted) {
+        return Ok(());
+    }
+    let text = format!("`{}` does not have owner, rights and settings as they were", now.name);
+    Err(Failure::new("not_as_before", text))
+}
+
+/// Told without the world's lock: a listener may ask the clock.
+fn tell_bytes(tell: &Teller, what: &str, total: u64) {
+    for part in 1..=2 {
+        tell.progress(what, total / 2 * part, Some(total), Unit::Bytes);
+    }
+}
+
+#[async_trait]
+impl Postgres for World {
+    async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure> {
+        let report = self.act("dump", |state| state.dump(request))?;
+        for one in &report.databases {
+            tell_bytes(tell, &format!("dump of `{}`", one.name), one.uncompressed_bytes);
+        }
+        Ok(report)
+    }
+
+    async fn admit(&self, request: &Admit) -> Result<(), Failure> {
+        let mut state = self.lock();
+        state.session(&request.endpoint)?;
+        let what = if request.open { "open" } else { "close" };
+        for name in &request.databases {
+            state.write(&format!("{what} {name}"), |state| state.admit(name, request.open))?;
+        }
+        Ok(())
+    }
+
+    async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure> {
+        let mut state = self.lock();
+        state.session(&request.endpoint)?;
+        state.end_sessions(request)
+    }
+
+    async fn copy_database(&self, request: &CopyDatabase, tell: &Teller) -> Result<(), Failure> {
+        self.lock().copy_database(request)?;
+        tell_bytes(tell, &format!("copy of `{}`", request.from.name), request.from.size);
+        Ok(())
+    }
+
+    async fn load_dump(&self, request: &LoadDump, tell: &Teller) -> Result<Contents, Failure> {
+        let contents = self.lock().load_dump(request)?;
+        tell_bytes(tell, &format!("`{}` from its dump", request.facts.name), request.facts.size);
+        Ok(contents)
+    }
+
+    async fn equip(&self, request: &Equip) -> Result<(), Failure> {
+        let mut state = self.lock();
+        state.session(&request.endpoint)?;
+        let name = &request.database;
+        state.dress(name, &request.facts)?;
+        let comment = request.mark.as_ref().map(Mark::comment).or_else(|| request.facts.comment.clone());
+        state.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
+        compared(&state.server.get(name)?.facts, &request.facts)
+    }
+
+    async fn swap(&self, request: &Swap) -> Result<(), Failure> {
+        let names: Vec<_> = request.renames.iter().map(|one| format!("{} to {}", one.from, one.to)).collect();
+        self.act(&format!("rename {}", names.join(", ")), |state| state.swap(request))
+    }
+
+    async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure> {
+        self.act(&format!("drop {}", request.name), |state| state.drop_database(request))
+    }
+
+    async fn lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
+        self.take_lock(request)
+    }
+}

@@ -1,0 +1,70 @@
+use crate::sim::state::hex;
+
+/// One table with its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    pub schema: String,
+    pub name: String,
+    pub rows: Vec<Rows>,
+}
+
+/// Rows with numbers that follow each other, written by one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    pub transaction: u64,
+    pub first: u64,
+    pub count: u64,
+    /// Of their content: another after they were changed.
+    pub edition: u64,
+}
+
+impl Table {
+    /// A table whose rows were there from the beginning.
+    pub(in crate::sim) fn new(name: &str, rows: u64) -> Self {
+        let first = Rows { transaction: 0, first: 1, count: rows, edition: 0 };
+        Self {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            rows: if rows == 0 { Vec::new() } else { vec![first] },
+        }
+    }
+
+    /// How many rows it has.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.rows.iter().map(|rows| rows.count).sum()
+    }
+
+    /// Whether it has a row of this number.
+    #[must_use]
+    pub fn has(&self, number: u64) -> bool {
+        self.rows.iter().any(|rows| (rows.first..rows.first + rows.count).contains(&number))
+    }
+
+    /// All rows are written anew, as an `UPDATE` of a whole table does.
+    pub(in crate::sim) fn rewrite(&mut self, transaction: u64, edition: u64) {
+        for rows in &mut self.rows {
+            (rows.transaction, rows.edition) = (transaction, edition);
+        }
+    }
+
+    /// Number and edition of each row, as few runs as can be, in order.
+    pub(in crate::sim) fn runs(&self) -> Vec<(u64, u64, u64)> {
+        let mut sorted: Vec<_> =
+            self.rows.iter().map(|rows| (rows.first, rows.count, rows.edition)).collect();
+        sorted.sort_unstable();
+        let mut runs: Vec<(u64, u64, u64)> = Vec::new();
+        for (first, count, edition) in sorted {
+            match runs.last_mut() {
+                Some(last) if last.0 + last.1 == first && last.2 == edition => last.1 += count,
+                _ => runs.push((first, count, edition)),
+            }
+        }
+        runs
+    }
+
+    /// Equal for tables with the same rows, whoever wrote them and when.
+    pub(in crate::sim) fn hash(&self) -> String {
+        hex(&format!("{:?}", self.runs()))
+    }
+}
