@@ -3,7 +3,10 @@ use std::{fs, path::Path};
 use super::{Result, Tools, tools::mirror};
 
 /// Tags of the stand-in, see `tests/stand-in/README.md`.
-pub const RELEASES: [&str; 6] = ["1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.6.0", "1.7.0"];
+pub const RELEASES: [&str; 12] = [
+    "1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.3.0", "1.4.0", "1.5.0", "1.6.0", "1.7.0", "1.7.1", "1.8.0",
+    "1.9.0",
+];
 
 const BASE: &str = "uplift-lab/base:bookworm";
 

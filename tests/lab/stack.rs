@@ -131,6 +131,16 @@ impl Stack {
         fs::read_to_string(self.folder.join(".env")).map_err(|error| format!("`.env`: {error}"))
     }
 
+    /// Writes a setting into `.env`, in place of the one that is there.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        let text = self.env_text()?;
+        let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with(&format!("{name}="))).collect();
+        let line = format!("{name}={value}");
+        lines.push(&line);
+        fs::write(self.folder.join(".env"), lines.join("\n") + "\n")
+            .map_err(|error| format!("`.env`: {error}"))
+    }
+
     /// Name and value of every secret in `.env`, as web gets it.
     pub fn secrets(&self) -> Result<Vec<(&'static str, String)>> {
         let read = |name: &&'static str| {
@@ -170,7 +180,8 @@ impl Stack {
         wait_until("the heartbeat of the background service", Duration::from_secs(90), || self.job_beats())
     }
 
-    fn wait_web(&self) -> Result<()> {
+    /// Waits until `/up` answers 200.
+    pub fn wait_web(&self) -> Result<()> {
         wait_until("`/up` of the stand-in", Duration::from_secs(90), || {
             super::writer::get(&self.address(), "/up").is_ok_and(|status| status == 200)
         })

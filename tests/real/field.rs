@@ -166,6 +166,11 @@ impl Field {
         self.stack.wait_up().unwrap();
     }
 
+    /// Web answers; nothing is asked of the background service.
+    pub(super) fn assert_web_is_up(&self) {
+        self.stack.wait_web().unwrap();
+    }
+
     /// Both services run the release, each from one container, and will be started again by the engine.
     pub(super) fn assert_runs(&self, release: &str) {
         let image = image(release);

@@ -76,3 +76,67 @@ fn the_stand_in_behaves_as_its_page_says() {
     assert!(!get(&stack.address(), "/orders/1").is_ok_and(|status| status < 500));
     field.end();
 }
+
+#[test]
+fn the_later_releases_go_wrong_as_their_page_says() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    let stack = &field.stack;
+    stack.set("STAND_IN_MIGRATION_SECONDS", "6").unwrap();
+    let log = || stack.compose("logs --no-color").unwrap();
+    let primary = |query: &str| stack.psql("strata_production", query).unwrap();
+    let running = |query: &str| {
+        let sessions =
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()";
+        primary(&format!("{sessions} AND query LIKE '%{query}%'")) == "1"
+    };
+    let switch = |release: &str| {
+        stack.compose("rm -s -f job").unwrap();
+        stack.set("STRATA_VERSION", release).unwrap();
+        stack.compose("up -d --quiet-pull --no-deps -t 1 web").unwrap();
+    };
+    let soon = |what: &str, done: &dyn Fn() -> bool| {
+        wait_until(what, Duration::from_secs(30), done).unwrap_or_else(|error| panic!("{error}\n{}", log()));
+    };
+
+    // The server goes on with a statement whose client is gone, and keeps what it did.
+    switch("1.9.0");
+    soon("the long statement", &|| running("INSERT INTO statements"));
+    stack.compose("kill web").unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(running("INSERT INTO statements"));
+    soon("the end of the statement", &|| !running("INSERT INTO statements"));
+    assert_eq!(primary("SELECT count(*) FROM statements"), "100");
+    let known = "SELECT max(version) FROM schema_migrations";
+    assert_eq!(primary(known), "20260901000001");
+
+    switch("1.8.0");
+    field.assert_web_is_up();
+    stack.compose("up -d --no-deps job").unwrap();
+    soon("the end of the worker", &|| log().contains("NoMethodError undefined method `deliver_later'"));
+
+    // An index is seen to grow.
+    switch("1.4.0");
+    let grown =
+        "SELECT count(*) FROM pg_stat_progress_create_index WHERE blocks_done BETWEEN 1 AND blocks_total - 1";
+    soon("the index", &|| primary(grown) == "1");
+    field.assert_web_is_up();
+
+    switch("1.5.0");
+    field.assert_web_is_up();
+    soon("the end of web", &|| log().contains("Errno::ENOMEM"));
+    assert_eq!(
+        primary("SELECT pg_typeof(channel) FROM orders UNION SELECT 'order_channel'"),
+        "order_channel"
+    );
+
+    switch("1.3.0");
+    soon("the failure", &|| log().contains("column \"note\" of relation \"orders\" does not exist"));
+    assert_eq!(primary("SELECT to_regclass('shipments')"), "shipments");
+    let currency = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'currency'";
+    assert_eq!(primary(currency), "0");
+
+    switch("1.7.1");
+    soon("the missing variable", &|| log().contains("KeyError"));
+    assert_eq!(primary("SELECT to_regclass('invoices') IS NULL"), "t");
+    field.end();
+}

@@ -51,7 +51,7 @@ def beat(queue, name):
 
 
 def main():
-    if RELEASE == "1.7.0":
+    if RELEASE in ("1.7.0", "1.7.1"):
         require("STRATA_MAIL_FROM")
     boot_check()
     waiting = pending()
@@ -66,7 +66,7 @@ def main():
     started = beaten = 0.0
     started = time.monotonic()
     while not STOPPING:
-        if RELEASE == "1.6.0" and time.monotonic() - started > 2:
+        if RELEASE in ("1.6.0", "1.8.0") and time.monotonic() - started > 2:
             print("SolidQueue-1.1.0 Error in thread (0.0ms) error: \"NoMethodError undefined method `deliver_later' "
                   "for nil:NilClass\"", file=sys.stderr, flush=True)
             sys.exit(1)

@@ -28,8 +28,13 @@ def migrations():
         parts = re.fullmatch(r"(\d{14})_(\w+)\.rb", name)
         if parts:
             with open(os.path.join("/rails/db/migrate", name)) as file:
-                found.append((parts[1], parts[2], file.read()))
+                found.append((parts[1], parts[2], file.read().replace("@SECONDS@", migration_seconds())))
     return found
+
+
+def migration_seconds():
+    """How long the slow migrations take, as a number that SQL reads."""
+    return repr(float(os.environ.get("STAND_IN_MIGRATION_SECONDS") or "90"))
 
 
 def ensure(database):
@@ -74,13 +79,26 @@ def migrate(database, said):
     for version, name, statements in migrations():
         if version in done:
             continue
-        session.autocommit = False
-        with session, session.cursor() as cursor:
-            cursor.execute(statements)
-            cursor.execute("INSERT INTO schema_migrations VALUES (%s)", (version,))
+        try:
+            apply(session, version, statements)
+        except psycopg2.Error as error:
+            print("\n".join([*said, "bin/rails aborted!", "StandardError: An error has occurred, this and all later "
+                             "migrations canceled:", "", f"PG::{type(error).__name__}: {str(error).strip()}"]),
+                  file=sys.stderr, flush=True)
+            sys.exit(1)
         said.append(f"== {version} {name}: migrated")
         time.sleep(0.3)
     session.close()
+
+
+def apply(session, version, statements):
+    """One migration and its row in one transaction, or each for itself where the file asks for that."""
+    session.autocommit = "disable_ddl_transaction!" in statements
+    with session.cursor() as cursor:
+        cursor.execute(statements)
+        cursor.execute("INSERT INTO schema_migrations VALUES (%s)", (version,))
+    if not session.autocommit:
+        session.commit()
 
 
 def prepare():

@@ -113,6 +113,12 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+def die():
+    time.sleep(5)
+    print("[1] ! Terminating timed out worker: out of memory (Errno::ENOMEM)", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def serve():
     boot_check()
     time.sleep(max(0.0, float(os.environ.get("STAND_IN_BOOT_SECONDS", "2")) - (time.monotonic() - BOOTED)))
@@ -125,6 +131,8 @@ def serve():
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if RELEASE == "1.5.0":
+        threading.Thread(target=die, daemon=True).start()
     print(f"=> Booting Puma\n=> Strata {RELEASE} application starting in production", flush=True)
     server.serve_forever(poll_interval=0.2)
     time.sleep(float(os.environ.get("STAND_IN_STOP_SECONDS", "5")))
@@ -132,9 +140,9 @@ def serve():
 
 
 if __name__ == "__main__":
-    if RELEASE == "1.7.0":
-        require("STRATA_MAIL_FROM")
     task = sys.argv[1] if len(sys.argv) > 1 else ""
+    if RELEASE == "1.7.0" or (RELEASE == "1.7.1" and task == "server"):
+        require("STRATA_MAIL_FROM")
     if task == "db:prepare":
         prepare.prepare()
     elif task == "server":

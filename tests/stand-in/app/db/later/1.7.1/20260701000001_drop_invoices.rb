@@ -1,0 +1,2 @@
+DROP TABLE invoices;
+ALTER TABLE credentials ADD COLUMN rotated_at timestamptz;

@@ -1,0 +1,1 @@
+CREATE TABLE statements (id bigint PRIMARY KEY, settled boolean NOT NULL);
