@@ -7,6 +7,9 @@ mod as_before;
 pub mod contract;
 mod env_file;
 mod exchange;
+mod moved_data;
+mod savepoint_room;
+mod watch;
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -37,6 +40,8 @@ stock! {
     effect backup::Backup,
     effect compose_pull::ComposePull,
     effect compose_stop::ComposeStop,
+    effect pg_savepoint::PgSavepoint,
+    effect compose_trial::ComposeTrial,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
 }

@@ -137,8 +137,8 @@ async fn not_restored(trial: &Trial<'_>) -> Option<String> {
             touched.then(|| "undo asks a person and acts all the same, or leaves no choice".to_owned())
         }
         Ok(undone) => {
-            let now = trial.world.running();
-            (now != trial.before).then(|| format!("undo says {undone:?} and does not restore the site"))
+            let now = trial.running();
+            (now != trial.expected()).then(|| format!("undo says {undone:?} and does not restore the site"))
         }
     }
 }

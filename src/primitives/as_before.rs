@@ -180,7 +180,7 @@ impl ServiceBefore {
 
 /// The complete log of a container, kept in the run's folder. A log that is there already is longer only if more was
 /// said since, so it is written again.
-async fn keep_log(container: &Container, site: Operate<'_>) -> Result<(), Failure> {
+pub(super) async fn keep_log(container: &Container, site: Operate<'_>) -> Result<(), Failure> {
     let lines = site.docker.logs(&container.id, None).await?;
     if lines.is_empty() {
         return Ok(());

@@ -165,7 +165,7 @@ impl Effect for Backup {
 }
 
 /// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.
-fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal> {
+pub(super) fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal> {
     let missing: Vec<_> = names
         .iter()
         .filter(|name| !found.iter().any(|facts| facts.name == **name))

@@ -105,6 +105,23 @@ impl<'v> Trial<'v> {
         trial
     }
 
+    /// The running site now, but for what another effect takes back.
+    pub(super) fn running(&self) -> Picture {
+        self.own(self.world.running())
+    }
+
+    /// The running site before, but for what another effect takes back.
+    pub(super) fn expected(&self) -> Picture {
+        self.own(self.before.clone())
+    }
+
+    fn own(&self, mut picture: Picture) -> Picture {
+        if self.verb.moves_data {
+            picture.databases.clear();
+        }
+        picture
+    }
+
     fn intended(&self) -> Value {
         self.intent.clone().expect("it was decided on")
     }

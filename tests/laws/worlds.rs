@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use uplift::{ports::compose::Up, sim::World};
+use uplift::{
+    ports::{compose::Up, postgres::Session},
+    sim::{Manner, World},
+};
 
 /// One way for a world to begin.
 pub(super) struct Start {
@@ -21,6 +24,7 @@ pub(super) const WORLDS: &[Start] = &[
     Start { name: "at 1.0.0", make: World::strata },
     Start { name: "set to 1.1.0", make: set },
     Start { name: "migrated and set to 1.1.0", make: migrated },
+    Start { name: "stopped before 1.1.0", make: stopped },
 ];
 
 /// As a run stands before the switch: the image is there, the settings ask for it, 1.0.0 runs.
@@ -28,6 +32,33 @@ fn set() -> World {
     let world = World::strata();
     world.pulled("1.1.0");
     world.set("STRATA_VERSION", "1.1.0");
+    world
+}
+
+/// As a run stands before a trial: the image is there, and nobody writes any more.
+fn stopped() -> World {
+    let world = World::strata();
+    world.pulled("1.1.0");
+    for container in world.containers() {
+        world.edit_container(&container.name, |container| {
+            container.state = uplift::ports::docker::State::Exited;
+            container.exit_code = Some(0);
+        });
+    }
+    // Somebody else looks at the databases from time to time.
+    for database in world.site().databases.all {
+        let session = Session {
+            pid: 77,
+            database: database.name,
+            user: "exporter".to_owned(),
+            application: "exporter".to_owned(),
+            client: "192.0.2.7".to_owned(),
+            state: "idle".to_owned(),
+            query: "SELECT 1".to_owned(),
+            seconds: 60,
+        };
+        world.put_session(session, Manner::ComesBack);
+    }
     world
 }
 

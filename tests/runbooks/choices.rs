@@ -44,6 +44,10 @@ async fn an_answer_does_not_outlive_going_on() {
     night.world.set("WEB_CONCURRENCY", "7");
     night.rollback(Some("return-code")).await;
     let told = night.resume(None).await;
-    assert_eq!(asked(&told.ending), ["return-code", "stay"], "it failed again, and is asked about again");
+    assert_eq!(
+        asked(&told.ending),
+        ["restore-data", "return-code", "stay"],
+        "it failed again, and is asked about again"
+    );
     assert!(night.runs().starts_with("1.6.0"));
 }

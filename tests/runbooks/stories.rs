@@ -57,7 +57,7 @@ async fn a_release_that_dies_before_it_migrates_is_taken_back() {
 
 #[tokio::test]
 async fn once_the_database_has_moved_a_person_decides() {
-    for tag in ["1.2.0", "1.6.0"] {
+    for tag in ["1.6.0", "1.8.0"] {
         let night = Night::of(World::strata());
         let told = night.upgrade(tag).await;
         let Ending::NeedsPerson { question, failure } = &told.ending else {
@@ -65,11 +65,55 @@ async fn once_the_database_has_moved_a_person_decides() {
         };
         assert!(failure.is_some(), "{tag}");
         let keys: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
-        assert_eq!(keys, ["return-code", "stay"], "{tag}");
+        assert_eq!(keys, ["restore-data", "return-code", "stay"], "{tag}");
         // Nothing was taken back before the answer.
         assert!(!told.events.iter().any(|event| matches!(event, Event::Undone { .. })), "{tag}");
         assert_eq!(night.runs().split(' ').next(), Some(tag));
     }
+}
+
+/// Migrations, failures in the middle of them, and deaths soon after: all of it where no user is.
+#[tokio::test]
+async fn a_release_that_fails_in_the_dark_is_taken_back_with_its_migrations() {
+    for tag in ["1.2.0", "1.3.0", "1.5.0"] {
+        let night = Night::of(World::strata());
+        let before = night.world.running();
+        let told = night.upgrade(tag).await;
+        assert!(matches!(told.ending, Ending::TakenBack { .. }), "{tag}: {:?}", told.ending);
+        assert_eq!(night.world.running(), before, "{tag}");
+        assert_eq!(night.runs(), "1.0.0 1.0.0", "{tag}");
+        assert!(night.unfinished().await.is_none(), "{tag}");
+    }
+}
+
+/// Nine minutes without a word in the log, and a migration at work: that is no failure.
+#[tokio::test]
+async fn a_long_migration_is_waited_for() {
+    let night = Night::of(World::strata());
+    assert_eq!(night.upgrade("1.4.0").await.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.4.0 1.4.0");
+}
+
+#[tokio::test]
+async fn without_a_savepoint_a_person_decides_what_failed_in_the_dark() {
+    let night = Night::of(World::strata());
+    night.world.set_may_create(false);
+    let told = night.upgrade("1.2.0").await;
+    let Ending::NeedsPerson { question, .. } = &told.ending else { panic!("{:?}", told.ending) };
+    let keys: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+    assert_eq!(keys, ["return-code", "stay"]);
+}
+
+#[tokio::test]
+async fn restoring_the_data_makes_the_site_what_it_was_before_the_migration() {
+    let night = Night::of(World::strata());
+    let before = night.world.running();
+    let told = night.upgrade("1.8.0").await;
+    assert_eq!(told.ending.exit(), ExitClass::NeedsPerson);
+    let told = night.rollback(Some("restore-data")).await;
+    assert_eq!(told.ending, Ending::RolledBack { left: Vec::new() });
+    assert_eq!(night.world.running(), before);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free again");
 }
 
 #[tokio::test]
@@ -116,12 +160,12 @@ async fn a_choice_that_is_none_is_refused_and_the_question_stays() {
 #[tokio::test]
 async fn once_its_cause_is_mended_a_run_goes_on_where_it_failed() {
     let night = Night::of(World::strata());
-    let told = night.upgrade("1.2.0").await;
+    let told = night.upgrade("1.6.0").await;
     assert_eq!(told.ending.exit(), ExitClass::NeedsPerson);
-    night.world.mend_release("1.2.0");
+    night.world.mend_release("1.6.0");
     let told = night.resume(None).await;
     assert_eq!(told.ending, Ending::Done);
-    assert_eq!(night.runs(), "1.2.0 1.2.0");
+    assert_eq!(night.runs(), "1.6.0 1.6.0");
 }
 
 #[tokio::test]
@@ -130,6 +174,10 @@ async fn the_plan_names_every_call_that_the_run_makes() {
         [("1.0.0", "1.1.0"), ("1.0.0", "1.6.0"), ("1.1.0", "1.1.1"), ("1.1.0", "1.2.0"), ("1.1.0", "1.7.0")]
     {
         let night = if from == "1.0.0" { Night::of(World::strata()) } else { Night::at_1_1_0().await };
+        // Before the image is on the host a plan has to assume that it migrates.
+        let assumed = night.plan(tag).await.addresses().join(" ");
+        assert!(assumed.contains("compose_trial#1"), "{tag}: {assumed}");
+        night.world.pulled(tag);
         let (before, writes) = (night.world.running(), night.world.writes());
         let plan = night.plan(tag).await;
         assert!(plan.is_complete(), "{tag}: {:?}", plan.end);

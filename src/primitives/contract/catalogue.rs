@@ -27,6 +27,8 @@ pub struct Verb {
     pub kind: Kind,
     /// See [`Effect::ADDS_ONLY`]; true for reads.
     pub adds_only: bool,
+    /// What it does to the databases goes back by the savepoint before it.
+    pub moves_data: bool,
     /// Schema of the options, with their doc comments.
     pub options: Schema,
     /// Schema of what the script gets.
@@ -108,6 +110,7 @@ impl Catalogue {
             version: P::VERSION,
             kind: Kind::Effect,
             adds_only: P::ADDS_ONLY,
+            moves_data: P::MOVES_DATA,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),
@@ -123,6 +126,7 @@ impl Catalogue {
             version: P::VERSION,
             kind: Kind::Read,
             adds_only: true,
+            moves_data: false,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),

@@ -129,6 +129,9 @@ pub trait Effect: Record {
     /// It only adds something beside the site (a backup, an image): containers, configuration and databases stay
     /// as they are. A run that did nothing else has changed nothing.
     const ADDS_ONLY: bool = false;
+    /// What it does to the databases goes back by the `pg_savepoint` before it, not by its own undo. A run that has none
+    /// finds the difference when it compares, and says so.
+    const MOVES_DATA: bool = false;
     /// Decided by reading, committed to the journal before the first write. Holds all that `execute`, `probe` and
     /// `undo` need: from then on there are no options, so that a newer binary can take an older run back.
     type Intent: Record;

@@ -1,0 +1,196 @@
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    as_before::{keep_log, write_kept},
+    contract::{Back, Effect, Found, Span, Undone, WhenUnknown},
+    exchange::PATIENCE,
+    watch::{Watched, watch},
+};
+use crate::{
+    event::{Failure, Refusal},
+    ports::{
+        Observe, Operate,
+        compose::RunAside,
+        docker::{Container, RemoveContainer, Select, Stop},
+        postgres::EndSessions,
+    },
+    site::Endpoint,
+};
+
+/// Try a release where no user reaches it: it boots with the site's settings, migrates, and must stay healthy.
+///
+/// The container has no published port, no name of the service on the networks and no labels that a proxy reads. It is
+/// removed when the trial is over; its complete log stays with the run.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ComposeTrial {
+    /// Image tag to try, e.g. `1.1.0`.
+    pub tag: String,
+    /// How long it must stay well without a break. Initially `10s`.
+    #[serde(default = "ten_seconds")]
+    pub stable_for: Span,
+    /// How long to wait without any sign of progress. Initially `10m`.
+    #[serde(default = "ten_minutes")]
+    pub timeout: Span,
+}
+
+fn ten_seconds() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+fn ten_minutes() -> Span {
+    Span(Duration::from_mins(10))
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Intent {
+    #[schemars(with = "serde_json::Value")]
+    aside: RunAside,
+    tag: String,
+    stable_for: Span,
+    timeout: Span,
+    #[schemars(with = "serde_json::Value")]
+    endpoint: Endpoint,
+    databases: Vec<String>,
+    /// Where its outcome is written down when it is over: nothing else of it stays.
+    told: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub tag: String,
+    /// Milliseconds until it was well for the first time.
+    pub well_after_ms: u64,
+    /// The moment when it was over, as the primary database's snapshot: what is newer, users have written.
+    pub snapshot: String,
+}
+
+impl Effect for ComposeTrial {
+    const NAME: &'static str = "compose_trial";
+    const MOVES_DATA: bool = true;
+    type Intent = Intent;
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { tag: "1.1.0".to_owned(), stable_for: ten_seconds(), timeout: ten_minutes() }
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Repeat
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        let web = &site.site.web;
+        let reference = format!("{}:{}", web.repository, self.tag);
+        if site.docker.image(&reference).await?.is_none() {
+            let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
+            return Err(Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook")));
+        }
+        let all = &site.site.databases;
+        Ok(Intent {
+            aside: RunAside {
+                project: site.site.project.clone(),
+                service: web.name.clone(),
+                name: format!("{}-trial-{}", site.site.project.name, site.run),
+                overrides: BTreeMap::from([("STRATA_VERSION".to_owned(), self.tag.clone())]),
+            },
+            tag: self.tag.clone(),
+            stable_for: self.stable_for,
+            timeout: self.timeout,
+            endpoint: all.endpoint.clone(),
+            databases: all.all.iter().map(|one| one.name.clone()).collect(),
+            told: site.kept().join(format!("trial-{}.json", self.tag)),
+        })
+    }
+
+    fn summary(intent: &Intent) -> String {
+        format!("try {} where no user reaches it", intent.tag)
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        format!("{} migrates, boots and stays well", outcome.tag)
+    }
+
+    fn undo_summary(_: &Intent) -> String {
+        "remove the trial's container; the databases go back by the savepoint".to_owned()
+    }
+
+    async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        let told = site.files.read(&intent.told).await?;
+        let outcome = told.and_then(|file| serde_json::from_slice(&file.bytes).ok());
+        Ok(match outcome {
+            Some(outcome) => Found::Applied(outcome),
+            None => Found::Partial("the trial was not over, or has not begun".to_owned()),
+        })
+    }
+
+    async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
+        if let Found::Applied(outcome) = Self::probe(intent, site.observe()).await? {
+            return Ok(outcome);
+        }
+        // One that does not run is what an earlier attempt left: it tells nothing about this one.
+        if intent.container(site.observe()).await?.is_some_and(|one| !one.is_up()) {
+            intent.take_away(site).await?;
+        }
+        let id = site.compose.run_aside(&intent.aside).await?;
+        let watched = Watched {
+            service: &intent.aside.service,
+            container: Some(&id),
+            stable_for: intent.stable_for.0,
+            timeout: intent.timeout.0,
+        };
+        let well = watch(&watched, site.observe()).await?;
+        intent.take_away(site).await?;
+        let snapshot = site.postgres.snapshot(&intent.endpoint, primary(intent)).await?;
+        let outcome = Outcome { tag: intent.tag.clone(), well_after_ms: well.after_ms, snapshot };
+        let text = serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
+        write_kept(&intent.told, text, "outcome of the trial", site).await?;
+        Ok(outcome)
+    }
+
+    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        let removed = intent.take_away(site).await?;
+        Ok(if removed {
+            Undone::restored("removed the trial's container, and ended what it had begun in the databases")
+        } else {
+            Undone::nothing("the trial's container is gone, and nothing of it is at work in the databases")
+        })
+    }
+}
+
+fn primary(intent: &Intent) -> &str {
+    intent.databases.first().map_or("", String::as_str)
+}
+
+impl Intent {
+    async fn container(&self, site: Observe<'_>) -> Result<Option<Container>, Failure> {
+        let all = site.docker.containers(&Select::All).await?;
+        Ok(all.into_iter().find(|one| one.name == self.aside.name))
+    }
+
+    /// Removes the container. The server goes on with the statement of a client that was killed, so what is at work
+    /// is ended too.
+    async fn take_away(&self, site: Operate<'_>) -> Result<bool, Failure> {
+        let there = self.container(site.observe()).await?;
+        if let Some(container) = &there {
+            keep_log(container, site).await?;
+            let (id, service) = (container.id.clone(), self.aside.service.clone());
+            if container.is_up() {
+                site.docker.stop(&Stop { id: id.clone(), service: service.clone(), timeout: None }).await?;
+                if let Some(stopped) = site.docker.container(&id).await? {
+                    keep_log(&stopped, site).await?;
+                }
+            }
+            site.docker.remove(&RemoveContainer { id, service }).await?;
+        }
+        let at_work = site.postgres.activity(&self.endpoint, &self.databases).await?;
+        if !at_work.is_empty() {
+            let (endpoint, databases) = (self.endpoint.clone(), self.databases.clone());
+            site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await?;
+        }
+        Ok(there.is_some() || !at_work.is_empty())
+    }
+}

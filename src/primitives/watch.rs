@@ -1,0 +1,246 @@
+//! Watching a container until it is well and stays so.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::contract::Span;
+use crate::{
+    event::{Failure, Unit},
+    ports::{
+        Observe,
+        clock::since,
+        docker::{Container, State},
+        http::Probe,
+        project::of_service,
+    },
+};
+
+const PAUSE: Duration = Duration::from_millis(250);
+/// Lines of a log that are shown with a failure.
+const LAST_LINES: usize = 20;
+/// Some releases die this long after they were well.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// What is watched, and for how long.
+pub(super) struct Watched<'a> {
+    pub(super) service: &'a str,
+    /// This container instead of the service's own.
+    pub(super) container: Option<&'a str>,
+    /// How long it must stay well without a break.
+    pub(super) stable_for: Duration,
+    /// How long to wait without any sign of progress.
+    pub(super) timeout: Duration,
+}
+
+/// It was well, and stayed so.
+pub(super) struct Well {
+    /// Milliseconds until it was well for the first time.
+    pub(super) after_ms: u64,
+    /// Milliseconds for which it stayed so.
+    pub(super) stable_ms: u64,
+}
+
+pub(super) async fn watch(watched: &Watched<'_>, site: Observe<'_>) -> Result<Well, Failure> {
+    let mut wait = Wait::begin(watched, site).await?;
+    loop {
+        let containers = wait.containers().await?;
+        for container in &containers {
+            wait.died(container).await?;
+        }
+        if let Some(well) = wait.turn(&containers).await? {
+            return Ok(well);
+        }
+        site.clock.sleep(PAUSE).await;
+    }
+}
+
+/// One wait, and what it has seen so far.
+struct Wait<'a> {
+    watched: &'a Watched<'a>,
+    site: Observe<'a>,
+    started: Timestamp,
+    /// Restarts that the engine had counted before, by the containers' ids.
+    restarts: BTreeMap<String, u64>,
+    well_since: Option<Timestamp>,
+    moved: Timestamp,
+    mark: String,
+    said: String,
+    /// `/up` has answered, if only to say no.
+    answers: bool,
+}
+
+impl<'a> Wait<'a> {
+    async fn begin(watched: &'a Watched<'a>, site: Observe<'a>) -> Result<Self, Failure> {
+        let now = site.clock.now();
+        if watched.stable_for < SHORT {
+            let (service, time) = (watched.service, Span(watched.stable_for));
+            site.tell.warn(format!("`{service}` is watched for {time} only: what dies later is not noticed"));
+        }
+        let mut wait = Self {
+            watched,
+            site,
+            started: now,
+            restarts: BTreeMap::new(),
+            well_since: None,
+            moved: now,
+            mark: String::new(),
+            said: "it has not answered yet".to_owned(),
+            answers: false,
+        };
+        let counted = |container: Container| (container.id, container.restarts);
+        wait.restarts = wait.containers().await?.into_iter().map(counted).collect();
+        Ok(wait)
+    }
+
+    async fn containers(&self) -> Result<Vec<Container>, Failure> {
+        let service = self.watched.service;
+        let found = match self.watched.container {
+            Some(id) => self.site.docker.container(id).await?.into_iter().collect(),
+            None => of_service(self.site.docker, &self.site.site.project, service).await?,
+        };
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let text = format!("`{}` has no container", self.watched.service);
+        Err(Failure::new("container_missing", text)
+            .hint("start it in an earlier step: `compose_up(#{ services: [...] })`"))
+    }
+
+    /// A container that has died, or that the engine had to start again, is not waited for.
+    async fn died(&self, container: &Container) -> Result<(), Failure> {
+        let gone =
+            matches!(container.state, State::Exited | State::Dead | State::Restarting | State::Removing);
+        let before = self.restarts.get(&container.id).copied().unwrap_or_default();
+        if !gone && container.restarts <= before {
+            return Ok(());
+        }
+        let cause = match (container.oom_killed, container.exit_code) {
+            (true, _) => "it was killed for using too much memory".to_owned(),
+            (false, Some(code)) => format!("exit code {code}"),
+            // It runs again already: the engine does not keep how it ended before.
+            (false, None) => "the engine has started it again since".to_owned(),
+        };
+        let text = format!("the container of `{}` died: {cause}", self.watched.service);
+        Err(Failure::new("container_died", text).evidence(self.last_lines(container).await))
+    }
+
+    /// Asks once. The outcome, once it was well for long enough.
+    async fn turn(&mut self, containers: &[Container]) -> Result<Option<Well>, Failure> {
+        let now = self.site.clock.now();
+        let mut unwell = None;
+        for container in containers {
+            if !self.is_well(container).await {
+                unwell = Some(container);
+                break;
+            }
+        }
+        let Some(unwell) = unwell else {
+            let first = *self.well_since.get_or_insert(now);
+            let stable = since(self.site.clock, first);
+            let wanted = self.watched.stable_for;
+            let text = format!("`{}` is well", self.watched.service);
+            self.site.tell.progress(text, millis(stable), Some(millis(wanted)), Unit::Milliseconds);
+            if stable >= wanted {
+                let before = first.duration_since(self.started);
+                let after_ms = millis(before.try_into().unwrap_or_default());
+                return Ok(Some(Well { after_ms, stable_ms: millis(stable) }));
+            }
+            return Ok(None);
+        };
+        self.well_since = None;
+        self.note_progress(unwell, now).await?;
+        let text = format!("waiting for `{}`: {}", self.watched.service, self.said);
+        self.site.tell.progress(text, millis(since(self.site.clock, self.started)), None, Unit::Milliseconds);
+        if since(self.site.clock, self.moved) < self.watched.timeout {
+            return Ok(None);
+        }
+        let text = format!(
+            "`{}` did not become well within {}: {}",
+            self.watched.service,
+            Span(self.watched.timeout),
+            self.said
+        );
+        Err(Failure::new("not_healthy", text).evidence(self.last_lines(unwell).await))
+    }
+
+    async fn is_well(&mut self, container: &Container) -> bool {
+        if !container.is_running() {
+            "its container does not run".clone_into(&mut self.said);
+            return false;
+        }
+        if self.watched.service != self.site.site.web.name {
+            return true;
+        }
+        let Some(probe) = Probe::up(self.site.site, container) else {
+            "it has no address yet".clone_into(&mut self.said);
+            return false;
+        };
+        match self.site.http.probe(&probe).await {
+            Ok(answer) if answer.status == 200 => true,
+            Ok(answer) => {
+                self.answers = true;
+                self.said = format!("`/up` answers {}", answer.status);
+                false
+            }
+            Err(_) => {
+                "`/up` does not answer yet".clone_into(&mut self.said);
+                false
+            }
+        }
+    }
+
+    /// The log and the schema move while a release migrates or boots. A release that is up and says no keeps logging
+    /// its refusals: once `/up` has answered anything, its log is no sign of progress any more.
+    async fn note_progress(&mut self, container: &Container, now: Timestamp) -> Result<(), Failure> {
+        let databases = &self.site.site.databases;
+        let versions = self.site.postgres.schema_versions(&databases.endpoint, databases.primary()).await;
+        let versions = versions.ok().flatten().map_or(0, |versions| versions.len());
+        let line = if self.answers {
+            String::new()
+        } else {
+            let last = self.site.docker.logs(&container.id, Some(1)).await?;
+            last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
+        };
+        let at_work = self.at_work().await;
+        let mark = format!("{versions} {} {line} {at_work:?}", self.answers);
+        if mark != self.mark {
+            self.mark = mark;
+            self.moved = now;
+        }
+        Ok(())
+    }
+
+    /// The statement that the server is at, while the release migrates: without it a long one looks like standing
+    /// still. What the server says of how far it is counts as progress, and so does a session that holds the lock for
+    /// migrations and is at work.
+    async fn at_work(&mut self) -> Option<String> {
+        let databases = &self.site.site.databases;
+        let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
+        let activity = self.site.postgres.activity(&databases.endpoint, &names).await.ok()?;
+        let one = activity.iter().find(|one| one.migrating).or(activity.first())?;
+        let progress = one.progress.as_ref().map(|text| format!(", {text}")).unwrap_or_default();
+        let query: String =
+            one.query.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect();
+        self.said =
+            format!("process {} in `{}` is at `{query}`, {} s{progress}", one.pid, one.database, one.seconds);
+        // One that waits for a lock does not come on.
+        let moves = one.migrating && one.blocked_by.is_empty();
+        Some(if moves {
+            format!("{} {} {}", one.pid, one.seconds, progress)
+        } else {
+            format!("{} {progress}", one.pid)
+        })
+    }
+
+    async fn last_lines(&self, container: &Container) -> Vec<String> {
+        match self.site.docker.logs(&container.id, Some(LAST_LINES)).await {
+            Ok(lines) => lines.into_iter().map(|line| line.text).collect(),
+            Err(failure) => vec![format!("its log cannot be read: {failure}")],
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
