@@ -109,8 +109,8 @@ impl PostgresRead for PostgresClient {
     }
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {
-        let Some(first) = databases.first() else { return Ok(Vec::new()) };
-        let session = self.connect(endpoint, first).await?;
+        // Not in one of them: it would be a session there, and a closed one lets nobody in.
+        let session = self.maintain(endpoint).await?;
         let sessions = facts::sessions(&session, databases).await;
         session.close().await;
         sessions

@@ -209,10 +209,9 @@ impl Effect for PgSavepoint {
             return Ok(Undone::restored("dropped the copies, which nobody has needed"));
         }
         exchange(&plan, site).await?;
-        let kept: Vec<_> = plan.pairs.iter().map(|pair| format!("`{}`", pair.aside)).collect();
+        let aside = plan.pairs.first().map(|pair| pair.aside.clone()).unwrap_or_default();
         Ok(Undone::restored(format!(
-            "the databases are the ones from before; what the newer release made of them stays as {}",
-            kept.join(", ")
+            "the databases are the ones from before; the newer release's stay beside them, as `{aside}` and so on"
         )))
     }
 }

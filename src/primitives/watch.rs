@@ -202,8 +202,11 @@ impl<'a> Wait<'a> {
             let last = self.site.docker.logs(&container.id, Some(1)).await?;
             last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
         };
-        let at_work = self.at_work().await;
-        let mark = format!("{versions} {} {line} {at_work:?}", self.answers);
+        let (at_work, migrates) = self.at_work().await;
+        let mark = format!("{versions} {} {line} {at_work}", self.answers);
+        if migrates {
+            self.moved = now;
+        }
         if mark != self.mark {
             self.mark = mark;
             self.moved = now;
@@ -214,23 +217,21 @@ impl<'a> Wait<'a> {
     /// The statement that the server is at, while the release migrates: without it a long one looks like standing
     /// still. What the server says of how far it is counts as progress, and so does a session that holds the lock for
     /// migrations and is at work.
-    async fn at_work(&mut self) -> Option<String> {
+    async fn at_work(&mut self) -> (String, bool) {
         let databases = &self.site.site.databases;
         let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
-        let activity = self.site.postgres.activity(&databases.endpoint, &names).await.ok()?;
-        let one = activity.iter().find(|one| one.migrating).or(activity.first())?;
+        // A server that cannot be asked just now is no sign of anything.
+        let activity = self.site.postgres.activity(&databases.endpoint, &names).await.unwrap_or_default();
+        let Some(one) = activity.iter().find(|one| one.migrating).or(activity.first()) else {
+            return (String::new(), false);
+        };
         let progress = one.progress.as_ref().map(|text| format!(", {text}")).unwrap_or_default();
-        let query: String =
-            one.query.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect();
+        let words: Vec<_> = one.query.split_whitespace().collect();
+        let query: String = words.join(" ").chars().take(60).collect();
         self.said =
             format!("process {} in `{}` is at `{query}`, {} s{progress}", one.pid, one.database, one.seconds);
-        // One that waits for a lock does not come on.
-        let moves = one.migrating && one.blocked_by.is_empty();
-        Some(if moves {
-            format!("{} {} {}", one.pid, one.seconds, progress)
-        } else {
-            format!("{} {progress}", one.pid)
-        })
+        // One that waits for somebody else's lock does not come on.
+        (format!("{} {progress}", one.pid), one.migrating && one.blocked_by.is_empty())
     }
 
     async fn last_lines(&self, container: &Container) -> Vec<String> {

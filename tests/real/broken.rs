@@ -53,14 +53,37 @@ fn a_release_that_never_touched_the_database_is_taken_back_from_an_older_schema(
     field.assert_up();
     field.assert_nothing_lost(&ledger);
     assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new());
-    stay(&field);
     field.end();
 }
 
-/// From 1.0.0 the migrations of 1.2.0 have run when its web turns out never to be healthy.
-fn stay(field: &Field) {
-    let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade("1.2.0")));
-    asks_a_person(field, screen, LAST_WORDS[2].1);
+/// The whole point: migrations that ran, half ran or were followed by death, and nobody has lost anything.
+#[test]
+fn a_release_that_fails_in_the_dark_is_taken_back_with_its_migrations() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    field.stack.settle().unwrap();
+    let before = field.stack.state().unwrap();
+    for (release, why) in [
+        ("1.2.0", "did not become well"),
+        ("1.3.0", "container of `web` died"),
+        ("1.5.0", "container of `web` died"),
+    ] {
+        let words = format!("upgrade --to {release} -y --settle 8s --patience 15s");
+        let (screen, ledger) = field.while_writing(|| field.uplift(&words));
+        screen.ends(6).shows(&["is as it was before", "4 copies", why]);
+        field.assert_runs("1.0.0");
+        field.assert_up();
+        field.assert_nothing_lost(&ledger);
+        assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new(), "{release}");
+        field.uplift("status").ends(0);
+    }
+    field.end();
+}
+
+#[test]
+fn a_person_may_stay_where_the_schema_has_moved() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade("1.6.0")));
+    asks_a_person(&field, screen, LAST_WORDS[1].1);
     assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
     field.uplift("status").ends(7);
     field.uplift("upgrade --to 1.1.0 -y").ends(7).shows(&["needs a decision", "uplift show"]);
@@ -69,6 +92,24 @@ fn stay(field: &Field) {
     assert_eq!(field.stack.containers().unwrap(), containers, "to stay is to leave everything as it is");
     field.uplift("rollback --choose stay --reason tested -y").ends(2);
     field.uplift("status").ends(0);
+    field.end();
+}
+
+/// The databases of before come back; what users wrote since is put aside, and said.
+#[test]
+fn a_person_may_return_the_data_to_the_savepoint() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade("1.8.0")));
+    screen.ends(7).shows(&["--choose restore-data", "rows written in `strata_production`.`orders`"]);
+    assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
+    field.uplift("rollback --choose restore-data --reason tested -y").ends(0);
+    field.assert_runs("1.0.0");
+    field.assert_up();
+    assert!(!ledger.missing(&field.stack).unwrap().is_empty(), "what was written since is put aside");
+    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_\\_failed\\_%'";
+    assert_eq!(field.stack.psql("postgres", kept).unwrap(), "4");
+    field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
+    field.end();
 }
 
 #[test]
@@ -96,9 +137,9 @@ fn asks_a_person(field: &Field, screen: super::screen::Screen, last_words: &str)
     let newest = sets.iter().max().expect("a backup");
     screen.ends(7).shows(&[
         last_words,
-        "20260201000001",
         newest,
         "uplift rollback",
+        "--choose restore-data",
         "--choose return-code",
         "--choose stay",
     ]);
