@@ -16,7 +16,7 @@ pub use self::{
 };
 use crate::{
     event::Failure,
-    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Kept, Mark, Obstacle, TableRows},
+    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Mark, Obstacle, TableRows},
 };
 
 /// One database.
@@ -108,13 +108,6 @@ impl Db {
 
     pub(super) fn mark(&self) -> Option<Mark> {
         self.facts.comment.as_deref().and_then(Mark::read)
-    }
-
-    /// Made by uplift: its name has the form, and its comment says so, or nothing yet.
-    pub(super) fn is_ours(&self) -> bool {
-        let comment = self.facts.comment.as_deref();
-        Kept::of_name(&self.facts.name).is_some()
-            && comment.is_none_or(|comment| Mark::read(comment).is_some())
     }
 }
 

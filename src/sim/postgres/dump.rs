@@ -8,7 +8,6 @@ use crate::{
     },
     sim::{
         archive::{self, compress},
-        files::missing,
         server::Db,
         state::State,
     },
@@ -85,7 +84,7 @@ impl State {
     }
 
     pub(super) fn decode(&self, major: u32, path: &Path) -> Result<Decoded, Failure> {
-        let file = self.disk.readable(path)?.ok_or_else(|| missing(path))?;
+        let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let (plain, db) = self.undumped(path)?;
         // Only a client of that major reads rows out of it.
         let reads = self.server.clients.iter().any(|client| client.major == major);
@@ -100,7 +99,7 @@ impl State {
 
     /// What a dump holds, with its plain text.
     pub(super) fn undumped(&self, path: &Path) -> Result<(Vec<u8>, Db), Failure> {
-        let file = self.disk.readable(path)?.ok_or_else(|| missing(path))?;
+        let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let plain =
             zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &error.to_string()))?;
         let db = archive::read(&plain, self.server.transaction).map_err(|why| damaged(path, &why))?;
