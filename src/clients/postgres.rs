@@ -110,7 +110,11 @@ impl PostgresRead for PostgresClient {
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {
         let Some(first) = databases.first() else { return Ok(Vec::new()) };
-        let session = self.connect(endpoint, first).await?;
+        let session = match self.connect(endpoint, first).await {
+            // Whether somebody is left in what keeps everybody out is asked from beside it.
+            Err(failure) if failure.code == "database_closed" => self.maintain(endpoint).await?,
+            connected => connected?,
+        };
         let sessions = facts::sessions(&session, databases).await;
         session.close().await;
         sessions

@@ -93,9 +93,9 @@ impl State {
     }
 
     /// What is not left once all sessions in a database were asked to end.
-    fn end_in(&mut self, name: &str) -> Result<(u64, Vec<Session>), Failure> {
+    fn end_in(&mut self, name: &str) -> (u64, Vec<Session>) {
         let before = self.sessions(&[name.to_owned()]);
-        let Some(db) = self.server.databases.get(name) else { return Ok((0, Vec::new())) };
+        let Some(db) = self.server.databases.get(name) else { return (0, Vec::new()) };
         let (open, oid) = (db.facts.open, db.facts.oid);
         self.server.terminate(name);
         self.server.foreign.retain(|one| one.session.database != name || one.manner != Manner::Goes);
@@ -108,7 +108,7 @@ impl State {
         }
         self.settle();
         let left = self.sessions(&[name.to_owned()]);
-        Ok((before.len().saturating_sub(left.len()) as u64, left))
+        (before.len().saturating_sub(left.len()) as u64, left)
     }
 }
 

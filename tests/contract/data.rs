@@ -104,7 +104,7 @@ pub(super) async fn a_copy_of_somebody_else_is_not_touched(fixture: &dyn Fixture
     rest(fixture).await;
     let (before, made) = copied(fixture, &cable(fixture)).await;
     let mut other = copy(fixture, &before);
-    other.mark.run = "20260101-000000-beef".to_owned();
+    "20260101-000000-beef".clone_into(&mut other.mark.run);
     let again = postgres.copy_database(&other, &Teller::silent()).await;
     assert_eq!(code(again), "name_taken");
     assert_eq!(facts(fixture, &made.name).await.map(|now| now.oid), Some(made.oid));

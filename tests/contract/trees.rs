@@ -1,6 +1,6 @@
 //! Trees of files: packed into a set, checked, made again, put in place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use uplift::{
     event::Teller,
@@ -34,13 +34,14 @@ async fn prepared(fixture: &dyn Fixture, name: &str) -> (PathBuf, PathBuf) {
     (tree, set)
 }
 
-async fn pack(fixture: &dyn Fixture, from: &PathBuf, into: &PathBuf) -> Packed {
-    let request = PackTree { from: from.clone(), into: into.clone(), previous: None, keep_vanished: false };
+async fn pack(fixture: &dyn Fixture, from: &Path, into: &Path) -> Packed {
+    let request =
+        PackTree { from: from.to_owned(), into: into.to_owned(), previous: None, keep_vanished: false };
     fixture.ports().trees.pack(&request, &Teller::silent()).await.unwrap()
 }
 
-fn checking(folder: &PathBuf, packed: &Packed) -> CheckTree {
-    CheckTree { folder: folder.clone(), packed: packed.clone(), blobs: None }
+fn checking(folder: &Path, packed: &Packed) -> CheckTree {
+    CheckTree { folder: folder.to_owned(), packed: packed.clone(), blobs: None }
 }
 
 pub(super) async fn a_missing_tree_has_no_inode(fixture: &dyn Fixture) {

@@ -80,7 +80,7 @@ impl State {
         let (mut ended, mut left) = (0, Vec::new());
         for name in &request.databases {
             let (count, remaining) =
-                self.write(&format!("end sessions in {name}"), |state| state.end_in(name))?;
+                self.write(&format!("end sessions in {name}"), |state| Ok(state.end_in(name)))?;
             ended += count;
             left.extend(remaining);
         }
@@ -235,7 +235,7 @@ impl State {
     /// Closed, emptied of sessions, and dropped.
     fn drop_now(&mut self, name: &str) -> Result<(), Failure> {
         self.admit(name, false)?;
-        self.end_in(name)?;
+        self.end_in(name);
         self.alone(name)?;
         if let Some(slot) = self.server.obstacles.iter().find(|one| one.database == *name) {
             let text = format!("the {} `{}` holds `{name}`", slot.kind.replace('_', " "), slot.name);
