@@ -2,11 +2,13 @@
 //! on the real clients. A behaviour that only one of them has fails here.
 
 mod compose;
+mod data;
 mod docker;
 mod files;
 mod postgres;
 mod real;
 mod rehearsal;
+mod trees;
 mod web;
 mod world;
 
@@ -103,6 +105,7 @@ behaviours! {
         up_replaces_what_has_other_settings,
         up_without_the_image_is_unknown,
         up_of_an_unknown_service_fails,
+        a_service_runs_aside,
     }
     postgres {
         the_server_says_what_it_is,
@@ -115,6 +118,27 @@ behaviours! {
         a_dump_of_a_missing_database_fails,
         a_dump_into_a_missing_folder_fails,
         a_wrong_password_is_refused,
+    }
+    data {
+        a_copy_has_what_its_original_had,
+        a_copy_of_somebody_else_is_not_touched,
+        a_closed_database_lets_nobody_in,
+        ended_sessions_stay_out_of_a_closed_database,
+        a_swap_is_all_or_nothing,
+        only_what_uplift_made_is_dropped,
+        a_loaded_dump_counts_what_was_dumped,
+        a_dump_is_read_to_its_end,
+        a_damaged_dump_is_found (needs_a_site),
+        what_is_new_is_counted_from_a_moment_on,
+        the_lock_has_one_holder (needs_a_site),
+        a_quiet_server_has_nothing_in_the_way,
+    }
+    trees {
+        a_missing_tree_has_no_inode,
+        a_tree_is_packed_and_checked (needs_a_site),
+        damage_in_a_set_is_found (needs_a_site),
+        missing_uploads_are_named (needs_a_site),
+        trees_change_places (needs_a_site),
     }
     web {
         nobody_listening_is_no_answer,

@@ -109,10 +109,7 @@ pub trait Compose: ComposeRead {
 
     /// Id of the container, which was started. One with that name that is there already stays, and its id comes back.
     /// A failure after the command has begun is `unknown`.
-    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
-        let _ = (request,);
-        super::later()
-    }
+    async fn run_aside(&self, request: &RunAside) -> Result<String, Failure>;
 }
 
 impl Up {

@@ -42,30 +42,15 @@ pub trait PostgresRead: Send + Sync {
     /// Tables and large objects that the session's user may not read; a dump needs all.
     async fn unreadable(&self, endpoint: &Endpoint, database: &str) -> Result<Vec<String>, Failure>;
     /// Statements at work in these databases, oldest first.
-    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure> {
-        let _ = (endpoint, databases);
-        super::later()
-    }
+    async fn activity(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Activity>, Failure>;
     /// What keeps these databases from being copied or renamed. A standby of the whole server counts once for each.
-    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure> {
-        let _ = (endpoint, databases);
-        super::later()
-    }
+    async fn obstacles(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Obstacle>, Failure>;
     /// Databases on the server that uplift made of these, by name.
-    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure> {
-        let _ = (endpoint, databases);
-        super::later()
-    }
+    async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure>;
     /// Rows of every table and large objects, counted now.
-    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
-        let _ = (endpoint, database);
-        super::later()
-    }
+    async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure>;
     /// `pg_current_snapshot()` as text.
-    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
-        let _ = (endpoint, database);
-        super::later()
-    }
+    async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure>;
     /// Rows that were inserted or changed by transactions which `snapshot` does not see, per table that has any.
     /// A migration that rewrote a table has written all its rows. The server must be the one that gave the snapshot.
     async fn written_since(
@@ -73,69 +58,33 @@ pub trait PostgresRead: Send + Sync {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
-        let _ = (endpoint, database, snapshot);
-        super::later()
-    }
+    ) -> Result<Vec<TableRows>, Failure>;
     /// Jobs of a queue database, oldest first, at most `limit`; with how many there are in all.
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
-        let _ = (endpoint, database, limit);
-        super::later()
-    }
+    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure>;
     /// Free bytes on the file system of the server's data, where that can be known.
-    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
-        let _ = (endpoint,);
-        super::later()
-    }
+    async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure>;
     /// Reads a dump from its first byte to its last: hash, checksum of every frame, and, where a `pg_restore` of the
     /// server's major is on this host, every row. Writes nothing.
-    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure> {
-        let _ = (file, tell, major);
-        super::later()
-    }
+    async fn decode(&self, major: u32, file: &Path, tell: &Teller) -> Result<Decoded, Failure>;
 }
 
 #[async_trait]
 pub trait Postgres: PostgresRead {
     /// Tells bytes per database while it goes. Leaves no `.partial` file behind when it fails or is dropped.
     async fn dump(&self, request: &Dump, tell: &Teller) -> Result<DumpReport, Failure>;
-    async fn admit(&self, request: &Admit) -> Result<(), Failure> {
-        let _ = (request,);
-        super::later()
-    }
+    async fn admit(&self, request: &Admit) -> Result<(), Failure>;
     /// How many were ended. Fails with `sessions_remain`, naming each, if one does not go or comes back.
-    async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure> {
-        let _ = (request,);
-        super::later()
-    }
-    async fn copy_database(&self, request: &CopyDatabase, tell: &Teller) -> Result<(), Failure> {
-        let _ = (request, tell);
-        super::later()
-    }
+    async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure>;
+    async fn copy_database(&self, request: &CopyDatabase, tell: &Teller) -> Result<(), Failure>;
     /// What is in the new database, counted there.
-    async fn load_dump(&self, request: &LoadDump, tell: &Teller) -> Result<Contents, Failure> {
-        let _ = (request, tell);
-        super::later()
-    }
-    async fn equip(&self, request: &Equip) -> Result<(), Failure> {
-        let _ = (request,);
-        super::later()
-    }
-    async fn swap(&self, request: &Swap) -> Result<(), Failure> {
-        let _ = (request,);
-        super::later()
-    }
-    async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure> {
-        let _ = (request,);
-        super::later()
-    }
+    async fn load_dump(&self, request: &LoadDump, tell: &Teller) -> Result<Contents, Failure>;
+    async fn equip(&self, request: &Equip) -> Result<(), Failure>;
+    async fn swap(&self, request: &Swap) -> Result<(), Failure>;
+    async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure>;
     /// The site's lock in the maintenance database `postgres`, for as long as the value lives. Fails with
     /// `site_held`, naming the holder, if somebody has it; with `pooled` behind a pooler; with `lock_denied` where
     /// the user may not connect to `postgres`.
-    async fn lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
-        let _ = (request,);
-        super::later()
-    }
+    async fn lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure>;
 }
 
 /// Whose lock, and who asks.

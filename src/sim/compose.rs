@@ -142,11 +142,15 @@ impl State {
     /// One container of a service beside its own, made and started as two writes.
     fn run_aside(&mut self, request: &RunAside) -> Result<String, Failure> {
         if let Some(known) = self.host.named(&request.name) {
-            let (id, fresh) = (known.shown.id.clone(), known.shown.state == Running::Created);
-            if fresh {
-                self.write(&format!("run {} aside: start", request.name), |state| state.start(&id))?;
+            let id = known.shown.id.clone();
+            if known.shown.state != Running::Created {
+                return Ok(id);
             }
-            return Ok(id);
+            // Made and never started: whoever made it was killed in between.
+            self.write(&format!("run {} aside: remove", request.name), |state| {
+                state.host.instances.remove(&id);
+                Ok(())
+            })?;
         }
         let config = self.resolve(&request.project, &request.overrides)?;
         let config = config.services.get(&request.service).ok_or_else(|| unknown(&request.service))?.clone();

@@ -12,7 +12,7 @@ use crate::ports::{
 };
 
 /// The running site: what users and operators would notice if it changed. Left out: images, what lies in the state
-/// folder or beside the uploaded files under a name of uplift's, databases that uplift keeps, and names that change when
+/// folder or beside the uploaded files, databases that uplift keeps, and names that change when
 /// the same container is made again (its id, its address).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -77,10 +77,15 @@ impl World {
 }
 
 fn files(state: &State) -> BTreeMap<PathBuf, PictureFile> {
-    // Wherever the state folder was put: its name stays. What stands beside a live tree begins with it.
-    let ours = |path: &Path| {
-        path.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b".uplift"))
+    // Wherever the state folder was put: its name stays.
+    let state_folder = |path: &Path| path.components().any(|part| part.as_os_str() == ".uplift");
+    let beside_tree = |path: &Path| {
+        let trees = state.host.volumes.values().map(Path::new);
+        trees
+            .into_iter()
+            .any(|tree| tree.parent().is_some_and(|above| path.starts_with(above)) && !path.starts_with(tree))
     };
+    let ours = |path: &Path| state_folder(path) || beside_tree(path);
     let seen = state.disk.files.iter().filter(|(path, _)| !ours(path));
     seen.map(|(path, file)| {
         let blake3 = blake3::hash(&file.bytes).to_hex().to_string();

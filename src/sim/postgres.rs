@@ -8,7 +8,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-pub(super) use self::writes::{is_equipped, taken};
+pub(super) use self::writes::{is_equipped, not_ours, taken};
 use super::{
     instance::{Instance, Prepare},
     server::{Db, Manner, Server},
@@ -93,21 +93,22 @@ impl State {
     }
 
     /// What is not left once all sessions in a database were asked to end.
-    fn end_in(&mut self, name: &str) -> Result<(u64, Vec<Session>), Failure> {
+    fn end_in(&mut self, name: &str) -> (u64, Vec<Session>) {
         let before = self.sessions(&[name.to_owned()]);
-        let db = self.server.get(name)?;
+        let Some(db) = self.server.databases.get(name) else { return (0, Vec::new()) };
         let (open, oid) = (db.facts.open, db.facts.oid);
         self.server.terminate(name);
         self.server.foreign.retain(|one| one.session.database != name || one.manner != Manner::Goes);
         if !open {
             let polling = self.server.foreign.iter_mut().filter(|one| one.session.database == name);
             polling.filter(|one| one.manner == Manner::ComesBack).for_each(|one| one.away = true);
-            let ids = self.host.instances.keys().map(|id| (id.clone(), oid)).collect::<Vec<_>>();
+            let running = self.host.instances.values().filter(|one| one.shown.is_running());
+            let ids: Vec<_> = running.map(|one| (one.shown.id.clone(), oid)).collect();
             self.server.cut.extend(ids);
         }
         self.settle();
         let left = self.sessions(&[name.to_owned()]);
-        Ok((before.len().saturating_sub(left.len()) as u64, left))
+        (before.len().saturating_sub(left.len()) as u64, left)
     }
 }
 
@@ -129,6 +130,7 @@ pub(super) fn remain(left: &[Session]) -> Failure {
     Failure::new("sessions_remain", text)
         .hint("end what holds them, e.g. stop the exporter or the console that is named above")
         .evidence(left.iter().map(line))
+        .retryable()
 }
 
 #[async_trait]
@@ -260,8 +262,15 @@ impl PostgresRead for World {
         self.look(|state| {
             let next = snapshot.split(':').nth(1).and_then(|next| next.parse().ok());
             let next = next.ok_or_else(|| {
-                Failure::new("not_a_snapshot", format!("`{snapshot}` is no snapshot of this server"))
+                Failure::new(
+                    "bad_snapshot",
+                    format!("`{snapshot}` is no moment that this server could have given"),
+                )
             })?;
+            if next > state.server.transaction {
+                let text = "the moment lies in the future of this server: it is of another one";
+                return Err(Failure::new("other_server", text));
+            }
             Ok(state.database(endpoint, database)?.since(next))
         })
     }
@@ -270,7 +279,10 @@ impl PostgresRead for World {
         self.look(|state| {
             let jobs = &state.database(endpoint, database)?.jobs;
             let claimed = jobs.iter().filter(|job| job.claimed_by.is_some()).count();
-            let oldest = jobs.iter().take(limit).cloned().collect();
+            // Those that were taken come first.
+            let mut oldest = jobs.clone();
+            oldest.sort_by_key(|job| (job.claimed_by.is_none(), job.id));
+            oldest.truncate(limit);
             Ok(Jobs { waiting: jobs.len() as u64, claimed: claimed as u64, oldest })
         })
     }

@@ -16,7 +16,7 @@ pub use self::{
 };
 use crate::{
     event::Failure,
-    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Kept, Mark, Obstacle, TableRows},
+    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Mark, Obstacle, TableRows},
 };
 
 /// One database.
@@ -109,13 +109,6 @@ impl Db {
     pub(super) fn mark(&self) -> Option<Mark> {
         self.facts.comment.as_deref().and_then(Mark::read)
     }
-
-    /// Made by uplift: its name has the form, and its comment says so, or nothing yet.
-    pub(super) fn is_ours(&self) -> bool {
-        let comment = self.facts.comment.as_deref();
-        Kept::of_name(&self.facts.name).is_some()
-            && comment.is_none_or(|comment| Mark::read(comment).is_some())
-    }
 }
 
 fn migrations(rows: u64) -> TableRows {
@@ -153,21 +146,28 @@ pub(super) struct Server {
     pub standbys: Vec<String>,
     /// Free bytes for data; `None` where that cannot be known.
     pub room: Option<u64>,
-    /// Who holds the site's lock in the maintenance database.
-    pub lock: Option<Held>,
-    /// The user may not connect to the maintenance database.
-    pub lock_denied: bool,
+    pub lock: Lock,
     /// The next transaction's number: moves on with every change.
     pub transaction: u64,
     /// The next database's number, the next row's, and the next backend's.
     pub next: u64,
 }
 
-/// The site's lock: `session` tells one holder from another of the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Held {
-    pub holder: String,
-    pub session: u64,
+/// The site's lock in the maintenance database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Lock {
+    #[default]
+    Free,
+    /// `session` tells one holder from another of the same name.
+    Held { holder: String, session: u64 },
+    /// The user may not connect to the maintenance database.
+    Denied,
+}
+
+impl Lock {
+    pub(super) fn is_of(&self, asked: u64) -> bool {
+        matches!(self, Self::Held { session, .. } if *session == asked)
+    }
 }
 
 impl Server {

@@ -12,7 +12,7 @@ use super::{
     engine::Host,
     faults::Faults,
     registry::{Exit, Registry, Release, WebHealth},
-    server::{Db, Server},
+    server::{Db, Lock, Server},
     state::{State, Writer, hex},
     trees::{checksum, place},
     world::World,
@@ -350,8 +350,7 @@ fn server() -> Server {
         obstacles: Vec::new(),
         standbys: Vec::new(),
         room: Some(200 * GIB),
-        lock: None,
-        lock_denied: false,
+        lock: Lock::Free,
         transaction: 7_301,
         next: 16_384,
     };

@@ -41,7 +41,7 @@ impl State {
         }
         if self.disk.inode(other) != Some(request.expected) {
             let text = format!("`{}` is not the folder that was made to take its place", other.display());
-            return Err(Failure::new("tree_changed", text));
+            return Err(Failure::new("tree_replaced", text));
         }
         if self.disk.inode(live).is_none() {
             self.disk.rename(other, live);
@@ -69,12 +69,16 @@ impl TreesRead for World {
 
     async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
         self.look(|state| {
+            if !state.disk.is_folder(live) {
+                let text = format!("there is no folder `{}`", live.display());
+                return Err(Failure::new("folder_missing", text));
+            }
             let mounts = state.disk.systems.iter().any(|system| system.at == live);
             let parent = live.parent().filter(|_| !mounts).ok_or_else(|| {
                 let text = format!("`{}` is a mount point: nothing can take its place", live.display());
                 Failure::new("tree_is_mount", text)
             })?;
-            Ok(parent.join(format!(".uplift-{name}")))
+            Ok(parent.join(name))
         })
     }
 

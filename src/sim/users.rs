@@ -32,16 +32,16 @@ impl State {
         web.into_iter().any(answers)
     }
 
-    /// Each order is a row in the primary, then a job in the queue; gives how many were acknowledged.
-    pub(super) fn place_orders(&mut self, count: u64) -> u64 {
+    /// Each order is a row in the primary, then a job in the queue, and only then acknowledged.
+    pub(super) fn place_orders(&mut self, count: u64) {
         let product = self.server.product.clone();
-        let (Some(primary), Some(queue)) = (product.first(), product.get(1)) else { return 0 };
+        let (Some(primary), Some(queue)) = (product.first(), product.get(1)) else { return };
         let ready = |name: &String| self.server.databases.get(name).is_some_and(|db| db.facts.open);
         if count == 0 || !self.server.reachable || !ready(primary) || !ready(queue) {
-            return 0;
+            return;
         }
-        let Some(first) = self.server.insert(primary, ORDERS, count) else { return 0 };
-        let Some(job) = self.server.insert(queue, JOBS, count) else { return 0 };
+        let Some(first) = self.server.insert(primary, ORDERS, count) else { return };
+        let Some(job) = self.server.insert(queue, JOBS, count) else { return };
         if let Ok(queue) = self.server.get_mut(queue) {
             let made = (0..count).map(|n| Job {
                 id: i64::try_from(job + n).unwrap_or(i64::MAX),
@@ -51,7 +51,6 @@ impl State {
             queue.jobs.extend(made);
         }
         self.writer.acknowledged.push((first, count));
-        count
     }
 
     /// Acknowledged orders, and how many of them the primary has no more.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    faults::Fault,
+    faults::{Fault, Faults},
     setup::{self, Shape},
     state::State,
 };
@@ -31,8 +31,13 @@ impl World {
     /// A healthy site at 1.0.0: web and job, four databases, a registry with
     /// - `1.1.0`, which brings two migrations, and `1.1.1` on the same schema;
     /// - `1.2.0`, whose web is never healthy;
+    /// - `1.3.0`, whose fourth migration raises, after the third was committed;
+    /// - `1.4.0`, which migrates for 90 s in many statements, then is fine;
+    /// - `1.5.0`, whose web ends 5 s after its first answer;
     /// - `1.6.0`, whose worker ends 2 s after its start;
-    /// - `1.7.0`, which ends at once, before it can migrate.
+    /// - `1.7.0`, which ends at once, before it can migrate;
+    /// - `1.8.0`, which migrates, and whose worker ends;
+    /// - `1.9.0`, with one statement of 10 min, which goes on in the server when its client is gone.
     #[must_use]
     pub fn strata() -> Self {
         Self::shaped(&Shape::default())
@@ -44,6 +49,13 @@ impl World {
         let world = Self(Arc::new(Mutex::new(setup::strata(shape))));
         setup::start(&world);
         world
+    }
+
+    /// Another world, the same as this one is now. Nothing was written in it yet, and no fault is armed.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let state = State { faults: Faults::default(), ..self.lock().clone() };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// All ports of this world.

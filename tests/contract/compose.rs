@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use uplift::{
     ports::{
-        compose::{Up, UpReport},
-        docker::{State, Stop},
+        compose::{RunAside, Up, UpReport},
+        docker::{RemoveContainer, Select, State, Stop},
         files::{File, WriteFile},
     },
     site::Secret,
@@ -155,4 +155,31 @@ pub(super) async fn a_missing_compose_file_fails(fixture: &dyn Fixture) {
     let failure = fixture.ports().compose.config(&project, &BTreeMap::new()).await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.unknown), ("compose_failed", false));
     assert!(failure.message.contains("no-such.yml"), "{failure:?}");
+}
+
+pub(super) async fn a_service_runs_aside(fixture: &dyn Fixture) {
+    let (ports, site) = (fixture.ports(), fixture.site());
+    let web = container(fixture, "web").await;
+    let request = RunAside {
+        project: site.project.clone(),
+        service: "web".to_owned(),
+        name: format!("{}-contract-aside", site.project.name),
+        overrides: [("STRATA_VERSION".to_owned(), site.version.clone())].into(),
+    };
+    let id = ports.compose.run_aside(&request).await.unwrap();
+    let aside = ports.docker.container(&id).await.unwrap().unwrap();
+    assert_eq!((&aside.name, &aside.image_id), (&request.name, &web.image_id));
+    assert!(aside.is_running() && aside.ports.is_empty(), "{aside:?}");
+    assert_eq!(aside.restart_policy, "no");
+    assert!(aside.networks.values().any(|address| !address.is_empty()), "{:?}", aside.networks);
+    let ours = ports.docker.containers(&Select::Project(site.project.name.clone())).await.unwrap();
+    assert!(ours.iter().all(|one| one.id != id), "it is none of the project's own");
+    assert_eq!(ports.compose.run_aside(&request).await.unwrap(), id, "and the second time it is there");
+    assert_eq!(container(fixture, "web").await.started, web.started, "web was left alone");
+    let service = "web".to_owned();
+    ports.docker.stop(&Stop { id: id.clone(), service: service.clone(), timeout: None }).await.unwrap();
+    ports.docker.remove(&RemoveContainer { id: id.clone(), service }).await.unwrap();
+    assert!(ports.docker.container(&id).await.unwrap().is_none());
+    let unknown = RunAside { service: "nobody".to_owned(), ..request };
+    assert_eq!(code(ports.compose.run_aside(&unknown).await), "compose_failed");
 }

@@ -55,7 +55,7 @@ pub(super) async fn the_dump_client_must_match(fixture: &dyn Fixture) {
     assert_eq!(code(postgres.dump_client(9).await), "dump_client_missing");
 }
 
-async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathBuf) {
+pub(super) async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathBuf) {
     let (ports, databases) = (fixture.ports(), fixture.site().databases);
     let folder = fixture.scratch().join("dumps");
     let what = "dumps".to_owned();

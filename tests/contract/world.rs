@@ -1,3 +1,5 @@
+mod data;
+
 use std::path::PathBuf;
 
 use uplift::{ports::Ports, sim::World, site::Site};

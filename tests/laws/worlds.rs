@@ -1,9 +1,20 @@
 //! Where the laws are tried.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use uplift::{
-    ports::{compose::Up, postgres::Session},
+    event::Teller,
+    ports::{
+        compose::Up,
+        docker::Stop,
+        postgres::{CopyDatabase, Kept, Mark, Session},
+    },
+    primitives::contract::Catalogue,
     sim::{Manner, World},
 };
 
@@ -14,9 +25,11 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// The same world every time.
+    /// The same world every time. What has a history is made once.
     pub(super) fn world(&self) -> World {
-        (self.make)()
+        static MADE: Mutex<BTreeMap<&str, World>> = Mutex::new(BTreeMap::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(self.name).or_insert_with(self.make).fork()
     }
 }
 
@@ -24,8 +37,74 @@ pub(super) const WORLDS: &[Start] = &[
     Start { name: "at 1.0.0", make: World::strata },
     Start { name: "set to 1.1.0", make: set },
     Start { name: "migrated and set to 1.1.0", make: migrated },
-    Start { name: "stopped before 1.1.0", make: stopped },
+    Start { name: "upgraded to 1.1.0, with a backup and savepoints", make: upgraded },
+    Start { name: "stopped, with a backup", make: stopped },
+    Start { name: "stopped before 1.1.0", make: before_a_trial },
 ];
+
+/// Nothing in a world waits for anything but its own clock, so that whatever is asked of it is there at once.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    work.now_or_never().expect("a world answers at once")
+}
+
+/// As the stock primitive leaves it.
+fn backed_up() -> World {
+    let world = World::strata();
+    let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
+    let catalogue = Catalogue::stock();
+    let verb = catalogue.get("backup").expect("it is in stock");
+    let call = verb.parse(verb.example.clone()).expect("its example is one");
+    let intent = at_once(call.intend(ports.observe(&site, EARLIER, &tell))).expect("it is decided on");
+    let intent = intent.0.expect("it is an effect");
+    let kept = verb.kept().expect("it is an effect");
+    at_once(kept.execute(verb.version, intent, ports.operate(&site, EARLIER, &tell))).expect("it is made");
+    world
+}
+
+/// The run that these worlds have behind them.
+const EARLIER: &str = "20261120-031500-0001";
+
+/// An upgrade that ended well: what ran before is on the host, and savepoints of the databases are on the server.
+fn upgraded() -> World {
+    let world = backed_up();
+    rest(&world);
+    let endpoint = world.site().databases.endpoint;
+    let names: Vec<_> = world.site().databases.all.into_iter().map(|one| one.name).collect();
+    for from in at_once(world.ports().postgres.databases(&endpoint, &names)).unwrap() {
+        let mark = Mark {
+            kind: Kept::Savepoint,
+            of: from.name.clone(),
+            run: EARLIER.to_owned(),
+            made: "2026-11-20T03:20:00Z".to_owned(),
+            expires: "2026-11-27T03:20:00Z".to_owned(),
+            snapshot: at_once(world.ports().postgres.snapshot(&endpoint, &from.name)).unwrap(),
+        };
+        let to = Kept::Savepoint.name(&from.name, EARLIER);
+        let copy = CopyDatabase { endpoint: endpoint.clone(), from, to, mark };
+        at_once(world.ports().postgres.copy_database(&copy, &Teller::silent())).unwrap();
+    }
+    world.pulled("1.1.0");
+    world.set("STRATA_VERSION", "1.1.0");
+    let services = vec!["web".to_owned(), "job".to_owned()];
+    at_once(world.ports().compose.up(&Up { project: world.site().project, services })).unwrap();
+    world.advance(Duration::from_mins(5));
+    world.place_orders(25);
+    world
+}
+
+/// Web and job were stopped by hand.
+fn stopped() -> World {
+    let world = backed_up();
+    rest(&world);
+    world
+}
+
+fn rest(world: &World) {
+    for one in world.containers() {
+        let service = one.service().unwrap_or_default().to_owned();
+        at_once(world.ports().docker.stop(&Stop { id: one.id, service, timeout: None })).unwrap();
+    }
+}
 
 /// As a run stands before the switch: the image is there, the settings ask for it, 1.0.0 runs.
 fn set() -> World {
@@ -36,7 +115,7 @@ fn set() -> World {
 }
 
 /// As a run stands before a trial: the image is there, and nobody writes any more.
-fn stopped() -> World {
+fn before_a_trial() -> World {
     let world = World::strata();
     world.pulled("1.1.0");
     for container in world.containers() {

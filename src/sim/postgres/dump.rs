@@ -8,7 +8,6 @@ use crate::{
     },
     sim::{
         archive::{self, compress},
-        files::missing,
         server::Db,
         state::State,
     },
@@ -71,8 +70,7 @@ impl State {
 
     fn list_blobs(&mut self, folder: &Path, db: &Db) -> Result<BlobList, Failure> {
         let lines: Vec<_> = db.blobs.iter().filter_map(|blob| serde_json::to_string(blob).ok()).collect();
-        let plain: String = lines.iter().fold(String::new(), |text, line| text + line.as_str() + "\n");
-        let bytes = compress(plain.as_bytes())?;
+        let bytes = compress(lines.join("\n").as_bytes())?;
         let file = "blobs.zst".to_owned();
         let list = BlobList {
             file: file.clone(),
@@ -85,7 +83,7 @@ impl State {
     }
 
     pub(super) fn decode(&self, major: u32, path: &Path) -> Result<Decoded, Failure> {
-        let file = self.disk.readable(path)?.ok_or_else(|| missing(path))?;
+        let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let (plain, db) = self.undumped(path)?;
         // Only a client of that major reads rows out of it.
         let reads = self.server.clients.iter().any(|client| client.major == major);
@@ -100,7 +98,7 @@ impl State {
 
     /// What a dump holds, with its plain text.
     pub(super) fn undumped(&self, path: &Path) -> Result<(Vec<u8>, Db), Failure> {
-        let file = self.disk.readable(path)?.ok_or_else(|| missing(path))?;
+        let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let plain =
             zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &error.to_string()))?;
         let db = archive::read(&plain, self.server.transaction).map_err(|why| damaged(path, &why))?;

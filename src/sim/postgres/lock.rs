@@ -3,11 +3,11 @@ use async_trait::async_trait;
 use crate::{
     event::Failure,
     ports::postgres::{LockSite, SiteLock},
-    sim::{server::Held, world::World},
+    sim::{server::Lock, world::World},
 };
 
 /// The site's lock in a world, given back when it is dropped.
-struct Lock {
+struct Holding {
     world: World,
     session: u64,
 }
@@ -21,43 +21,43 @@ impl World {
                 let text = format!("{pooler} stands before the database server: a lock would not hold there");
                 return Err(Failure::new("pooled", text).hint("give the server's own address"));
             }
-            if server.lock_denied {
+            if server.lock == Lock::Denied {
                 let text = format!("`{}` may not connect to the database `postgres`", server.user);
                 return Err(Failure::new("lock_denied", text)
                     .hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"));
             }
-            if let Some(held) = &server.lock {
-                let text = format!("another run holds this site: {}", held.holder);
-                return Err(Failure::new("site_held", text).hint("wait until it has ended"));
+            if let Lock::Held { holder, .. } = &server.lock {
+                let text = format!("another run holds this site's databases: {holder}");
+                return Err(Failure::new("site_held", text)
+                    .hint("wait for it to end; it may run on another host that uses the same databases"));
             }
             let session = server.number();
-            server.lock = Some(Held { holder: request.holder.clone(), session });
+            server.lock = Lock::Held { holder: request.holder.clone(), session };
             Ok(session)
         })?;
-        Ok(Box::new(Lock { world: self.clone(), session }))
+        Ok(Box::new(Holding { world: self.clone(), session }))
     }
 }
 
-impl Lock {
+impl Holding {
     fn stands(&self) -> bool {
         let state = self.world.lock();
-        let held = state.server.lock.as_ref().is_some_and(|held| held.session == self.session);
-        held && state.server.reachable
+        state.server.lock.is_of(self.session) && state.server.reachable
     }
 }
 
 #[async_trait]
-impl SiteLock for Lock {
+impl SiteLock for Holding {
     async fn is_held(&self) -> bool {
         self.stands()
     }
 }
 
-impl Drop for Lock {
+impl Drop for Holding {
     fn drop(&mut self) {
         let mut state = self.world.lock();
-        if state.server.lock.as_ref().is_some_and(|held| held.session == self.session) {
-            state.server.lock = None;
+        if state.server.lock.is_of(self.session) {
+            state.server.lock = Lock::Free;
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     event::{Failure, Teller, Unit},
     ports::postgres::{
         Admit, Contents, CopyDatabase, DatabaseFacts, DropDatabase, Dump, DumpReport, EndSessions, Equip,
-        LoadDump, LockSite, Mark, Postgres, Renaming, SiteLock, Swap,
+        Kept, LoadDump, LockSite, Mark, Postgres, Renaming, SiteLock, Swap,
     },
     sim::{
         server::{Db, Server},
@@ -25,18 +25,20 @@ impl Server {
         if self.may_create {
             return Ok(());
         }
-        let text = format!("`{}` may not create or rename databases", self.user);
+        let text = format!("`{}` may not make and rename databases", self.user);
         let hint = format!("let it: `ALTER ROLE \"{}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL`", self.user);
-        Err(Failure::new("create_denied", text).hint(hint))
+        Err(Failure::new("may_not_create", text).hint(hint))
     }
 
-    fn equip(&mut self, name: &str, facts: &DatabaseFacts) -> Result<(), Failure> {
+    /// Gives a database what it had, in one transaction.
+    fn equip(&mut self, name: &str, facts: &DatabaseFacts, comment: Option<String>) -> Result<(), Failure> {
         self.begin();
         let own = &mut self.get_mut(name)?.facts;
         own.owner.clone_from(&facts.owner);
         own.acl.clone_from(&facts.acl);
         own.settings.clone_from(&facts.settings);
         own.connection_limit = facts.connection_limit;
+        own.comment = comment;
         Ok(())
     }
 
@@ -46,8 +48,8 @@ impl Server {
         for one in renames {
             let known = all.get(&one.from).filter(|db| db.facts.oid == one.oid);
             if known.is_none() {
-                let text = format!("`{}` is not the database that it was", one.from);
-                return Err(Failure::new("database_changed", text));
+                let text = format!("the database that was `{}` is another or gone", one.from);
+                return Err(Failure::new("databases_moved", text));
             }
             if all.contains_key(&one.to) {
                 return Err(taken(&one.to));
@@ -78,7 +80,7 @@ impl State {
         let (mut ended, mut left) = (0, Vec::new());
         for name in &request.databases {
             let (count, remaining) =
-                self.write(&format!("end sessions in {name}"), |state| state.end_in(name))?;
+                self.write(&format!("end sessions in {name}"), |state| Ok(state.end_in(name)))?;
             ended += count;
             left.extend(remaining);
         }
@@ -107,8 +109,9 @@ impl State {
         }
     }
 
-    /// Makes a database as a copy of `like`, which may be empty, with nothing of what a copy does not take along.
-    fn make_database(&mut self, like: Db, name: &str) -> Result<(), Failure> {
+    /// Makes a database as a copy of `like`, which may be empty, with nothing of what a copy does not take along. A copy
+    /// lets nobody in: what comes back must be what was copied.
+    fn make_database(&mut self, like: Db, name: &str, open: bool) -> Result<(), Failure> {
         self.server.may_create()?;
         if self.server.databases.contains_key(name) {
             return Err(taken(name));
@@ -118,7 +121,7 @@ impl State {
             name: name.to_owned(),
             oid: 0,
             owner: self.server.user.clone(),
-            open: true,
+            open,
             connection_limit: -1,
             acl: Vec::new(),
             settings: Vec::new(),
@@ -129,82 +132,74 @@ impl State {
         Ok(())
     }
 
-    fn comment(&mut self, name: &str, comment: Option<String>) -> Result<(), Failure> {
-        self.server.begin();
-        self.server.get_mut(name)?.facts.comment = comment;
-        Ok(())
-    }
-
-    /// A database of an earlier attempt: there, and of the same name, mark and maker.
+    /// A database of an earlier attempt of the same run, whole or not; one of somebody else is a failure.
     fn earlier_attempt(&self, name: &str, mark: &Mark) -> Result<Option<&Db>, Failure> {
         let Some(db) = self.server.databases.get(name) else { return Ok(None) };
-        let same = db.mark().map_or(db.facts.comment.is_none(), |known| known == *mark);
-        if same && db.is_ours() { Ok(Some(db)) } else { Err(taken(name)) }
+        let same = db.mark().is_none_or(|known| known.run == mark.run && known.kind == mark.kind);
+        if same && Kept::of_name(name).is_some() { Ok(Some(db)) } else { Err(taken(name)) }
     }
 
-    fn dress(&mut self, name: &str, facts: &DatabaseFacts) -> Result<(), Failure> {
-        self.write(&format!("equip {name}"), |state| state.server.equip(name, facts))
+    /// Gives a database what it had, and compares.
+    fn dress(&mut self, name: &str, facts: &DatabaseFacts, mark: Option<&Mark>) -> Result<(), Failure> {
+        let comment = mark.map(Mark::comment).or_else(|| facts.comment.clone());
+        self.write(&format!("equip {name}"), |state| state.server.equip(name, facts, comment))?;
+        let now = &self.server.get(name)?.facts;
+        if is_equipped(now, facts) {
+            return Ok(());
+        }
+        let text = format!("`{name}` could not be given what it had");
+        Err(Failure::new("not_as_before", text))
     }
 
     fn copy_database(&mut self, request: &CopyDatabase) -> Result<(), Failure> {
         self.session(&request.endpoint)?;
         let name = &request.to;
-        if self.earlier_attempt(name, &request.mark)?.is_none() {
-            self.write(&format!("copy {} to {name}", request.from.name), |state| {
-                let from = state.server.get(&request.from.name)?.clone();
-                state.alone(&request.from.name)?;
-                let size = from.facts.size;
-                state.make_database(from, name)?;
-                state.pass(Duration::from_millis(100 + size * 1_000 / COPY));
-                Ok(())
-            })?;
+        match self.earlier_attempt(name, &request.mark)?.map(Db::mark) {
+            // The mark is the last thing that a copy gets.
+            Some(Some(_)) => return Ok(()),
+            Some(None) => self.write(&format!("drop {name}"), |state| state.drop_now(name))?,
+            None => {}
         }
-        let known = self.server.get(name)?;
-        if known.mark().as_ref() != Some(&request.mark) {
-            let comment = Some(request.mark.comment());
-            self.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
-        }
-        if !is_equipped(&self.server.get(name)?.facts, &request.from) {
-            self.dress(name, &request.from)?;
-        }
-        compared(&self.server.get(name)?.facts, &request.from)
+        self.write(&format!("copy {} to {name}", request.from.name), |state| {
+            let from = state.server.get(&request.from.name)?.clone();
+            state.alone(&request.from.name)?;
+            let size = from.facts.size;
+            state.make_database(from, name, false)?;
+            state.pass(Duration::from_millis(100 + size * 1_000 / COPY));
+            Ok(())
+        })?;
+        self.dress(name, &request.from, Some(&request.mark))
     }
 
     fn load_dump(&mut self, request: &LoadDump) -> Result<Contents, Failure> {
         self.session(&request.endpoint)?;
         let name = &request.to;
-        let major = self.server.version_num / 10_000;
-        if request.client.major != major {
-            let text = format!("`pg_restore` {} cannot load into a server {major}", request.client.major);
-            return Err(Failure::new("dump_client_missing", text));
-        }
-        if self.earlier_attempt(name, &request.mark)?.is_some() {
-            self.write(&format!("drop {name}"), |state| state.drop_now(name))?;
-        }
-        self.write(&format!("create {name}"), |state| {
-            let facts = request.facts.clone();
-            let size = Db::new(name, "", &[], &[]).facts.size;
-            let empty = Db { versions: None, ..Db::new(name, "", &[], &[]) };
-            state.make_database(
-                Db { facts: DatabaseFacts { size, extensions: Vec::new(), ..facts }, ..empty },
-                name,
-            )
-        })?;
-        let comment = Some(request.mark.comment());
-        self.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
-        self.write(&format!("load {name}"), |state| state.load(request))?;
-        self.dress(name, &request.facts)?;
-        compared(&self.server.get(name)?.facts, &request.facts)?;
-        Ok(self.server.get(name)?.contents())
-    }
-
-    fn load(&mut self, request: &LoadDump) -> Result<(), Failure> {
-        let (_, dumped) = self.undumped(&request.file)?;
         if let Some(denied) = request.facts.extensions.iter().find(|one| !one.trusted) {
             let text = format!("only a superuser may create the extension `{}`", denied.name);
             return Err(Failure::new("extension_denied", text)
                 .hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"));
         }
+        if self.earlier_attempt(name, &request.mark)?.is_some() {
+            self.write(&format!("drop {name}"), |state| state.drop_now(name))?;
+        }
+        self.write(&format!("create {name}"), |state| {
+            let empty = Db { versions: None, ..Db::new(name, "", &[], &[]) };
+            let facts =
+                DatabaseFacts { size: empty.facts.size, extensions: Vec::new(), ..request.facts.clone() };
+            state.make_database(Db { facts, ..empty }, name, true)
+        })?;
+        self.write(&format!("mark {name}"), |state| {
+            state.server.begin();
+            state.server.get_mut(name)?.facts.comment = Some(request.mark.comment());
+            Ok(())
+        })?;
+        self.write(&format!("load {name}"), |state| state.load(request))?;
+        self.dress(name, &request.facts, Some(&request.mark))?;
+        Ok(self.server.get(name)?.contents())
+    }
+
+    fn load(&mut self, request: &LoadDump) -> Result<(), Failure> {
+        let (_, dumped) = self.undumped(&request.file)?;
         let grows = request.facts.size.saturating_sub(self.server.get(&request.to)?.facts.size);
         self.server.take(&request.to, grows)?;
         self.pass(Duration::from_millis(200 + request.facts.size * 1_000 / LOAD));
@@ -237,8 +232,15 @@ impl State {
         Ok(())
     }
 
+    /// Closed, emptied of sessions, and dropped.
     fn drop_now(&mut self, name: &str) -> Result<(), Failure> {
+        self.admit(name, false)?;
+        self.end_in(name);
         self.alone(name)?;
+        if let Some(slot) = self.server.obstacles.iter().find(|one| one.database == *name) {
+            let text = format!("the {} `{}` holds `{name}`", slot.kind.replace('_', " "), slot.name);
+            return Err(Failure::new("database_failed", text));
+        }
         if let Some(gone) = self.server.databases.remove(name) {
             self.server.give(gone.facts.size);
             self.server.begin();
@@ -249,35 +251,27 @@ impl State {
     fn drop_database(&mut self, request: &DropDatabase) -> Result<(), Failure> {
         self.session(&request.endpoint)?;
         let name = &request.name;
-        let Some(db) = self.server.databases.get(name) else { return Ok(()) };
-        if !db.is_ours() || db.facts.oid != request.oid {
-            let text = format!("the database `{name}` is not one that uplift made");
-            return Err(Failure::new("not_ours", text).hint("drop it yourself if it may go"));
+        let known = self.server.databases.get(name);
+        let other = |db: &Db| db.mark().is_none() || (request.oid != 0 && db.facts.oid != request.oid);
+        if Kept::of_name(name).is_none() || known.is_some_and(other) {
+            return Err(not_ours(name));
         }
-        if let Some(slot) = self.server.obstacles.iter().find(|one| one.database == *name) {
-            let text = format!("the {} `{}` holds `{name}`", slot.kind.replace('_', " "), slot.name);
-            return Err(Failure::new("sessions_remain", text));
-        }
-        self.drop_now(name)
+        if known.is_some() { self.drop_now(name) } else { Ok(()) }
     }
 }
 
+pub(in crate::sim) fn not_ours(name: &str) -> Failure {
+    Failure::new("not_ours", format!("`{name}` is not a database that uplift has made; it stays"))
+        .hint(format!("if it is not needed: `DROP DATABASE \"{name}\"`"))
+}
+
 pub(in crate::sim) fn taken(name: &str) -> Failure {
-    Failure::new("database_exists", format!("there is another database `{name}`"))
+    Failure::new("name_taken", format!("there is already a database `{name}`, and it is not this run's"))
 }
 
 pub(in crate::sim) fn is_equipped(now: &DatabaseFacts, wanted: &DatabaseFacts) -> bool {
     (&now.owner, &now.acl, &now.settings, now.connection_limit)
         == (&wanted.owner, &wanted.acl, &wanted.settings, wanted.connection_limit)
-}
-
-/// A copy that does not have what its original had is worth nothing.
-fn compared(now: &DatabaseFacts, wanted: &DatabaseFacts) -> Result<(), Failure> {
-    if is_equipped(now, wanted) {
-        return Ok(());
-    }
-    let text = format!("`{}` does not have owner, rights and settings as they were", now.name);
-    Err(Failure::new("not_as_before", text))
 }
 
 /// Told without the world's lock: a listener may ask the clock.
@@ -301,7 +295,11 @@ impl Postgres for World {
         let mut state = self.lock();
         state.session(&request.endpoint)?;
         let what = if request.open { "open" } else { "close" };
-        for name in &request.databases {
+        let other = |name: &&String| {
+            state.server.databases.get(*name).is_some_and(|db| db.facts.open != request.open)
+        };
+        let names: Vec<_> = request.databases.iter().filter(other).cloned().collect();
+        for name in &names {
             state.write(&format!("{what} {name}"), |state| state.admit(name, request.open))?;
         }
         Ok(())
@@ -328,11 +326,7 @@ impl Postgres for World {
     async fn equip(&self, request: &Equip) -> Result<(), Failure> {
         let mut state = self.lock();
         state.session(&request.endpoint)?;
-        let name = &request.database;
-        state.dress(name, &request.facts)?;
-        let comment = request.mark.as_ref().map(Mark::comment).or_else(|| request.facts.comment.clone());
-        state.write(&format!("mark {name}"), |state| state.comment(name, comment))?;
-        compared(&state.server.get(name)?.facts, &request.facts)
+        state.dress(&request.database, &request.facts, request.mark.as_ref())
     }
 
     async fn swap(&self, request: &Swap) -> Result<(), Failure> {

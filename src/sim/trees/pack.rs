@@ -169,7 +169,7 @@ impl State {
             self.disk.files.contains_key(&into.join(&name))
                 || self.disk.files.contains_key(&earlier.folder.join(&name))
         };
-        (1..).find(|number| !taken(number)).unwrap_or(1)
+        (1..=999).find(|number| !taken(number)).unwrap_or(999)
     }
 
     /// Every pack that the index names lies in the set; those of an earlier set come over.

@@ -147,7 +147,7 @@ impl Trees for Twin {
         }
         if self.inode(other).await? != Some(request.expected) {
             let text = format!("`{}` is not the folder that was made to take its place", other.display());
-            return Err(Failure::new("tree_changed", text));
+            return Err(Failure::new("tree_replaced", text));
         }
         {
             let mut overlay = self.lock();

@@ -7,7 +7,7 @@ use crate::{
         postgres::{Job, Obstacle, Session},
     },
     sim::{
-        server::{Foreign, Held, Manner},
+        server::{Foreign, Lock, Manner},
         setup,
         trees::place,
     },
@@ -15,10 +15,10 @@ use crate::{
 
 /// What users, operators and bad luck do to the data of a world. It counts as no write of uplift's.
 impl World {
-    /// Places orders: each is a row in the primary, then a job in the queue. Gives how many were acknowledged: none
-    /// where a database is missing or lets nobody in.
-    pub fn place_orders(&self, count: u64) -> u64 {
-        self.lock().place_orders(count)
+    /// Places orders: each is a row in the primary, then a job in the queue. None is acknowledged where a database is
+    /// missing or lets nobody in.
+    pub fn place_orders(&self, count: u64) {
+        self.lock().place_orders(count);
     }
 
     /// From now on users place this many orders a second, whenever they reach web.
@@ -38,14 +38,16 @@ impl World {
         self.lock().orders().1
     }
 
-    /// A job that is not done; gives its number.
-    pub fn put_job(&self, class: &str, claimed_by: Option<&str>) -> Option<i64> {
+    /// A job that is not done.
+    pub fn put_job(&self, class: &str, claimed_by: Option<&str>) {
         let mut state = self.lock();
-        let queue = state.server.product.get(1)?.clone();
-        let id = i64::try_from(state.server.insert(&queue, "solid_queue_jobs", 1)?).ok()?;
+        let Some(queue) = state.server.product.get(1).cloned() else { return };
+        let Some(id) = state.server.insert(&queue, "solid_queue_jobs", 1) else { return };
+        let id = i64::try_from(id).unwrap_or(i64::MAX);
         let job = Job { id, class: class.to_owned(), claimed_by: claimed_by.map(str::to_owned) };
-        state.server.databases.get_mut(&queue)?.jobs.push(job);
-        Some(id)
+        if let Some(db) = state.server.databases.get_mut(&queue) {
+            db.jobs.push(job);
+        }
     }
 
     /// A user uploads a file: it lies in the storage volume, and the primary has its row.
@@ -116,32 +118,35 @@ impl World {
 
     /// Whether the user may not connect to the maintenance database.
     pub fn deny_lock(&self, denied: bool) {
-        self.lock().server.lock_denied = denied;
+        self.lock().server.lock = if denied { Lock::Denied } else { Lock::Free };
     }
 
     /// Somebody on another host takes the site's lock.
     pub fn hold_lock(&self, holder: &str) {
         let mut state = self.lock();
         let session = state.server.number();
-        state.server.lock = Some(Held { holder: holder.to_owned(), session });
+        state.server.lock = Lock::Held { holder: holder.to_owned(), session };
     }
 
     /// The session that holds the site's lock is gone, and nobody has it.
     pub fn lose_lock(&self) {
-        self.lock().server.lock = None;
+        self.lock().server.lock = Lock::Free;
     }
 
     /// Who holds the site's lock.
     #[must_use]
     pub fn lock_holder(&self) -> Option<String> {
-        self.lock().server.lock.as_ref().map(|held| held.holder.clone())
+        match &self.lock().server.lock {
+            Lock::Held { holder, .. } => Some(holder.clone()),
+            Lock::Free | Lock::Denied => None,
+        }
     }
 
     /// The server is restarted: all sessions are gone, statements are taken back, and those who come back are back.
     pub fn restart_server(&self) {
         let mut state = self.lock();
         state.settle();
-        state.server.lock = None;
+        state.server.lock = Lock::Free;
         state.server.backends.clear();
         state.server.foreign.retain(|one| one.manner == Manner::ComesBack);
         state.settle();

@@ -15,7 +15,7 @@ use crate::{
     },
     sim::{
         files::missing as no_file,
-        postgres::{is_equipped, taken},
+        postgres::{is_equipped, not_ours, taken},
         server::missing,
         state::hex,
         twin::{
@@ -59,7 +59,8 @@ impl Twin {
     ) -> Result<Option<Planned>, Failure> {
         let Some(known) = self.planned(endpoint, name).await? else { return Ok(None) };
         let comment = known.facts.comment.as_deref();
-        let same = comment.is_none_or(|comment| Mark::read(comment).as_ref() == Some(mark));
+        let same =
+            comment.and_then(Mark::read).is_none_or(|known| known.run == mark.run && known.kind == mark.kind);
         if same && Kept::of_name(name).is_some() { Ok(Some(known)) } else { Err(taken(name)) }
     }
 
@@ -68,7 +69,7 @@ impl Twin {
         let facts = DatabaseFacts {
             name: name.to_owned(),
             oid,
-            open: true,
+            open: matches!(origin, Origin::Dump(_)),
             owner: as_before.owner.clone(),
             acl: as_before.acl.clone(),
             settings: as_before.settings.clone(),
@@ -107,7 +108,10 @@ impl Twin {
         for one in &request.renames {
             let from = all.insert(one.from.clone(), None).flatten();
             let from = from.filter(|planned| planned.facts.oid == one.oid).ok_or_else(|| {
-                Failure::new("database_changed", format!("`{}` is not the database that it was", one.from))
+                Failure::new(
+                    "databases_moved",
+                    format!("the database that was `{}` is another or gone", one.from),
+                )
             })?;
             if all.insert(one.to.clone(), Some(from.clone())).flatten().is_some() {
                 return Err(taken(&one.to));
@@ -157,7 +161,7 @@ impl Postgres for Twin {
 
     async fn admit(&self, request: &Admit) -> Result<(), Failure> {
         for name in &request.databases {
-            let mut planned = self.must_plan(&request.endpoint, name).await?;
+            let Some(mut planned) = self.planned(&request.endpoint, name).await? else { continue };
             if planned.facts.open == request.open {
                 continue;
             }
@@ -175,7 +179,7 @@ impl Postgres for Twin {
     async fn end_sessions(&self, request: &EndSessions) -> Result<u64, Failure> {
         let mut ended = 0;
         for name in &request.databases {
-            let planned = self.must_plan(&request.endpoint, name).await?;
+            let Some(planned) = self.planned(&request.endpoint, name).await? else { continue };
             let there = self.sessions_in(&request.endpoint, std::slice::from_ref(name)).await?;
             self.lock().databases.ended.insert(planned.facts.oid);
             if let Some(one) = there.first() {
@@ -195,7 +199,8 @@ impl Postgres for Twin {
 
     async fn copy_database(&self, request: &CopyDatabase, _: &Teller) -> Result<(), Failure> {
         let (endpoint, name) = (&request.endpoint, &request.to);
-        if self.earlier_attempt(endpoint, name, &request.mark).await?.is_some() {
+        let earlier = self.earlier_attempt(endpoint, name, &request.mark).await?;
+        if earlier.is_some_and(|known| known.facts.comment.is_some()) {
             return Ok(());
         }
         let from = self.must_plan(endpoint, &request.from.name).await?;
@@ -283,16 +288,15 @@ impl Postgres for Twin {
     }
 
     async fn drop_database(&self, request: &DropDatabase) -> Result<(), Failure> {
-        let Some(planned) = self.planned(&request.endpoint, &request.name).await? else { return Ok(()) };
-        let comment = planned.facts.comment.as_deref();
-        let ours = Kept::of_name(&request.name).is_some()
-            && comment.is_none_or(|comment| Mark::read(comment).is_some())
-            && planned.facts.oid == request.oid;
-        if !ours {
-            let text = format!("the database `{}` is not one that uplift made", request.name);
-            return Err(Failure::new("not_ours", text).hint("drop it yourself if it may go"));
+        let known = self.planned(&request.endpoint, &request.name).await?;
+        let other = |known: &Planned| {
+            let marked = known.facts.comment.as_deref().and_then(Mark::read).is_some();
+            !marked || (request.oid != 0 && known.facts.oid != request.oid)
+        };
+        if Kept::of_name(&request.name).is_none() || known.as_ref().is_some_and(other) {
+            return Err(not_ours(&request.name));
         }
-        self.alone(&request.endpoint, std::slice::from_ref(&request.name)).await?;
+        let Some(planned) = known else { return Ok(()) };
         {
             let databases = &mut self.lock().databases;
             databases.changed.insert(request.name.clone(), None);
