@@ -25,6 +25,11 @@ pub(super) struct Admin {
 }
 
 impl PostgresClient {
+    /// Whether somebody with more rights than the product's user has been named.
+    pub(super) fn has_admin(&self) -> bool {
+        self.processes.environment.get(ADMIN_URL).is_some()
+    }
+
     pub(super) fn admin(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
         let Some(url) = self.processes.environment.get(ADMIN_URL).filter(|url| !url.is_empty()) else {
             let (endpoint, password) = (endpoint.clone(), self.password());

@@ -15,7 +15,7 @@ use uplift::{
 };
 
 use super::{Fixture as _, Real, dumps};
-use crate::contract::code;
+use crate::{contract::code, lab::CANARY};
 
 const PRIMARY: &str = "strata_production";
 const RUN: &str = "20261124-031500-7f3a";
@@ -26,6 +26,8 @@ async fn databases_are_moved_and_nothing_of_them_is_lost() {
     what_a_copy_would_lose(&real);
     what_was_written_is_counted(&real).await;
     one_lock_for_all(&real).await;
+    the_lock_needs_the_maintenance_database(&real).await;
+    who_does_not_go_is_named(&real);
     a_dump_is_read_and_loaded(&real).await;
     a_copy_is_equal_and_takes_the_place(&real).await;
 }
@@ -119,6 +121,47 @@ async fn one_lock_for_all(real: &Real) {
         real.stack.psql("postgres", held).unwrap() == "0"
     })
     .await;
+}
+
+async fn the_lock_needs_the_maintenance_database(real: &Real) {
+    let (ports, at) = (real.ports(), endpoint(real));
+    let ask = LockSite { endpoint: at.clone(), primary: PRIMARY.to_owned(), holder: "uplift 4".to_owned() };
+    real.stack.psql("postgres", "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC").unwrap();
+    assert_eq!(code(ports.postgres.lock(&ask).await.map(|_| ())), "lock_denied");
+    let url = format!("postgres://postgres:admin-{CANARY}@{}:{}/postgres", at.host, at.port);
+    let admin = real.ports_in(real.environment.clone().with("UPLIFT_DB_ADMIN_URL", url));
+    let held = admin.postgres.lock(&ask).await.unwrap();
+    assert!(held.is_held().await, "as the hint says");
+    drop(held);
+    real.stack.psql("postgres", "GRANT CONNECT ON DATABASE postgres TO PUBLIC").unwrap();
+}
+
+/// The product's user may not end a superuser's session, nor see what kind it is.
+fn who_does_not_go_is_named(real: &Real) {
+    let (ports, at) = (real.ports(), endpoint(real));
+    let cable = format!("{PRIMARY}_cable");
+    let end = EndSessions { endpoint: at, databases: vec![cable.clone()], patience: Duration::from_secs(1) };
+    let asleep = "datname = 'strata_production_cable' AND usename = 'postgres'";
+    let count = format!("SELECT count(*) FROM pg_stat_activity WHERE {asleep}");
+    let stop = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {asleep}");
+    std::thread::scope(|scope| {
+        scope.spawn(|| real.stack.psql(&cable, "SELECT pg_sleep(60)"));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let inside = || real.stack.psql("postgres", &count).unwrap() == "1";
+                dumps::until("the administrator is in", inside).await;
+                let ended = ports.postgres.end_sessions(&end).await;
+                real.stack.psql("postgres", &stop).unwrap();
+                let failure = ended.unwrap_err();
+                assert_eq!(failure.code, "sessions_remain", "{failure:?}");
+                let named = failure
+                    .evidence
+                    .iter()
+                    .any(|line| line.contains("user `postgres`") && line.contains("application `psql`"));
+                assert!(named, "{failure:?}");
+            });
+        });
+    });
 }
 
 async fn a_dump_is_read_and_loaded(real: &Real) {
