@@ -146,7 +146,8 @@ impl Effect for ComposeTrial {
         intent.take_away(site).await?;
         let snapshot = site.postgres.snapshot(&intent.endpoint, primary(intent)).await?;
         let outcome = Outcome { tag: intent.tag.clone(), well_after_ms: well.after_ms, snapshot };
-        let text = serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
+        let text =
+            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
         write_kept(&intent.told, text, "outcome of the trial", site).await?;
         Ok(outcome)
     }

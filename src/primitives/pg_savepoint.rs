@@ -193,12 +193,14 @@ impl Effect for PgSavepoint {
         match (&reached, chosen) {
             (Reached::Nobody, _) | (_, Some(RESTORE_DATA)) => {}
             (_, Some(RETURN_CODE)) => {
-                let what = "left the databases as the newer release has made them; the savepoint stays".to_owned();
+                let what =
+                    "left the databases as the newer release has made them; the savepoint stays".to_owned();
                 return Ok(Undone::Restored { what, left: vec![Left::Schema] });
             }
             (Reached::Users { since }, _) => {
                 let since = since.as_deref().unwrap_or(&intent.snapshot);
-                let question = question(since, true, intent.jobs_waiting, &intent.jobs, site.observe()).await?;
+                let question =
+                    question(since, true, intent.jobs_waiting, &intent.jobs, site.observe()).await?;
                 return Ok(Undone::NeedsPerson { question });
             }
             (Reached::NotEvenTried, _) => {}
@@ -249,8 +251,11 @@ impl Intent {
 
     async fn close(&self, site: Operate<'_>) -> Result<(), Failure> {
         let (endpoint, databases) = (self.endpoint.clone(), self.names());
-        site.postgres.admit(&Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false }).await?;
-        let end = EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
+        site.postgres
+            .admit(&Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false })
+            .await?;
+        let end =
+            EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
         // An answer is no proof: what is copied must be what nobody can write to.
         let found = site.postgres.databases(&endpoint, &databases).await?;
@@ -258,10 +263,15 @@ impl Intent {
         if found.iter().all(|one| !one.open) && sessions.is_empty() {
             return Ok(());
         }
-        let who = sessions.iter().map(|one| format!("process {} of `{}` in `{}`", one.pid, one.application, one.database));
-        Err(Failure::new("not_closed", "the databases could not be kept to ourselves, so they were not copied")
-            .hint("end these sessions, then type the command again")
-            .evidence(who))
+        let who = sessions
+            .iter()
+            .map(|one| format!("process {} of `{}` in `{}`", one.pid, one.application, one.database));
+        Err(Failure::new(
+            "not_closed",
+            "the databases could not be kept to ourselves, so they were not copied",
+        )
+        .hint("end these sessions, then type the command again")
+        .evidence(who))
     }
 
     async fn open(&self, site: Operate<'_>) -> Result<(), Failure> {
@@ -374,7 +384,11 @@ fn outcome(intent: &Intent) -> Outcome {
     let made = intent.none.is_none();
     Outcome {
         made,
-        copies: if made { intent.names().iter().map(|name| intent.copy_of(name)).collect() } else { Vec::new() },
+        copies: if made {
+            intent.names().iter().map(|name| intent.copy_of(name)).collect()
+        } else {
+            Vec::new()
+        },
         bytes: if made { intent.databases.iter().map(|one| one.size).sum() } else { 0 },
         why: intent.none.clone(),
     }
