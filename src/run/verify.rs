@@ -10,6 +10,7 @@ use crate::{
         clock::since,
         docker::DockerRead,
         http::{Http, Probe},
+        postgres::DatabaseFacts,
         project::of_service,
     },
     primitives::contract::{Left, Undone, from_value},
@@ -73,6 +74,12 @@ async fn look(context: &Context, before: &Before, left: &BTreeSet<Left>) -> Vec<
     };
     if left.contains(&Left::Schema) {
         now.schemas.clone_from(&before.schemas);
+        // A migration may have changed these as well; whether anybody is let in is no matter of migrations.
+        for one in &mut now.databases {
+            if let Some(then) = before.databases.iter().find(|then| then.name == one.name) {
+                *one = DatabaseFacts { open: one.open, ..then.clone() };
+            }
+        }
     }
     if left.contains(&Left::Settings) {
         let env_file = context.site.project.env_file().display().to_string();

@@ -12,6 +12,7 @@ use crate::{
         docker::Select,
         files::{CopyFile, MakeFolder},
         http::Probe,
+        postgres::DatabaseFacts,
     },
     site::fingerprints,
 };
@@ -33,6 +34,9 @@ pub struct Before {
     pub kept: BTreeMap<String, PathBuf>,
     /// Applied migrations by database.
     pub schemas: BTreeMap<String, Vec<String>>,
+    /// The databases with what a copy or a rename can lose: owner, rights, settings, comment, extensions.
+    #[serde(default)]
+    pub databases: Vec<DatabaseFacts>,
     pub key_fingerprints: BTreeMap<String, String>,
     /// Whether `/up` answered 200.
     pub web_answered: bool,
@@ -86,13 +90,16 @@ pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
     }
     let databases = &site.site.databases;
     let mut schemas = BTreeMap::new();
+    let mut names = Vec::new();
     for database in &databases.all {
         let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
         schemas.insert(database.name.clone(), versions.unwrap_or_default());
+        names.push(database.name.clone());
     }
+    let databases = site.postgres.databases(&databases.endpoint, &names).await?;
     let key_fingerprints = fingerprints(&site.site.secrets);
     let kept = BTreeMap::new();
-    Ok(Before { format: FORMAT, containers, files, kept, schemas, key_fingerprints, web_answered })
+    Ok(Before { format: FORMAT, containers, files, kept, schemas, databases, key_fingerprints, web_answered })
 }
 
 /// Copies env and compose files into the run's kept folder, and notes where they lie.
@@ -151,6 +158,7 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
             found.push(format!("`{}` is not as it was{kept}", Path::new(path).display()));
         }
     }
+    found.extend(then.databases.iter().flat_map(|old| unlike(old, now)));
     for (database, versions) in &then.schemas {
         let new = now.schemas.get(database);
         if new != Some(versions) {
@@ -159,6 +167,29 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
     }
     if then.key_fingerprints != now.key_fingerprints {
         found.push("the encryption keys are not the ones from before".to_owned());
+    }
+    found
+}
+
+/// What one database has no more of what it had. Its number is not part of it: a copy of it may have taken its place.
+fn unlike(old: &DatabaseFacts, now: &Before) -> Vec<String> {
+    let name = &old.name;
+    let Some(new) = now.databases.iter().find(|one| one.name == *name) else {
+        return vec![format!("the database `{name}` is gone")];
+    };
+    let mut found = Vec::new();
+    let lost = old.unlike(new);
+    if !lost.is_empty() {
+        found.push(format!("the database `{name}` has not its {} any more", lost.join(", ")));
+    }
+    if old.open != new.open {
+        found.push(format!(
+            "the database `{name}` {}",
+            if new.open { "is open" } else { "keeps everybody out" }
+        ));
+    }
+    if old.extensions != new.extensions {
+        found.push(format!("the extensions of `{name}` are not as they were"));
     }
     found
 }
