@@ -56,6 +56,22 @@ pub struct ContainerThen {
 
 /// Reads the site as it is.
 pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
+    Ok(Before { schemas: schemas(site).await?, ..but_schemas(site).await? })
+}
+
+/// Applied migrations by database, of all databases of the site.
+pub async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let databases = &site.site.databases;
+    let mut schemas = BTreeMap::new();
+    for database in &databases.all {
+        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
+        schemas.insert(database.name.clone(), versions.unwrap_or_default());
+    }
+    Ok(schemas)
+}
+
+/// Reads the site as it is, without a question to its databases.
+pub async fn but_schemas(site: Observe<'_>) -> Result<Before, Failure> {
     let mut containers = BTreeMap::new();
     let mut web_answered = false;
     for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
@@ -84,14 +100,8 @@ pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
             files.insert(path.display().to_string(), hash);
         }
     }
-    let databases = &site.site.databases;
-    let mut schemas = BTreeMap::new();
-    for database in &databases.all {
-        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
-        schemas.insert(database.name.clone(), versions.unwrap_or_default());
-    }
     let key_fingerprints = fingerprints(&site.site.secrets);
-    let kept = BTreeMap::new();
+    let (kept, schemas) = (BTreeMap::new(), BTreeMap::new());
     Ok(Before { format: FORMAT, containers, files, kept, schemas, key_fingerprints, web_answered })
 }
 
