@@ -137,7 +137,7 @@ fn back_where(page: &Page<'_>, left: &[String]) -> String {
     if left.is_empty() {
         return format!("{} is as it was before", page.name());
     }
-    format!("{} runs what it ran before, and something was left as you chose", page.name())
+    format!("{} runs what it ran before, but for what is listed as left", page.name())
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
