@@ -2,8 +2,10 @@
 
 mod before;
 mod find;
+mod own;
 mod platform;
 mod roles;
+mod route;
 mod settings;
 mod status;
 

@@ -3,7 +3,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{platform::supported, roles::roles, settings::parted};
+use super::{
+    own::own,
+    platform::supported,
+    roles::roles,
+    route::{From, way},
+    settings::parted,
+};
 use crate::{
     event::Failure,
     ports::{
@@ -45,7 +51,8 @@ const FILES: [(&str, &str); 4] = [
 
 const LABEL: &str = "com.docker.compose";
 
-/// Finds the site and everything that is constant about it.
+/// Finds the site and everything that is constant about it, and the way to its databases, which is not: the ports are
+/// told it.
 pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
     supported(&*ports.docker, &*ports.compose).await?;
     let containers = ports.docker.containers(&Select::All).await?;
@@ -63,7 +70,17 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
             .hint("the product's settings live there; `-C DIR` names another site folder"));
     }
     let (settings, secrets) = parted(environment);
-    let databases = databases(environment)?;
+    let mut databases = databases(environment)?;
+    let from = From {
+        docker: &*ports.docker,
+        containers: &containers,
+        project: &project,
+        web: &web.name,
+        own: &own(&dir, &*ports.files).await?,
+    };
+    let way = way(&from, &databases.endpoint, environment).await?;
+    ports.postgres.go_by(&way);
+    databases.endpoint.route = way.words;
     let running = of_service(&*ports.docker, &project, &web.name).await?;
     let digest = match running.first() {
         Some(container) => ports.docker.image(&container.image_id).await?,
@@ -202,11 +219,6 @@ fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failur
         return Err(Failure::new("database_bundled", text)
             .hint("that shape is not supported yet: nothing was touched"));
     };
-    if host == "host.docker.internal" || !host.contains('.') && host != "localhost" && !host.contains(':') {
-        let text = format!("`DB_HOST={host}` is a name that only the containers know");
-        return Err(Failure::new("database_route", text)
-            .hint("set `DB_HOST` to an address that this host reaches too"));
-    }
     let port = setting("DB_PORT").unwrap_or("5432");
     let port = port.trim().parse().map_err(|_| {
         Failure::new("bad_setting", format!("`DB_PORT={port}` is no port")).hint("correct it in the env file")
@@ -225,11 +237,11 @@ fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failur
     let all = ["primary", "queue", "cache", "cable"];
     Ok(Databases {
         endpoint: Endpoint {
-            host: host.to_owned(),
+            host: host.trim().to_owned(),
             port,
             user: setting("DB_USERNAME").unwrap_or("strata").to_owned(),
             ssl,
-            route: "`DB_HOST` as it is".to_owned(),
+            route: Endpoint::AS_IT_IS.to_owned(),
         },
         all: all.map(|role| Database { role: role.to_owned(), name: named(role) }).to_vec(),
     })
