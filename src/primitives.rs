@@ -7,7 +7,9 @@ mod as_before;
 pub mod contract;
 mod env_file;
 mod exchange;
+mod held_restarts;
 mod moved_data;
+mod savepoint_copies;
 mod savepoint_room;
 mod watch;
 

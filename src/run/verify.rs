@@ -10,6 +10,7 @@ use crate::{
         clock::since,
         docker::DockerRead,
         http::{Http, Probe},
+        postgres::DatabaseFacts,
         project::of_service,
     },
     primitives::contract::{Left, Undone, from_value},
@@ -83,20 +84,28 @@ struct Look {
 async fn look(context: &Context, before: &Before, allowed: &Allowed) -> Look {
     let could_not = |failure| Look { differences: vec![format!("could not look: {failure}")], unseen: None };
     let observe = context.observe(&context.tell);
-    let mut now = match survey::but_schemas(observe).await {
+    let mut now = match survey::but_databases(observe).await {
         Ok(now) => now,
         Err(failure) => return could_not(failure),
     };
     let mut unseen = None;
-    match survey::schemas(observe).await {
-        Ok(_) if allowed.left.contains(&Left::Schema) => now.schemas.clone_from(&before.schemas),
-        Ok(schemas) => now.schemas = schemas,
+    match survey::databases(observe).await {
+        Ok((schemas, databases)) => (now.schemas, now.databases) = (schemas, databases),
         Err(failure) if allowed.server_down && is_down(&failure) => {
-            now.schemas.clone_from(&before.schemas);
+            (now.schemas, now.databases) = (before.schemas.clone(), before.databases.clone());
             unseen =
                 Some(format!("the databases could not be compared, and this run left them alone: {failure}"));
         }
         Err(failure) => return could_not(failure),
+    }
+    if allowed.left.contains(&Left::Schema) {
+        now.schemas.clone_from(&before.schemas);
+        // A migration may have changed these as well; whether anybody is let in is no matter of migrations.
+        for one in &mut now.databases {
+            if let Some(then) = before.databases.iter().find(|then| then.name == one.name) {
+                *one = DatabaseFacts { open: one.open, ..then.clone() };
+            }
+        }
     }
     if allowed.left.contains(&Left::Settings) {
         let env_file = context.site.project.env_file().display().to_string();

@@ -184,6 +184,9 @@ impl DockerRead for World {
         self.look(|state| {
             state.host.reach()?;
             let name = state.host.get(id)?.shown.name.clone();
+            if path == "/etc/hostname" {
+                return Ok(Some(id.get(..12).unwrap_or(id).as_bytes().to_vec()));
+            }
             let found = state.host.files.get(&(name, path.to_owned()));
             if found.is_some_and(|bytes| bytes.len() as u64 > LARGEST_FILE) {
                 let text = format!("`{path}` in the container is larger than {} MiB", LARGEST_FILE >> 20);

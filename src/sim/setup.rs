@@ -11,6 +11,7 @@ use super::{
     disk::{Disk, FileSystem},
     engine::Host,
     faults::Faults,
+    hidden,
     registry::{Exit, Registry, Release, WebHealth},
     server::{Db, Lock, Server},
     state::{State, Writer, hex},
@@ -231,28 +232,6 @@ fn host() -> Host {
     }
 }
 
-/// The image of a database server that is a container of the project.
-const DATABASE: &str = "postgres:15";
-
-impl State {
-    /// The service that the database server is, where it is one.
-    pub(super) fn database_service(&self) -> Option<String> {
-        let mut services = self.model.services.iter();
-        services.find(|(_, model)| model.image == DATABASE).map(|(name, _)| name.clone())
-    }
-
-    /// Its container comes up, at the first address that is free.
-    pub(super) fn start_database(&mut self, name: &str) {
-        let known = self.host.service(&self.model.project.name, name).pop().map(|one| one.id);
-        let Some(config) = self.service_config(name) else { return };
-        let id = known.unwrap_or_else(|| self.create(name, &config, &format!("sha256:{}", hex(DATABASE))));
-        let _started = self.start(&id);
-        let shown = self.host.get(&id).ok().and_then(|one| one.shown.networks.values().next().cloned());
-        self.server.host = shown.unwrap_or_default();
-        self.server.reachable = true;
-    }
-}
-
 fn registry() -> Registry {
     let mut registry = Registry { reachable: true, ..Registry::default() };
     let newer = [&MIGRATIONS[..], &NEWER[..]].concat();
@@ -315,7 +294,7 @@ fn model(shape: &Shape) -> Model {
     let job = ServiceModel { depends_on: vec!["web".to_owned()], ..service(&["./bin/jobs"], "false") };
     let job = shape.job.clone().map(|name| (name, job));
     let database = ServiceModel {
-        image: DATABASE.to_owned(),
+        image: hidden::DATABASE.to_owned(),
         takes_env_file: false,
         environment: BTreeMap::new(),
         ..service(&[], "")

@@ -12,8 +12,9 @@ use crate::{
         docker::Select,
         files::{CopyFile, MakeFolder},
         http::Probe,
+        postgres::DatabaseFacts,
     },
-    site::fingerprints,
+    site::{Databases, fingerprints},
 };
 
 const CONFIG_HASH: &str = "com.docker.compose.config-hash";
@@ -33,6 +34,9 @@ pub struct Before {
     pub kept: BTreeMap<String, PathBuf>,
     /// Applied migrations by database.
     pub schemas: BTreeMap<String, Vec<String>>,
+    /// The databases with what a copy or a rename can lose: owner, rights, settings, comment, extensions.
+    #[serde(default)]
+    pub databases: Vec<DatabaseFacts>,
     pub key_fingerprints: BTreeMap<String, String>,
     /// Whether `/up` answered 200.
     pub web_answered: bool,
@@ -56,22 +60,26 @@ pub struct ContainerThen {
 
 /// Reads the site as it is.
 pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
-    Ok(Before { schemas: schemas(site).await?, ..but_schemas(site).await? })
+    let (schemas, databases) = databases(site).await?;
+    Ok(Before { schemas, databases, ..but_databases(site).await? })
 }
 
-/// Applied migrations by database, of all databases of the site.
-pub async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let databases = &site.site.databases;
-    let mut schemas = BTreeMap::new();
-    for database in &databases.all {
-        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
+/// Of all databases of the site: applied migrations by name, and what is on record of them.
+pub async fn databases(
+    site: Observe<'_>,
+) -> Result<(BTreeMap<String, Vec<String>>, Vec<DatabaseFacts>), Failure> {
+    let Databases { endpoint, all } = &site.site.databases;
+    let (mut schemas, mut names) = (BTreeMap::new(), Vec::new());
+    for database in all {
+        let versions = site.postgres.schema_versions(endpoint, &database.name).await?;
         schemas.insert(database.name.clone(), versions.unwrap_or_default());
+        names.push(database.name.clone());
     }
-    Ok(schemas)
+    Ok((schemas, site.postgres.databases(endpoint, &names).await?))
 }
 
 /// Reads the site as it is, without a question to its databases.
-pub async fn but_schemas(site: Observe<'_>) -> Result<Before, Failure> {
+pub async fn but_databases(site: Observe<'_>) -> Result<Before, Failure> {
     let mut containers = BTreeMap::new();
     let mut web_answered = false;
     for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
@@ -101,8 +109,8 @@ pub async fn but_schemas(site: Observe<'_>) -> Result<Before, Failure> {
         }
     }
     let key_fingerprints = fingerprints(&site.site.secrets);
-    let (kept, schemas) = (BTreeMap::new(), BTreeMap::new());
-    Ok(Before { format: FORMAT, containers, files, kept, schemas, key_fingerprints, web_answered })
+    let (kept, schemas, databases) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    Ok(Before { format: FORMAT, containers, files, kept, schemas, databases, key_fingerprints, web_answered })
 }
 
 /// Copies env and compose files into the run's kept folder, and notes where they lie.
@@ -161,6 +169,7 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
             found.push(format!("`{}` is not as it was{kept}", Path::new(path).display()));
         }
     }
+    found.extend(then.databases.iter().flat_map(|old| unlike(old, now)));
     for (database, versions) in &then.schemas {
         let new = now.schemas.get(database);
         if new != Some(versions) {
@@ -169,6 +178,29 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
     }
     if then.key_fingerprints != now.key_fingerprints {
         found.push("the encryption keys are not the ones from before".to_owned());
+    }
+    found
+}
+
+/// What one database has no more of what it had. Its number is not part of it: a copy of it may have taken its place.
+fn unlike(old: &DatabaseFacts, now: &Before) -> Vec<String> {
+    let name = &old.name;
+    let Some(new) = now.databases.iter().find(|one| one.name == *name) else {
+        return vec![format!("the database `{name}` is gone")];
+    };
+    let mut found = Vec::new();
+    let lost = old.unlike(new);
+    if !lost.is_empty() {
+        found.push(format!("the database `{name}` has not its {} any more", lost.join(", ")));
+    }
+    if old.open != new.open {
+        found.push(format!(
+            "the database `{name}` {}",
+            if new.open { "is open" } else { "keeps everybody out" }
+        ));
+    }
+    if old.extensions != new.extensions {
+        found.push(format!("the extensions of `{name}` are not as they were"));
     }
     found
 }

@@ -3,13 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    own::own,
-    platform::supported,
-    roles::roles,
-    route::{From, way},
-    settings::parted,
-};
+use super::{platform::supported, roles::roles, route::way, settings::parted};
 use crate::{
     event::Failure,
     ports::{
@@ -70,17 +64,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
             .hint("the product's settings live there; `-C DIR` names another site folder"));
     }
     let (settings, secrets) = parted(environment);
-    let mut databases = databases(environment)?;
-    let from = From {
-        docker: &*ports.docker,
-        containers: &containers,
-        project: &project,
-        web: &web.name,
-        own: &own(&dir, &*ports.files).await?,
-    };
-    let way = way(&from, &databases.endpoint, environment).await?;
-    ports.postgres.go_by(&way);
-    databases.endpoint.route = way.words;
+    let databases = databases(environment)?;
     let running = of_service(&*ports.docker, &project, &web.name).await?;
     let digest = match running.first() {
         Some(container) => ports.docker.image(&container.image_id).await?,
@@ -88,7 +72,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
     };
     let digest = digest.and_then(|image| image.digest_in(&web.repository).map(str::to_owned));
     let storage = storage(&config, &config.services[&web.name], &running)?;
-    Ok(Site {
+    let mut site = Site {
         name: project.name.clone(),
         path: DeploymentPath::Compose,
         version: web.tag.clone(),
@@ -103,7 +87,11 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         databases,
         settings,
         secrets: all_secrets(&config, secrets),
-    })
+    };
+    let way = way(ports, &site).await?;
+    ports.postgres.go_by(&way);
+    site.databases.endpoint.route = way.words;
+    Ok(site)
 }
 
 /// The project's services. A service behind a profile belongs to the site if it has a container: nobody writes down

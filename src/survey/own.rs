@@ -63,7 +63,12 @@ fn read(text: &str) -> Result<Own, Wrong> {
 }
 
 fn kind(name: &str, value: &Value, wanted: &str) -> Wrong {
-    (format!("`database.{name}` cannot be `{value}`"), format!("it is {wanted}"))
+    let found = match value {
+        Value::String(text) => format!("`{text:?}`"),
+        Value::Integer(number) => format!("`{number}`"),
+        other => format!("of the kind `{}`", other.type_str()),
+    };
+    (format!("`database.{name}` cannot be {found}"), format!("it is {wanted}"))
 }
 
 /// Unknown names are mistakes: what an operator wrote for nothing, he would trust.

@@ -4,53 +4,52 @@
 //! names that everybody knows. In another order a name that by chance means something here too would lead to another
 //! server than the product's.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
-use super::own::{FILE, Own};
+use super::own::{FILE, own};
 use crate::{
     event::Failure,
     ports::{
-        docker::{Container, DockerRead},
+        Ports,
+        docker::{Container, DockerRead, Select},
         postgres::{There, Way},
         project::{named, surroundings},
     },
-    site::{Endpoint, Project, Secret, SslMode},
+    site::{Endpoint, Site, SslMode},
 };
 
-/// What a way is looked for from.
-pub(super) struct From<'a> {
-    pub(super) docker: &'a dyn DockerRead,
-    /// All of the engine.
-    pub(super) containers: &'a [Container],
-    pub(super) project: &'a Project,
-    pub(super) web: &'a str,
-    pub(super) own: &'a Own,
-}
-
-/// Finds the way to `endpoint`, which names the server as the containers do.
-pub(super) async fn way(
-    from: &From<'_>,
-    endpoint: &Endpoint,
-    environment: &BTreeMap<String, Secret>,
-) -> Result<Way, Failure> {
-    let around = surroundings(from.containers, &from.project.name, from.web);
-    let (there, words) = match &from.own.host {
+/// Finds the way to the site's server, whose endpoint names it as the containers do.
+pub async fn way(ports: &Ports, site: &Site) -> Result<Way, Failure> {
+    let endpoint = &site.databases.endpoint;
+    let own = own(&site.project.dir, &*ports.files).await?;
+    let containers = ports.docker.containers(&Select::All).await?;
+    let from = From { docker: &*ports.docker, containers: &containers, site };
+    let around = surroundings(&containers, &site.project.name, &site.web.name);
+    let (there, words) = match &own.host {
         Some(host) => (Ok(host.clone()), format!("`host` under `[database]` in `{FILE}`: {host}")),
-        None => match looked_up(from, &around, &endpoint.host).await? {
+        None => match looked_up(&from, &around, &endpoint.host).await? {
             Found::AsItIs => (Ok(endpoint.host.clone()), Endpoint::AS_IT_IS.to_owned()),
             Found::At(host, words) => (Ok(host), words),
             Found::Nowhere(why) => (Err(why.clone()), why),
         },
     };
-    let port = from.own.port.unwrap_or(endpoint.port);
+    let port = own.port.unwrap_or(endpoint.port);
     let words = if port == endpoint.port { words } else { format!("{words}, port {port} by `{FILE}`") };
     Ok(Way {
         host: endpoint.host.clone(),
         port: endpoint.port,
         there: there.map(|host| There { host, port }),
         words,
-        roots: roots(from.docker, &around, endpoint.ssl, environment).await?,
+        roots: roots(&from, &around).await?,
     })
+}
+
+/// What a way is looked for from.
+struct From<'a> {
+    docker: &'a dyn DockerRead,
+    /// All of the engine.
+    containers: &'a [Container],
+    site: &'a Site,
 }
 
 enum Found {
@@ -78,7 +77,7 @@ async fn looked_up(from: &From<'_>, around: &[&Container], host: &str) -> Result
             Ok(Found::Nowhere(format!("`{host}` is the container `{}`, which does not run", one.name)))
         }
         ([], None) if host == "host.docker.internal" => {
-            let web = from.web;
+            let web = &from.site.web.name;
             Ok(Found::Nowhere(format!("`{host}` is not among the `extra_hosts` of `{web}`")))
         }
         ([], None) => Ok(Found::AsItIs),
@@ -90,7 +89,7 @@ async fn looked_up(from: &From<'_>, around: &[&Container], host: &str) -> Result
 }
 
 async fn by_extra_hosts(from: &From<'_>, host: &str, address: &str) -> Result<Found, Failure> {
-    let web = from.web;
+    let web = &from.site.web.name;
     if address != "host-gateway" {
         let address = address.trim_matches(['[', ']']).to_owned();
         let words = format!("`extra_hosts` of `{web}` lead `{host}` to {address}");
@@ -106,20 +105,14 @@ async fn by_extra_hosts(from: &From<'_>, host: &str, address: &str) -> Result<Fo
 }
 
 /// The certificates that the settings name, out of the container, where that has them.
-async fn roots(
-    docker: &dyn DockerRead,
-    around: &[&Container],
-    ssl: SslMode,
-    environment: &BTreeMap<String, Secret>,
-) -> Result<Option<String>, Failure> {
-    if !matches!(ssl, SslMode::VerifyCa | SslMode::VerifyFull) {
+async fn roots(from: &From<'_>, around: &[&Container]) -> Result<Option<String>, Failure> {
+    if !matches!(from.site.databases.endpoint.ssl, SslMode::VerifyCa | SslMode::VerifyFull) {
         return Ok(None);
     }
-    let setting =
-        |name: &str| environment.get(name).map(Secret::reveal).filter(|value| value.starts_with('/'));
+    let setting = |name: &str| from.site.settings.get(name).filter(|value| value.starts_with('/'));
     let Some(path) = setting("DB_SSLROOTCERT").or_else(|| setting("PGSSLROOTCERT")) else { return Ok(None) };
     for one in around {
-        if let Some(bytes) = docker.file(&one.id, path).await? {
+        if let Some(bytes) = from.docker.file(&one.id, path).await? {
             return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
         }
     }

@@ -10,10 +10,7 @@ use futures::StreamExt as _;
 use tar::{Archive, EntryType};
 
 use super::{EngineClient, is_missing};
-use crate::{
-    event::Failure,
-    ports::docker::{DockerRead as _, LARGEST_FILE},
-};
+use crate::{event::Failure, ports::docker::LARGEST_FILE};
 
 /// Links from one to the next before it is a circle.
 const LINKS: usize = 16;

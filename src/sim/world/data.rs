@@ -142,32 +142,6 @@ impl World {
         }
     }
 
-    /// The container that the server is stops; the next start may give it another address.
-    pub fn stop_database(&self) {
-        self.set_server(false, false);
-        let mut state = self.lock();
-        let Some(name) = state.database_service() else { return };
-        let project = state.model.project.name.clone();
-        for one in state.host.service(&project, &name) {
-            let _stopped = state.stop(&one.id);
-            if let Ok(stopped) = state.host.get(&one.id) {
-                stopped.shown.networks.values_mut().for_each(String::clear);
-            }
-        }
-    }
-
-    /// It starts again; somebody else has taken its old address meanwhile.
-    pub fn start_database_elsewhere(&self) {
-        let taken = self.lock().server.host.clone();
-        self.put_container("neighbour", "busybox:1", |shown| {
-            shown.networks = [("strata_default".to_owned(), taken)].into();
-        });
-        let mut state = self.lock();
-        if let Some(name) = state.database_service() {
-            state.start_database(&name);
-        }
-    }
-
     /// Puts a file into a container.
     pub fn put_in_container(&self, name: &str, path: &str, bytes: impl AsRef<[u8]>) {
         let key = (name.to_owned(), path.to_owned());
