@@ -9,7 +9,7 @@ mod route;
 mod settings;
 mod status;
 
-pub use before::{Before, ContainerThen, but_databases, databases, differences, keep, look as before};
+pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;

@@ -10,7 +10,6 @@ use crate::{
         clock::since,
         docker::DockerRead,
         http::{Http, Probe},
-        postgres::DatabaseFacts,
         project::of_service,
     },
     primitives::contract::{Left, Undone, from_value},
@@ -89,23 +88,20 @@ async fn look(context: &Context, before: &Before, allowed: &Allowed) -> Look {
         Err(failure) => return could_not(failure),
     };
     let mut unseen = None;
-    match survey::databases(observe).await {
-        Ok((schemas, databases)) => (now.schemas, now.databases) = (schemas, databases),
+    match now.clone().with_databases(observe).await {
+        Ok(all) => {
+            now = all;
+            // A migration may have changed more of a database than its schema.
+            if allowed.left.contains(&Left::Schema) {
+                now.take_databases_of(before);
+            }
+        }
         Err(failure) if allowed.server_down && is_down(&failure) => {
-            (now.schemas, now.databases) = (before.schemas.clone(), before.databases.clone());
+            now.take_databases_of(before);
             unseen =
                 Some(format!("the databases could not be compared, and this run left them alone: {failure}"));
         }
         Err(failure) => return could_not(failure),
-    }
-    if allowed.left.contains(&Left::Schema) {
-        now.schemas.clone_from(&before.schemas);
-        // A migration may have changed these as well; whether anybody is let in is no matter of migrations.
-        for one in &mut now.databases {
-            if let Some(then) = before.databases.iter().find(|then| then.name == one.name) {
-                *one = DatabaseFacts { open: one.open, ..then.clone() };
-            }
-        }
     }
     if allowed.left.contains(&Left::Settings) {
         let env_file = context.site.project.env_file().display().to_string();

@@ -14,7 +14,7 @@ use crate::{
         http::Probe,
         postgres::DatabaseFacts,
     },
-    site::{Databases, fingerprints},
+    site::fingerprints,
 };
 
 const CONFIG_HASH: &str = "com.docker.compose.config-hash";
@@ -42,6 +42,29 @@ pub struct Before {
     pub web_answered: bool,
 }
 
+impl Before {
+    /// The same with what the site's databases say.
+    pub async fn with_databases(mut self, site: Observe<'_>) -> Result<Self, Failure> {
+        let all = &site.site.databases;
+        let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+        for name in &names {
+            let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
+            self.schemas.insert(name.clone(), versions.unwrap_or_default());
+        }
+        self.databases = site.postgres.databases(&all.endpoint, &names).await?;
+        Ok(self)
+    }
+
+    /// What is in `then` taken for what its databases say now; whether anybody is let in stays as it is.
+    pub fn take_databases_of(&mut self, then: &Self) {
+        self.schemas.clone_from(&then.schemas);
+        let open = |name: &str| self.databases.iter().find(|one| one.name == name).map(|one| one.open);
+        let same =
+            |one: &DatabaseFacts| DatabaseFacts { open: open(&one.name).unwrap_or(one.open), ..one.clone() };
+        self.databases = then.databases.iter().map(same).collect();
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerThen {
     pub service: String,
@@ -60,22 +83,7 @@ pub struct ContainerThen {
 
 /// Reads the site as it is.
 pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
-    let (schemas, databases) = databases(site).await?;
-    Ok(Before { schemas, databases, ..but_databases(site).await? })
-}
-
-/// Of all databases of the site: applied migrations by name, and what is on record of them.
-pub async fn databases(
-    site: Observe<'_>,
-) -> Result<(BTreeMap<String, Vec<String>>, Vec<DatabaseFacts>), Failure> {
-    let Databases { endpoint, all } = &site.site.databases;
-    let (mut schemas, mut names) = (BTreeMap::new(), Vec::new());
-    for database in all {
-        let versions = site.postgres.schema_versions(endpoint, &database.name).await?;
-        schemas.insert(database.name.clone(), versions.unwrap_or_default());
-        names.push(database.name.clone());
-    }
-    Ok((schemas, site.postgres.databases(endpoint, &names).await?))
+    but_databases(site).await?.with_databases(site).await
 }
 
 /// Reads the site as it is, without a question to its databases.
@@ -108,9 +116,16 @@ pub async fn but_databases(site: Observe<'_>) -> Result<Before, Failure> {
             files.insert(path.display().to_string(), hash);
         }
     }
-    let key_fingerprints = fingerprints(&site.site.secrets);
-    let (kept, schemas, databases) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    Ok(Before { format: FORMAT, containers, files, kept, schemas, databases, key_fingerprints, web_answered })
+    Ok(Before {
+        format: FORMAT,
+        containers,
+        files,
+        kept: BTreeMap::new(),
+        schemas: BTreeMap::new(),
+        databases: Vec::new(),
+        key_fingerprints: fingerprints(&site.site.secrets),
+        web_answered,
+    })
 }
 
 /// Copies env and compose files into the run's kept folder, and notes where they lie.
