@@ -13,6 +13,7 @@ mod broken;
 mod field;
 mod killed;
 mod laboratory;
+mod locked;
 mod planned;
 mod preload;
 mod refused;
