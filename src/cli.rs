@@ -6,6 +6,7 @@ mod bars;
 mod begin;
 mod flags;
 mod history;
+mod places;
 mod resume;
 mod rollback;
 mod runbook;
@@ -71,7 +72,10 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
             begin::begin(&mut session, &run.name, given, run.dry_run).await
         }
         Verb::Resume(resume) => resume::resume(&mut session, resume).await,
-        Verb::Rollback(rollback) => rollback::rollback(&mut session, rollback).await,
+        Verb::Rollback(rollback) => {
+            let given = flags::given(&matches, "rollback");
+            rollback::rollback(&mut session, rollback, given).await
+        }
         Verb::Status => status::status(&mut session).await,
         Verb::History => history::history(&mut session).await,
         Verb::Show(show) => show::show(&mut session, show).await,

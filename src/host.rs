@@ -9,6 +9,7 @@ mod held;
 mod library;
 mod log;
 mod past;
+mod points;
 mod runbook;
 mod running;
 mod runs;

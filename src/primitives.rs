@@ -9,7 +9,9 @@ mod env_file;
 mod exchange;
 mod moved_data;
 mod savepoint_room;
+mod swapped;
 mod watch;
+pub(crate) mod way_back;
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -37,11 +39,15 @@ stock! {
     read pending_migrations::PendingMigrations,
     read wait_healthy::WaitHealthy,
     read verify_running::VerifyRunning,
+    read return_point::ReturnPoint,
+    read returned_jobs::ReturnedJobs,
     effect backup::Backup,
     effect compose_pull::ComposePull,
+    effect image_name::ImageName,
     effect compose_stop::ComposeStop,
     effect pg_savepoint::PgSavepoint,
     effect compose_trial::ComposeTrial,
+    effect pg_return::PgReturn,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
 }

@@ -1,6 +1,7 @@
 //! Reads a site: what it is, what it was before a run, and how it is now. Changes nothing.
 
 mod before;
+mod chosen;
 mod find;
 mod platform;
 mod roles;

@@ -13,6 +13,8 @@ use crate::host::{Header, Param, ParamType, Start};
 
 /// The runbook behind `uplift upgrade`.
 pub(super) const UPGRADE: &str = "compose/upgrade";
+/// The runbook behind `uplift rollback` of a finished upgrade.
+pub(super) const ROLLBACK: &str = "compose/rollback";
 
 /// Before a parameter's name, so that no header can take the place of an argument of ours.
 const PREFIX: &str = "param:";
@@ -23,6 +25,12 @@ pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command
     if words.iter().any(|word| word == "upgrade") {
         let header = (stage.host)(Start::default()).header(UPGRADE).await?;
         return Ok(command.mut_subcommand("upgrade", |upgrade| with_params(upgrade, &header, true)));
+    }
+    if words.iter().any(|word| word == "rollback") {
+        let mut header = (stage.host)(Start::default()).header(ROLLBACK).await?;
+        // The run is an argument of its own.
+        header.params.remove("run");
+        return Ok(command.mut_subcommand("rollback", |rollback| with_params(rollback, &header, false)));
     }
     let Some(name) = runbook_of(words) else { return Ok(command) };
     let header = (stage.host)(Start::default()).header(&name).await?;

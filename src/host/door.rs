@@ -6,13 +6,14 @@ use super::{
     error::HostError,
     library,
     past::{self, Shown},
+    points::Recorded,
     runbook::Runbook,
 };
 use crate::{
     clients,
     event::Teller,
     journal::{Folder, Reader, RunRow},
-    ports::{Outside, Port, Ports, files::FilesRead},
+    ports::{Outside, Port, Ports, files::FilesRead, points::Points},
     primitives::contract::Catalogue,
     script,
     site::{Scrubber, Site},
@@ -72,8 +73,9 @@ impl HostBuilder {
             let (ports, hands) = clients::real()?;
             (ports, Some(hands))
         };
-        ports.outside = self.outside;
         let site = survey::find(&ports, &self.start).await?;
+        let record = Arc::new(Recorded { state: site.state.clone() });
+        ports.outside = self.outside.with::<Points>(record.clone(), record);
         let scrubber = Scrubber::default();
         for secret in site.secrets.values() {
             scrubber.learn(secret);

@@ -19,8 +19,10 @@ pub struct StockRunbook {
     pub text: &'static str,
 }
 
-const RUNBOOKS: &[StockRunbook] =
-    &[StockRunbook { name: "compose/upgrade", text: include_str!("../../runbooks/compose/upgrade.rhai") }];
+const RUNBOOKS: &[StockRunbook] = &[
+    StockRunbook { name: "compose/upgrade", text: include_str!("../../runbooks/compose/upgrade.rhai") },
+    StockRunbook { name: "compose/rollback", text: include_str!("../../runbooks/compose/rollback.rhai") },
+];
 
 const LIBRARY: &[StockRunbook] =
     &[StockRunbook { name: "lib/checks", text: include_str!("../../runbooks/lib/checks.rhai") }];

@@ -215,6 +215,7 @@ async fn question(
                 costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
             },
         ],
+        flag: None,
     })
 }
 

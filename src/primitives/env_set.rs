@@ -246,5 +246,6 @@ fn question(intent: &Intent) -> Question {
                     .to_owned(),
             },
         ],
+        flag: None,
     }
 }

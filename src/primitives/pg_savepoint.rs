@@ -325,7 +325,8 @@ impl Intent {
                 aside_mark: self.mark(Kept::Failed, &was.name),
             });
         }
-        Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs }))
+        let (endpoint, schemas) = (self.endpoint.clone(), self.schemas.clone());
+        Ok(Some(Exchange { endpoint, pairs, schemas }))
     }
 
     async fn drop_copies(&self, site: Operate<'_>) -> Result<(), Failure> {
@@ -367,11 +368,11 @@ impl Intent {
 }
 
 /// A copy of what is being written to would be of no moment.
-async fn still(site: Observe<'_>) -> Result<(), Failure> {
+pub(super) async fn still(site: Observe<'_>) -> Result<(), Failure> {
     for service in site.site.product() {
         for container in of_service(site.docker, &site.site.project, &service.name).await? {
             if container.is_up() {
-                let text = format!("`{}` still runs, so its databases cannot be copied", service.name);
+                let text = format!("`{}` still runs, so its databases cannot be moved", service.name);
                 return Err(Failure::new("still_running", text)
                     .hint("stop it in an earlier step: `compose_stop(#{ services: [...] })`"));
             }

@@ -139,8 +139,19 @@ impl Rehearsal {
                 self.planned(asked, summary, undo);
                 Ok(Answer::Known(value))
             }
+            // Before anything was to be changed it is for the person who plans; later for the one who watches the run.
+            Err(Failure { question: Some(question), .. }) if self.would_change() => {
+                self.planned(asked, summary, None);
+                self.state().unknown = Some(question.text.clone());
+                Err(Stop::Ends)
+            }
             Err(failure) => Err(self.failed(asked, summary, failure)),
         }
+    }
+
+    /// Something is to be changed by what was planned so far.
+    fn would_change(&self) -> bool {
+        self.state().steps.iter().flat_map(|step| &step.calls).any(is_effect)
     }
 
     fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{platform::supported, roles::roles, settings::parted};
+use super::{chosen::chosen, platform::supported, roles::roles, settings::parted};
 use crate::{
     event::Failure,
     ports::{
@@ -77,6 +77,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         version: web.tag.clone(),
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
+        compatible: chosen(&dir, &*ports.files).await?.rollback.compatible,
         state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
         project,
         web,

@@ -39,6 +39,7 @@ pub(super) const WORLDS: &[Start] = &[
     Start { name: "migrated and set to 1.1.0", make: migrated },
     Start { name: "upgraded to 1.1.0, with a backup and savepoints", make: upgraded },
     Start { name: "stopped, with a backup", make: stopped },
+    Start { name: "stopped at 1.1.0, with savepoints", make: to_return },
     Start { name: "stopped before 1.1.0", make: before_a_trial },
 ];
 
@@ -89,6 +90,13 @@ fn upgraded() -> World {
     at_once(world.ports().compose.up(&Up { project: world.site().project, services })).unwrap();
     world.advance(Duration::from_mins(5));
     world.place_orders(25);
+    world
+}
+
+/// As a return stands once everything is stopped.
+fn to_return() -> World {
+    let world = upgraded();
+    rest(&world);
     world
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use uplift::{
-    Decision, Ending, Event, Host, HostError, Plan, Start, World,
+    Decision, Ending, Event, Failure, Host, HostError, Plan, Runbook, Start, World,
     journal::{Entry, RunRow},
+    ports::postgres::Kept,
+    run::PlanEnd,
 };
 
 pub(super) struct Night {
@@ -72,6 +74,41 @@ impl Night {
     pub(super) async fn try_rollback(&self, choice: Option<&str>) -> Result<Told, HostError> {
         let run = self.host().await.rollback(None, choice.map(word), "uplift rollback").await?;
         Ok(told(run).await)
+    }
+
+    /// Returns from the finished upgrade `run`, with these parameters; an error if the plan says no.
+    pub(super) async fn try_return(&self, run: &str, with: &[(&str, &str)]) -> Result<Told, Failure> {
+        let runbook = self.returning(run, with).await.map_err(|error| error.failure())?;
+        let plan = runbook.plan().await;
+        if let PlanEnd::Fails { failure, .. } = plan.end {
+            return Err(failure);
+        }
+        let run = runbook.start(plan, "uplift rollback").await.map_err(|error| error.failure())?;
+        Ok(told(run).await)
+    }
+
+    pub(super) async fn returning(&self, run: &str, with: &[(&str, &str)]) -> Result<Runbook, HostError> {
+        let mut given: BTreeMap<_, _> =
+            [("run", run), ("settle", "10s"), ("patience", "1m")].into_iter().collect();
+        given.extend(with.iter().copied());
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.host().await.runbook("compose/rollback", &given).await
+    }
+
+    /// Writes the site's settings file.
+    pub(super) fn settings(&self, text: &str) {
+        self.world.put_file("/srv/strata/uplift.toml", text, 0o644);
+    }
+
+    /// Somebody drops the copies that a run has made.
+    pub(super) async fn drop_savepoint(&self, run: &str) {
+        for database in self.world.site().databases.all {
+            self.world.drop_database(&Kept::Savepoint.name(&database.name, run));
+        }
+    }
+
+    pub(super) async fn answer(&self, choice: &str) -> Told {
+        self.resume(Some(choice)).await
     }
 
     /// The newest run with its calls.

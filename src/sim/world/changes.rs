@@ -111,6 +111,12 @@ impl World {
         }
     }
 
+    /// Somebody prunes the image of this tag away.
+    pub fn forget_image(&self, tag: &str) {
+        let reference = format!("{}:{tag}", setup::REPOSITORY);
+        self.lock().host.images.retain(|_, built| !built.image.tags.contains(&reference));
+    }
+
     /// Whether the registry answers, and whether it refuses the host's login.
     pub fn set_registry(&self, reachable: bool, denied: bool) {
         let mut state = self.lock();
