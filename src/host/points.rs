@@ -100,7 +100,7 @@ fn savepoint(entry: &Entry) -> Option<SavepointThen> {
     };
     let schemas: BTreeMap<String, Vec<String>> = serde_json::from_value(intent["schemas"].clone()).ok()?;
     Some(SavepointThen {
-        made: moment(&intent["snapshot"], &intent["made_at"])?,
+        made: moment(&intent["copies"]["snapshot"], &intent["copies"]["made_at"])?,
         schemas,
         jobs_waiting: intent["jobs_waiting"].as_u64().unwrap_or(0),
         jobs: jobs.iter().map(job).collect(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     context::Context,
-    position::{Halt, Recorded},
+    position::{Halt, Recorded, new_entry},
 };
 use crate::{
     event::{Event, Failure, Question},
@@ -112,18 +112,22 @@ impl Live {
         let entry = new_entry(asked, verb, summary, None, None);
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.observe(&self.context.run, entry, stored, self.context.now()))?;
-        let told = self.told_end(&asked.address, started, answer);
-        told.map_err(|stop| self.or_asks(&asked.address, stop))
+        self.told_look(&asked.address, started, answer)
     }
 
     /// A question ends the run where it stands; any other failure is the script's to catch.
-    fn or_asks(&self, address: &str, stop: Stop) -> Stop {
-        match stop {
+    fn told_look(
+        &self,
+        address: &str,
+        started: Timestamp,
+        answer: Result<(Value, String), Failure>,
+    ) -> Result<Value, Stop> {
+        self.told_end(address, started, answer).map_err(|stop| match stop {
             Stop::Failed(Failure { question: Some(question), .. }) => {
                 self.halt(Halt::Person(Question { address: address.to_owned(), ..*question }))
             }
             stop => stop,
-        }
+        })
     }
 
     /// Decides every effect of `asked` by reading, then commits all intents in one transaction. One refusal, and
@@ -259,8 +263,7 @@ impl Live {
         };
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.outcome(&self.context.run, entry.seq, stored, self.context.now()))?;
-        let told = self.told_end(&asked.address, started, answer);
-        told.map_err(|stop| self.or_asks(&asked.address, stop))
+        self.told_look(&asked.address, started, answer)
     }
 
     async fn side_by_side(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
@@ -376,28 +379,5 @@ impl Conduct for Live {
 
     fn cancelled(&self) -> bool {
         self.context.cancel.is_cancelled()
-    }
-}
-
-fn new_entry(
-    asked: &Asked,
-    verb: &Verb,
-    summary: String,
-    when_unknown: Option<WhenUnknown>,
-    intent: Option<Value>,
-) -> NewEntry {
-    let Place { file, line, column } = &asked.place;
-    NewEntry {
-        address: asked.address.clone(),
-        path: asked.path.clone(),
-        verb: verb.name.to_owned(),
-        version: verb.version,
-        effect: verb.kind == Kind::Effect,
-        input: asked.input.clone(),
-        place: format!("{file}:{line}:{column}"),
-        summary,
-        when_unknown: when_unknown.map(|rule| rule.as_str().to_owned()),
-        intent,
-        group: None,
     }
 }

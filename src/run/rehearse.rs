@@ -71,6 +71,8 @@ struct Rehearsal {
 struct State {
     steps: Vec<PlannedStep>,
     failed: Option<(String, Failure)>,
+    /// What must be decided before anything is changed.
+    asked: Option<(String, Failure)>,
     unknown: Option<String>,
     down: Vec<(String, Timestamp)>,
     downtime: Vec<Downtime>,
@@ -93,6 +95,7 @@ impl Rehearsal {
         ended: Result<Value, script::ScriptError>,
     ) -> Plan {
         let mut state = self.state();
+        let asked = state.asked.take();
         let end = match (ended, state.unknown.take()) {
             (_, Some(why)) => PlanEnd::Unknown { why },
             (Ok(said), None) => {
@@ -112,6 +115,7 @@ impl Rehearsal {
                 PlanEnd::Fails { address, failure: cause }
             }
         };
+        let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.downtime);
         let runbook = runbook.name().to_owned();
@@ -139,10 +143,15 @@ impl Rehearsal {
                 self.planned(asked, summary, undo);
                 Ok(Answer::Known(value))
             }
-            // Before anything was to be changed it is for the person who plans; later for the one who watches the run.
-            Err(Failure { question: Some(question), .. }) if self.would_change() => {
+            Err(failure) if failure.question.is_some() => {
+                let later = self.would_change();
                 self.planned(asked, summary, None);
-                self.state().unknown = Some(question.text.clone());
+                // Before anything is to be changed the person who plans is asked; later the one who watches the run.
+                if later {
+                    self.state().unknown = failure.question.map(|question| question.text);
+                } else {
+                    self.state().asked = Some((asked.address.clone(), failure));
+                }
                 Err(Stop::Ends)
             }
             Err(failure) => Err(self.failed(asked, summary, failure)),

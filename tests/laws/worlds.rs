@@ -97,6 +97,7 @@ fn upgraded() -> World {
 fn to_return() -> World {
     let world = upgraded();
     rest(&world);
+    polled(&world);
     world
 }
 
@@ -132,7 +133,12 @@ fn before_a_trial() -> World {
             container.exit_code = Some(0);
         });
     }
-    // Somebody else looks at the databases from time to time.
+    polled(&world);
+    world
+}
+
+/// Somebody else looks at the databases from time to time.
+fn polled(world: &World) {
     for database in world.site().databases.all {
         let session = Session {
             pid: 77,
@@ -146,7 +152,6 @@ fn before_a_trial() -> World {
         };
         world.put_session(session, Manner::ComesBack);
     }
-    world
 }
 
 /// The same on the new schema, as after a trial in the dark.
