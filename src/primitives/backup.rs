@@ -73,6 +73,7 @@ pub(super) struct Outcome {
 impl Effect for Backup {
     const NAME: &'static str = "backup";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 

@@ -48,6 +48,7 @@ pub(super) struct Outcome {
 
 impl Effect for ComposeStop {
     const NAME: &'static str = "compose_stop";
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 

@@ -34,6 +34,7 @@ pub(super) struct Outcome {
 impl Effect for ImageName {
     const NAME: &'static str = "image_name";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 

@@ -81,7 +81,7 @@ fn diverged(entry: &Entry, asked: &Asked, version: u32) -> Failure {
         .hint("go back with `uplift rollback`, or resume with the uplift that began the run")
 }
 
-/// A call as it is recorded.
+/// What the journal is told of a call.
 pub(super) fn new_entry(
     asked: &Asked,
     verb: &Verb,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use uplift::{
     event::Event,
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
-    sim::{Exit, Release},
+    sim::{Exit, Fault, Release},
     site::Scrubber,
 };
 
@@ -91,6 +91,21 @@ async fn a_site_that_cannot_be_read() {
     desk.world.set_engine(false);
     screen("status_engine_down_and_unfinished", &desk, "uplift status").await;
     screen("history_engine_down", &desk, "uplift history").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_in_the_database() {
+    let desk = Desk::new();
+    desk.world.hold_lock("uplift 20261124-021500-7f3a ann@web2");
+    screen("lock_held", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.deny_lock(true);
+    screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.deny_lock(false);
+    desk.world.fault(30, Fault::LosesLock);
+    screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let desk = stopped().await;
+    desk.world.set_server(false, false);
+    screen("lock_server_down", &desk, "uplift rollback -y").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
