@@ -4,7 +4,7 @@ mod manifest;
 mod set;
 
 pub use manifest::{
-    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Manifest, ServerEntry, SnapshotEntry, ToolEntry,
-    Verification,
+    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
+    StorageEntry, Stored, ToolEntry, Verification,
 };
 pub use set::{SetSummary, folder, list, partial, read, set_id, verify};

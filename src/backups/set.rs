@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{FORMAT, Manifest, Verification};
+use super::manifest::{FORMAT, Level, Manifest, Verification};
 use crate::{event::Failure, ports::files::FilesRead, site::Site};
 
 /// One complete set, as a list shows it.
@@ -42,7 +42,7 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<SetSummary
         }
         let path = folder.join(&name);
         if let Ok(manifest) = read(files, &path).await {
-            let bytes = manifest.databases.iter().map(|database| database.bytes).sum();
+            let bytes = manifest.bytes();
             sets.push(SetSummary {
                 set: name,
                 created_at: manifest.created_at,
@@ -77,6 +77,9 @@ pub async fn read(files: &dyn FilesRead, path: &Path) -> Result<Manifest, Failur
     let unreadable =
         |error: serde_json::Error| wrong("set_damaged", &format!("cannot read the manifest: {error}"));
     let format = serde_json::from_slice::<Versioned>(&file.bytes).map_err(unreadable)?.format;
+    if format == 0 {
+        return Err(wrong("set_damaged", "the manifest says no format"));
+    }
     if format > FORMAT {
         let what = format!("the manifest has format {format}; this uplift knows format {FORMAT}");
         return Err(wrong("set_newer", &what).hint("use the uplift that made it, or a newer one"));
@@ -87,19 +90,18 @@ pub async fn read(files: &dyn FilesRead, path: &Path) -> Result<Manifest, Failur
 /// Reads every file of a set back from disk and compares its hash with the manifest's.
 pub async fn verify(files: &dyn FilesRead, path: &Path) -> Result<Verification, Failure> {
     let manifest = read(files, path).await?;
-    let dumps = manifest.databases.iter().map(|one| (&one.file, &one.blake3, one.bytes));
-    let config = manifest.config.iter().map(|one| (&one.file, &one.blake3, one.bytes));
-    let mut verified = Verification { level: "hashes".to_owned(), files: 0, bytes: 0 };
-    for (name, expected, bytes) in dumps.chain(config) {
-        let file = path.join(name);
+    let mut verified =
+        Verification { level: Level::Hashes, at: String::new(), files: 0, bytes: 0, rows: 0, why: None };
+    for stored in manifest.files() {
+        let file = path.join(stored.file);
         let found = files.hash(&file).await?;
-        if found.as_ref() != Some(expected) {
+        if found.as_deref() != Some(stored.blake3) {
             let what = if found.is_some() { "is not what was written" } else { "is missing" };
             let text = format!("`{}` {what}", file.display());
             return Err(Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one"));
         }
         verified.files += 1;
-        verified.bytes += bytes;
+        verified.bytes += stored.bytes;
     }
     Ok(verified)
 }

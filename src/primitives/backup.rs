@@ -287,6 +287,7 @@ fn manifest(intent: &Intent, report: DumpReport, config: Vec<ConfigFile>, site: 
             compression: "zstd level 1 with checksum".to_owned(),
             tables: dumped.tables,
             large_objects: dumped.large_objects,
+            sequences: dumped.sequences,
         })
     };
     Manifest {
@@ -304,18 +305,22 @@ fn manifest(intent: &Intent, report: DumpReport, config: Vec<ConfigFile>, site: 
         project: site.site.project.name.clone(),
         version: site.site.version.clone(),
         images: intent.images.clone(),
-        server: ServerEntry {
+        server: Some(ServerEntry {
             version_num: intent.server.version_num,
             version: intent.server.version.clone(),
             host: intent.endpoint.host.clone(),
             port: intent.endpoint.port,
             wal_lsn: report.wal_lsn,
-        },
-        snapshot: SnapshotEntry {
+            system: intent.server.system.clone(),
+        }),
+        snapshot: Some(SnapshotEntry {
             mode: "pinned-equal".to_owned(),
             text: report.snapshot,
             tries: report.tries,
-        },
+        }),
+        storage: None,
+        verification: None,
+        pinned: false,
         databases: report.databases.into_iter().filter_map(entry).collect(),
         secrets_included: !config.is_empty(),
         config,
