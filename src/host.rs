@@ -12,6 +12,7 @@ mod past;
 mod runbook;
 mod running;
 mod runs;
+mod sets;
 mod zero;
 
 pub use door::{Host, HostBuilder};
@@ -21,10 +22,12 @@ pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
 pub use runs::{Runs, WayBack, who};
+pub use sets::{Proved, Sets};
 
 // What the command line works with, so that it needs to know no room below this one.
 #[cfg(feature = "cli")]
 pub(crate) use crate::{
+    backups::Listed,
     journal::{RunRow, RunState},
     primitives::contract::Decision,
     run::{Plan, PlanEnd},

@@ -4,6 +4,7 @@
 //! second one. [`contract`] says what a primitive must keep.
 
 mod as_before;
+mod backup_set;
 pub mod contract;
 mod env_file;
 mod exchange;
@@ -35,9 +36,14 @@ stock! {
     read check_health::CheckHealth,
     read check_database::CheckDatabase,
     read pending_migrations::PendingMigrations,
+    read backup_retention::BackupRetention,
     read wait_healthy::WaitHealthy,
     read verify_running::VerifyRunning,
     effect backup::Backup,
+    effect backup_prune::BackupPrune,
+    effect pg_dump::PgDump,
+    effect storage_copy::StorageCopy,
+    effect config_copy::ConfigCopy,
     effect compose_pull::ComposePull,
     effect compose_stop::ComposeStop,
     effect pg_savepoint::PgSavepoint,

@@ -303,7 +303,7 @@ pub(super) fn is_kept_of(facts: &DatabaseFacts, databases: &[String]) -> bool {
         return false;
     }
     let mark = facts.comment.as_deref().and_then(Mark::read);
-    let words = ["__pre_", "__failed_", "__restore_"];
+    let words = ["__pre_", "__failed_", "__restore_", "__check_"];
     let named = |of: &String| {
         facts
             .name
