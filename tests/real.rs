@@ -9,6 +9,7 @@
 #![expect(clippy::print_stderr, reason = "figures, and where a long test is")]
 
 mod alone;
+mod backups;
 mod broken;
 mod field;
 mod killed;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -30,6 +31,14 @@ pub struct Listed {
     /// `None` if it has none that can be relied on.
     #[serde(skip)]
     pub manifest: Option<Manifest>,
+}
+
+impl Listed {
+    /// When it was made, as far as that is known.
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        self.created_at.as_ref()?.parse().ok()
+    }
 }
 
 /// What a set is worth.
@@ -97,7 +106,7 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<Listed>, F
         }
         sets.push(one(files, name, path).await?);
     }
-    sets.sort_by(|left, right| (&right.created_at, &right.set).cmp(&(&left.created_at, &left.set)));
+    sets.sort_by(|left, right| (right.date(), &right.set).cmp(&(left.date(), &left.set)));
     Ok(sets)
 }
 

@@ -210,9 +210,9 @@ async fn remove(path: &Path, what: &str, site: Operate<'_>) -> Result<(), Failur
 
 async fn newest_is_whole(plan: &PrunePlan, site: Observe<'_>) -> Result<(), Failure> {
     let sets = list(site.files, &plan.folder).await?;
-    let now = site.clock.now().to_string();
+    let now = site.clock.now();
     let newest = sets.iter().filter(|set| set.standing.is_verified());
-    let newest = newest.into_iter().find(|set| set.created_at.as_ref().is_some_and(|at| *at <= now));
+    let newest = newest.into_iter().find(|set| set.date().is_some_and(|at| at <= now));
     let Some((set, manifest)) = newest.and_then(|set| Some((set, set.manifest.as_ref()?))) else {
         return Ok(());
     };

@@ -52,7 +52,7 @@ struct Retention<'a> {
 impl<'a> Retention<'a> {
     fn of(sets: &'a [Listed], now: Timestamp, keep: usize) -> Self {
         let good = sets.iter().filter(|set| set.standing.is_verified());
-        let dated = good.filter_map(|set| Some((date(set)?, set)));
+        let dated = good.filter_map(|set| Some((set.date()?, set)));
         let mut verified: Vec<_> = dated.filter(|(at, _)| *at <= now).collect();
         verified.sort_by(|left, right| (right.0, &right.1.set).cmp(&(left.0, &left.1.set)));
         Self { now, verified, keep }
@@ -66,7 +66,7 @@ impl<'a> Retention<'a> {
         if let Standing::Unknown { why } = &set.standing {
             return Some(format!("it cannot be judged: {why}"));
         }
-        let Some(at) = date(set) else { return Some("its age is not known".to_owned()) };
+        let Some(at) = set.date() else { return Some("its age is not known".to_owned()) };
         if at > self.now {
             return Some("its date has not come yet: was the clock wrong?".to_owned());
         }
@@ -115,10 +115,6 @@ impl<'a> Retention<'a> {
             }
         }
     }
-}
-
-fn date(set: &Listed) -> Option<Timestamp> {
-    set.created_at.as_ref()?.parse().ok()
 }
 
 /// Judges databases that uplift has made: what has expired goes, and the one that somebody has named. What bears no mark

@@ -26,8 +26,8 @@ pub(super) fn keep() -> usize {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
-    pub go: Vec<Judged>,
-    pub stay: Vec<Judged>,
+    pub goes: Vec<Judged>,
+    pub stays: Vec<Judged>,
 }
 
 impl Read for BackupRetention {
@@ -47,10 +47,10 @@ impl Read for BackupRetention {
             let named: Vec<_> = all.iter().map(|one| format!("`{}`: {}", one.name, one.why)).collect();
             named.join("; ")
         };
-        match (outcome.go.len(), outcome.stay.len()) {
+        match (outcome.goes.len(), outcome.stays.len()) {
             (0, 0) => "there is nothing that could go".to_owned(),
             (go, 0) => format!("{go} go, none stays"),
-            (go, stay) => format!("{go} go, {stay} stay ({})", named(&outcome.stay)),
+            (go, stay) => format!("{go} go, {stay} stay ({})", named(&outcome.stays)),
         }
     }
 
@@ -59,7 +59,7 @@ impl Read for BackupRetention {
         let judged = backups::judgement(self.keep, named, site).await?;
         let sets = judged.sets.into_iter().map(|(_, judged)| judged);
         let all = sets.chain(judged.databases.into_iter().map(|(_, judged)| judged));
-        let (go, stay) = all.partition(|judged| judged.goes);
-        Ok(Outcome { go, stay })
+        let (goes, stays) = all.partition(|judged| judged.goes);
+        Ok(Outcome { goes, stays })
     }
 }

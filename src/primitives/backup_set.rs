@@ -1,5 +1,7 @@
 //! What all primitives have in common that make a backup set, or a part of one.
 
+use std::path::PathBuf;
+
 use super::contract::{Found, Size, Undone};
 use crate::{
     backups::{self, Level, Made, Part, SetPlan},
@@ -40,8 +42,7 @@ pub(super) async fn probe(plan: &SetPlan, site: Observe<'_>) -> Result<Found<Mad
     if plan.is_made(site).await? {
         return Ok(Found::Applied(backups::made(plan, site).await?));
     }
-    let half = backups::partial(&plan.folder, &plan.set);
-    if site.files.list(&half).await?.is_empty() {
+    if half(plan, site).await?.is_none() {
         return Ok(Found::NotApplied);
     }
     Ok(Found::Partial("a part of the backup is there; it is made anew".to_owned()))
@@ -55,13 +56,17 @@ pub(super) async fn execute(plan: &SetPlan, site: Operate<'_>) -> Result<Made, F
 }
 
 pub(super) async fn undo(plan: &SetPlan, site: Operate<'_>) -> Result<Undone, Failure> {
-    let half = backups::partial(&plan.folder, &plan.set);
-    // Looked for by its name: it may have been made and be empty yet.
-    let begun = site.files.list(&plan.folder).await?;
-    if !begun.iter().any(|name| half.ends_with(name)) {
+    let Some(half) = half(plan, site.observe()).await? else {
         return Ok(Undone::nothing("the backup stays: it may be needed yet"));
-    }
+    };
     let what = "backup that was never finished".to_owned();
     site.files.remove(&Remove { path: half, what }).await?;
     Ok(Undone::restored("removed a backup that was never finished"))
+}
+
+/// The unfinished set, if it is there. Looked for by its name: it may have been made and be empty yet.
+async fn half(plan: &SetPlan, site: Observe<'_>) -> Result<Option<PathBuf>, Failure> {
+    let half = backups::partial(&plan.folder, &plan.set);
+    let begun = site.files.list(&plan.folder).await?;
+    Ok(begun.iter().any(|name| half.ends_with(name)).then_some(half))
 }

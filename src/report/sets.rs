@@ -54,7 +54,7 @@ fn row(paper: &mut Paper, [set, age, size, proved, reason]: [&str; 5]) {
 
 /// How long ago it was made.
 fn age(set: &Listed, now: Timestamp) -> String {
-    match set.created_at.as_ref().and_then(|at| at.parse::<Timestamp>().ok()) {
+    match set.date() {
         Some(at) if at > now => "not yet".to_owned(),
         Some(at) => between(at, now),
         None => "unknown".to_owned(),

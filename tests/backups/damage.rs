@@ -141,7 +141,7 @@ async fn a_trial_restore_leaves_nothing_on_the_server() {
     assert!(matches!(again.standing, Standing::Verified { level: Level::Restored, .. }));
     // A rotten dump fails the trial, and leaves nothing either.
     let dump = site.folder().join(&set).join("strata_production_queue.dump.zst");
-    flip(&site.world, &dump, 4_000);
+    flip(&site.world, &dump, 800);
     assert!(host.try_restore(&listed, &host.new_trial()).await.is_err());
     assert!(host.status().await.kept.is_empty());
 }
