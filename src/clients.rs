@@ -13,6 +13,8 @@ mod files;
 #[cfg(feature = "docker")]
 mod hands;
 #[cfg(feature = "docker")]
+mod hashed;
+#[cfg(feature = "docker")]
 mod http;
 #[cfg(feature = "docker")]
 mod log;

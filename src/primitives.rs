@@ -8,7 +8,9 @@ mod backup_set;
 pub mod contract;
 mod env_file;
 mod exchange;
+mod held_restarts;
 mod moved_data;
+mod savepoint_copies;
 mod savepoint_room;
 mod watch;
 

@@ -7,6 +7,7 @@ mod perform;
 mod plan;
 mod position;
 mod rehearse;
+mod shared_lock;
 mod unwind;
 mod verify;
 
@@ -14,3 +15,4 @@ pub use context::Context;
 pub use execute::{Job, Record, asked, execute, take_back};
 pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};
 pub use rehearse::rehearse;
+pub use shared_lock::SharedLock;

@@ -7,7 +7,7 @@ mod roles;
 mod settings;
 mod status;
 
-pub use before::{Before, ContainerThen, differences, keep, look as before};
+pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use status::{KeptStatus, ServiceStatus, Status, status};

@@ -3,6 +3,7 @@
 
 mod choices;
 mod faults;
+mod locked;
 mod night;
 mod refusals;
 mod stories;

@@ -84,7 +84,7 @@ pub enum Ending {
     },
     /// The operator asked for the way back, and the site is as before.
     RolledBack {
-        /// What was left as it is because a person decided so, a sentence each.
+        /// What was left as it is because a person decided so, or could not be compared, a sentence each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<String>,
     },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     door::{Host, script_site},
     error::HostError,
-    held::{Held, at_work, context, hold, told},
+    held::{For, Held, at_work, context, hold, told},
     running::Run,
     zero::EntryZero,
 };
@@ -21,14 +21,13 @@ use crate::{
 impl Host {
     /// Goes on with an unfinished run where it stopped: a call that failed is tried once more. `answer` says what
     /// became of a call that nobody could tell: `applied`, `not-applied` or `retry`.
-    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
     pub async fn resume(
         &self,
         run: Option<&str>,
         answer: Option<Decision>,
         command: &str,
     ) -> Result<Run, HostError> {
-        let (held, open) = self.take_up(run, "resume", command)?;
+        let (held, open) = self.take_up(run, "resume", command).await?;
         if let Some(entry) = open.entries.iter().find(|entry| !entry.undos.is_empty()) {
             let text = format!("run `{}` is being taken back: `{}` was reached", open.row.id, entry.address);
             let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
@@ -54,25 +53,24 @@ impl Host {
         let (context, listener) = context(self, &row.id, Arc::clone(&site));
         let params = row.params.clone();
         let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
-        told(&context, &row.runbook, now, true);
+        told(&context, &held, &row.runbook, now, true);
         let id = row.id;
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
     }
 
     /// Takes an unfinished run back. `decision` answers the open question, if there is one.
-    #[expect(clippy::unused_async, reason = "it starts a task, which needs the caller's runtime")]
     pub async fn rollback(
         &self,
         run: Option<&str>,
         decision: Option<Decision>,
         command: &str,
     ) -> Result<Run, HostError> {
-        let (held, open) = self.take_up(run, "take back", command)?;
+        let (held, open) = self.take_up(run, "take back", command).await?;
         let decision = open.answered(decision)?;
         let OpenRun { row, zero, .. } = open;
         held.record.writer.adopt(&row.id)?;
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
-        told(&context, &row.runbook, self.0.ports.clock.now(), true);
+        told(&context, &held, &row.runbook, self.0.ports.clock.now(), true);
         let (id, before) = (row.id, zero.before);
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
             run::take_back(context, record, before, decision)
@@ -81,15 +79,16 @@ impl Host {
 
     /// The unfinished run that is meant, with the site's lock. It is looked at before the lock is taken, so that
     /// nothing is made where there is no run, and again under it, because the run may have ended meanwhile.
-    fn take_up(
+    async fn take_up(
         &self,
         run: Option<&str>,
         what: &'static str,
         command: &str,
     ) -> Result<(Held, OpenRun), HostError> {
-        let id = self.open_run(run, what)?.row.id;
-        let held = hold(self, &id, command)?;
-        let open = self.open_run(Some(&id), what)?;
+        let OpenRun { row, zero, .. } = self.open_run(run, what)?;
+        let site = self.frozen(zero.site);
+        let held = hold(self, (&row.id, For::Unfinished), &site, command).await?;
+        let open = self.open_run(Some(&row.id), what)?;
         Ok((held, open))
     }
 

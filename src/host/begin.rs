@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     door::{Host, script_site},
     error::HostError,
-    held::{at_work, context, hold, told},
+    held::{For, at_work, context, hold, told},
     runbook::Runbook,
     running::Run,
     zero::EntryZero,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Result<Run, HostError> {
     let host = &runbook.host;
     let id = new_run_id(host.0.ports.clock.now());
-    let held = hold(host, &id, command)?;
+    let held = hold(host, (&id, For::New), &host.0.site, command).await?;
     if let Some(row) = held.record.reader.unfinished()? {
         return Err(unfinished(row));
     }
@@ -56,7 +56,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         site: script_site(&host.0.site),
         before,
     };
-    told(&context, runbook.name(), now, false);
+    told(&context, &held, runbook.name(), now, false);
     Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
 }
 

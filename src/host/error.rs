@@ -32,6 +32,8 @@ impl HostError {
     pub fn exit(&self) -> ExitClass {
         match self {
             Self::Site(failure) if failure.code == "several_sites" => ExitClass::Invalid,
+            // Another machine has the lock in the database.
+            Self::Site(failure) if failure.code == "site_held" => ExitClass::Held,
             Self::Site(_) | Self::Stale { .. } => ExitClass::Refused,
             Self::Invalid(_) | Self::Runbook { .. } | Self::NoRun(_) => ExitClass::Invalid,
             Self::Journal(error) => error.exit(),

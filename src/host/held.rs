@@ -9,15 +9,18 @@ use tokio_util::sync::CancellationToken;
 use super::{door::Host, error::HostError, log, running::Run, runs::log_of};
 use crate::{
     clients,
-    event::{Ending, Event},
+    event::{Ending, Event, Failure},
     journal::{Folder, Holder, Lock, Reader, Writer},
-    run::{Context, Record},
+    ports::postgres::LockSite,
+    run::{Context, Record, SharedLock},
     site::Site,
 };
 
-/// The site's lock with the journal under it. Dropping it gives the site free, whatever ended the run.
+/// The site's locks with the journal under them. Dropping it gives the site free, whatever ended the run.
 pub(super) struct Held {
     pub(super) record: Record,
+    /// Why the lock in the database is missing, where it is.
+    without: Option<Failure>,
     hands: Option<clients::Hands>,
     _lock: Lock,
 }
@@ -31,16 +34,30 @@ impl Drop for Held {
     }
 }
 
-/// Takes the site's lock and opens its journal for writing.
-pub(super) fn hold(host: &Host, run: &str, command: &str) -> Result<Held, HostError> {
+/// Which run the site is taken for.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    /// It needs the databases from its first call on.
+    New,
+    /// It was begun already, so that it may go on without the lock in the database as far as it needs no database.
+    Unfinished,
+}
+
+/// Takes the site's lock on this host, opens its journal for writing, and takes the lock in the database.
+pub(super) async fn hold(
+    host: &Host,
+    (run, reason): (&str, For),
+    site: &Site,
+    command: &str,
+) -> Result<Held, HostError> {
     let folder = Folder::prepare(&host.0.site.state)?;
     let now = host.0.ports.clock.now();
     let clients::Who { user, host: machine } = clients::who();
     let holder = Holder {
         run: run.to_owned(),
         command: command.to_owned(),
-        user,
-        host: machine,
+        user: user.clone(),
+        host: machine.clone(),
         since: now,
         pid: 0,
         space: String::new(),
@@ -48,10 +65,20 @@ pub(super) fn hold(host: &Host, run: &str, command: &str) -> Result<Held, HostEr
     let lock = Lock::take(&folder, holder)?;
     let writer = Arc::new(Writer::open(&folder, &lock, host.0.scrubber.clone())?);
     let reader = Arc::new(Reader::open(&folder)?.ok_or(HostError::NoRun("read"))?);
+    let request = LockSite {
+        endpoint: site.databases.endpoint.clone(),
+        primary: site.databases.primary().to_owned(),
+        holder: format!("uplift {run} {user}@{machine}"),
+    };
+    let (shared, without) = match reason {
+        For::New => (SharedLock::take(&host.0.ports, request).await?, None),
+        For::Unfinished => SharedLock::take_if_up(&host.0.ports, request).await?,
+    };
     if let Some(hands) = &host.0.hands {
         hands.lend(lock.children()?);
     }
-    Ok(Held { record: Record { writer, reader }, hands: host.0.hands.clone(), _lock: lock })
+    let record = Record { writer, reader, lock: Arc::new(shared) };
+    Ok(Held { record, without, hands: host.0.hands.clone(), _lock: lock })
 }
 
 pub(super) fn context(
@@ -77,7 +104,7 @@ fn log_path(site: &Site, run: &str) -> std::path::PathBuf {
     log_of(&site.state, run)
 }
 
-pub(super) fn told(context: &Context, runbook: &str, at: Timestamp, again: bool) {
+pub(super) fn told(context: &Context, held: &Held, runbook: &str, at: Timestamp, again: bool) {
     let (run, runbook, site) = (context.run.clone(), runbook.to_owned(), context.site.name.clone());
     let (at, log) = (at.to_string(), log_path(&context.site, &context.run).display().to_string());
     context.tell.tell(if again {
@@ -85,6 +112,12 @@ pub(super) fn told(context: &Context, runbook: &str, at: Timestamp, again: bool)
     } else {
         Event::RunStarted { run, runbook, site, at, log }
     });
+    if let Some(failure) = &held.without {
+        context.tell.warn(format!(
+            "{failure}, so nothing keeps another machine away from this site; going on as far as the databases are \
+             left alone"
+        ));
+    }
 }
 
 /// The run as a task of its own, which gives the site free when it ends.

@@ -75,7 +75,11 @@ impl ServiceBefore {
     pub(super) async fn is_so(&self, site: Observe<'_>) -> Result<bool, Failure> {
         let now = of_service(site.docker, &site.site.project, &self.service).await?;
         let same = |before: &ContainerBefore| {
-            now.iter().any(|container| before.is(container) && container.is_up() == before.running)
+            now.iter().any(|container| {
+                before.is(container)
+                    && container.is_up() == before.running
+                    && container.restart_policy == before.restart_policy
+            })
         };
         Ok(now.len() == self.containers.len() && self.containers.iter().all(same))
     }

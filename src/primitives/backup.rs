@@ -53,6 +53,7 @@ impl Effect for Backup {
     const NAME: &'static str = "backup";
     const VERSION: u32 = 2;
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = SetPlan;
     type Outcome = Made;
 

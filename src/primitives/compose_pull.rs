@@ -69,6 +69,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 impl Effect for ComposePull {
     const NAME: &'static str = "compose_pull";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 

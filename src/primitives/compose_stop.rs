@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::ServiceBefore,
     contract::{Back, Effect, Found, Undone, WhenUnknown},
+    held_restarts,
 };
 use crate::{
     event::{Failure, Refusal},
@@ -26,11 +27,17 @@ use crate::{
 pub(super) struct ComposeStop {
     /// Names of services, e.g. `[site::job, site::web]`.
     pub services: Vec<String>,
+    /// Whether nothing may start them again before `compose_up` does, not even a daemon that is itself started again:
+    /// their restart policies are `no` until then. For as long as databases are copied or moved.
+    #[serde(default)]
+    pub hold: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
     services: Vec<ServiceBefore>,
+    #[serde(default)]
+    hold: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,11 +48,12 @@ pub(super) struct Outcome {
 
 impl Effect for ComposeStop {
     const NAME: &'static str = "compose_stop";
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { services: vec!["web".to_owned()] }
+        Self { services: vec!["web".to_owned()], hold: true }
     }
 
     fn when_unknown(&self) -> WhenUnknown {
@@ -70,12 +78,13 @@ impl Effect for ComposeStop {
         for name in names {
             services.push(ServiceBefore::look(&name, site).await?);
         }
-        Ok(Intent { services })
+        Ok(Intent { services, hold: self.hold })
     }
 
     fn summary(intent: &Intent) -> String {
         let names: Vec<_> = intent.services.iter().map(|before| format!("`{}`", before.service)).collect();
-        format!("stop {}", names.join(", then "))
+        let held = if intent.hold { ", and keep them from being started" } else { "" };
+        format!("stop {}{held}", names.join(", then "))
     }
 
     fn result(outcome: &Outcome) -> String {
@@ -88,23 +97,27 @@ impl Effect for ComposeStop {
     }
 
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
-        let mut running = 0;
-        let mut stopped = 0;
+        let (mut left, mut begun) = (0, 0);
         for before in &intent.services {
             for container in of_service(site.docker, &site.site.project, &before.service).await? {
-                if container.is_up() { running += 1 } else { stopped += 1 }
+                let held = intent.hold && held_restarts::is_held(&container);
+                left += usize::from(container.is_up() || intent.hold && !held);
+                begun += usize::from(!container.is_up() || held);
             }
         }
-        Ok(match (running, stopped) {
+        Ok(match (left, begun) {
             (0, _) => Found::Applied(outcome(intent)),
             (_, 0) => Found::NotApplied,
-            _ => Found::Partial(format!("{running} containers still run")),
+            _ => Found::Partial(format!("{left} containers still run, or could be started again")),
         })
     }
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
         for before in intent.services.iter().rev() {
             before.keep(site).await?;
+        }
+        if intent.hold {
+            held_restarts::hold(&intent.services, site).await?;
         }
         for before in &intent.services {
             for container in of_service(site.docker, &site.site.project, &before.service).await? {

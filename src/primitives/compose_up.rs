@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::ServiceBefore,
     contract::{Back, Effect, Found, Left, Undone, WhenUnknown},
+    held_restarts,
+    moved_data::{MOVED, RETURN_CODE, return_code, stay},
 };
 use crate::{
-    event::{Choice, Failure, Question, Refusal},
+    event::{Failure, Question, Refusal},
     ports::{
         Observe, Operate,
         compose::Up,
@@ -28,9 +30,6 @@ pub(super) struct ComposeUp {
     /// Names of services, e.g. `[site::web]`.
     pub services: Vec<String>,
 }
-
-/// The older release runs again on the database as it is.
-const RETURN_CODE: &str = "return-code";
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
@@ -126,6 +125,7 @@ impl Effect for ComposeUp {
         }
         let services = intent.services.iter().map(|before| before.service.clone()).collect();
         site.compose.up(&Up { project: intent.project.clone(), services }).await?;
+        held_restarts::release(&intent.services, site).await?;
         outcome(intent, site.observe()).await
     }
 
@@ -197,25 +197,8 @@ async fn question(
         .flat_map(|before| &before.containers)
         .map(|container| format!("`{}`", container.image))
         .collect();
-    Ok(Question {
-        address: String::new(),
-        text: "the new release has already changed the database: what is to run now?".to_owned(),
-        found,
-        choices: vec![
-            Choice {
-                key: RETURN_CODE.to_owned(),
-                does: format!("run {} again, on the database as it is now", old.join(", ")),
-                costs: "no rows are lost, but the older release was not made for this database: it may fail where \
-                        columns or tables have changed"
-                    .to_owned(),
-            },
-            Choice {
-                key: "stay".to_owned(),
-                does: "leave everything as it is now and close this run".to_owned(),
-                costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
-            },
-        ],
-    })
+    let choices = vec![return_code(&old.join(", ")), stay()];
+    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices })
 }
 
 fn runs(now: &[Container], image: Option<&String>) -> bool {

@@ -21,6 +21,7 @@ pub(super) struct ConfigCopy {}
 impl Effect for ConfigCopy {
     const NAME: &'static str = "config_copy";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = SetPlan;
     type Outcome = Made;
 

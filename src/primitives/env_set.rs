@@ -52,6 +52,7 @@ pub(super) struct Outcome {
 
 impl Effect for EnvSet {
     const NAME: &'static str = "env_set";
+    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 

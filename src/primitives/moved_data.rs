@@ -42,18 +42,23 @@ impl Reached {
 /// Databases whose rows nobody misses: they are made anew by use.
 const PASSING: [&str; 2] = ["cache", "cable"];
 
-/// Asks what is to become of the data, with what was written since a moment.
-pub(super) async fn question(
-    since: &str,
-    savepoint: bool,
-    jobs_waiting: u64,
-    jobs: &[Job],
-    site: Observe<'_>,
-) -> Result<Question, Failure> {
+/// What is known when a person is asked what is to become of the data.
+pub(super) struct Offer<'a> {
+    /// The moment since when users could write with the new release, as a snapshot of the primary database.
+    pub since: &'a str,
+    /// There is a savepoint that the databases can go back to.
+    pub savepoint: bool,
+    /// Jobs that were not done when the savepoint was made: how many, and the oldest of them.
+    pub jobs_waiting: u64,
+    pub jobs: &'a [Job],
+}
+
+/// Asks what is to become of the data, with what was written since.
+pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Result<Question, Failure> {
     let all = &site.site.databases;
     let (mut found, mut rows) = (Vec::new(), 0);
     for database in all.all.iter().filter(|one| !PASSING.contains(&one.role.as_str())) {
-        for table in site.postgres.written_since(&all.endpoint, &database.name, since).await? {
+        for table in site.postgres.written_since(&all.endpoint, &database.name, offer.since).await? {
             rows += table.rows;
             found.push(format!(
                 "{} rows written in `{}`.`{}` since users could reach the new release",
@@ -65,36 +70,51 @@ pub(super) async fn question(
         found.push("no rows have been written since users could reach the new release".to_owned());
     }
     let mut choices = Vec::new();
-    if savepoint {
+    if offer.savepoint {
+        choices.push(offer.restore_data(rows));
+    }
+    choices.push(return_code("the older release"));
+    choices.push(stay());
+    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices })
+}
+
+/// What is asked once a migration cannot be taken back without a person.
+pub(super) const MOVED: &str = "the new release has already changed the database: what is to run now?";
+
+impl Offer<'_> {
+    fn restore_data(&self, rows: u64) -> Choice {
         let mut costs = format!(
             "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
         );
-        if jobs_waiting > 0 {
-            let named: Vec<_> = jobs.iter().map(|job| format!("{} {}", job.class, job.id)).collect();
+        if self.jobs_waiting > 0 {
+            let named: Vec<_> = self.jobs.iter().map(|job| format!("{} {}", job.class, job.id)).collect();
+            let waiting = self.jobs_waiting;
             costs = format!(
-                "{costs}; up to {jobs_waiting} jobs that waited then run a second time: {}",
+                "{costs}; up to {waiting} jobs that waited then run a second time: {}",
                 named.join(", ")
             );
         }
-        choices.push(Choice {
-            key: RESTORE_DATA.to_owned(),
-            does: "run the older release again, on the databases as they were before the migration"
-                .to_owned(),
-            costs,
-        });
+        let does =
+            "run the older release again, on the databases as they were before the migration".to_owned();
+        Choice { key: RESTORE_DATA.to_owned(), does, costs }
     }
-    choices.push(Choice {
+}
+
+/// `release` runs again, on the databases as they are now.
+pub(super) fn return_code(release: &str) -> Choice {
+    Choice {
         key: RETURN_CODE.to_owned(),
-        does: "run the older release again, on the databases as they are now".to_owned(),
-        costs: "no rows are lost, but the older release was not made for these databases: it may fail where columns \
-                or tables have changed"
+        does: format!("run {release} again, on the databases as they are now"),
+        costs: "no rows are lost, but the older release was not made for these databases: it may fail where columns or \
+                tables have changed"
             .to_owned(),
-    });
-    choices.push(Choice {
+    }
+}
+
+pub(super) fn stay() -> Choice {
+    Choice {
         key: "stay".to_owned(),
         does: "leave everything as it is now and close this run".to_owned(),
         costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
-    });
-    let text = "the new release has already changed the database: what is to run now?".to_owned();
-    Ok(Question { address: String::new(), text, found, choices })
+    }
 }

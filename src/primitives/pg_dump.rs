@@ -21,6 +21,7 @@ pub(super) struct PgDump {}
 impl Effect for PgDump {
     const NAME: &'static str = "pg_dump";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = SetPlan;
     type Outcome = Made;
 

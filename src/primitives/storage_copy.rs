@@ -21,6 +21,7 @@ pub(super) struct StorageCopy {}
 impl Effect for StorageCopy {
     const NAME: &'static str = "storage_copy";
     const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
     type Intent = SetPlan;
     type Outcome = Made;
 

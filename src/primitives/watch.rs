@@ -216,13 +216,14 @@ impl<'a> Wait<'a> {
 
     /// The statement that the server is at, while the release migrates: without it a long one looks like standing
     /// still. What the server says of how far it is counts as progress, and so does a session that holds the lock for
-    /// migrations and is at work.
+    /// migrations and is at work. Other statements are of those who use the site, and go on for ever.
     async fn at_work(&mut self) -> (String, bool) {
         let databases = &self.site.site.databases;
         let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
         // A server that cannot be asked just now is no sign of anything.
         let activity = self.site.postgres.activity(&databases.endpoint, &names).await.unwrap_or_default();
-        let Some(one) = activity.iter().find(|one| one.migrating).or(activity.first()) else {
+        let measured = || activity.iter().find(|one| one.progress.is_some());
+        let Some(one) = activity.iter().find(|one| one.migrating).or_else(measured) else {
             return (String::new(), false);
         };
         let progress = one.progress.as_ref().map(|text| format!(", {text}")).unwrap_or_default();

@@ -137,7 +137,7 @@ fn back_where(page: &Page<'_>, left: &[String]) -> String {
     if left.is_empty() {
         return format!("{} is as it was before", page.name());
     }
-    format!("{} runs what it ran before, and something was left as you chose", page.name())
+    format!("{} runs what it ran before, but for what is listed as left", page.name())
 }
 
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
@@ -254,8 +254,8 @@ fn at(paper: &mut Paper, page: &Page<'_>) {
 fn as_before(paper: &mut Paper, left: &[String]) {
     // What was left is not as it was recorded, so it is not claimed.
     let compared = if left.is_empty() {
-        "images, states and restart policies of the containers, settings, schema and the answer of web are what was \
-         recorded before the first change"
+        "images, states and restart policies of the containers, settings, the databases' schema, owners and rights, \
+         and the answer of web are what was recorded before the first change"
     } else {
         "images, states and restart policies of the containers and the answer of web are what was recorded before \
          the first change"

@@ -9,8 +9,9 @@ use super::{
     live::Live,
     position::Halt,
     rehearse::perform,
+    shared_lock::SharedLock,
     unwind::{Unwound, unwind},
-    verify::{as_before, failure_of_differences, in_words, left},
+    verify::{Allowed, as_before, failure_of_differences, in_words, left},
 };
 use crate::{
     event::{Ending, Event, Failure, Question},
@@ -31,11 +32,12 @@ pub struct Job {
     pub before: Before,
 }
 
-/// Where a run's record is read back from while it is being written.
+/// Where a run's record is read back from while it is being written, and the lock without which nothing begins.
 #[derive(Clone)]
 pub struct Record {
     pub writer: Arc<Writer>,
     pub reader: Arc<Reader>,
+    pub lock: Arc<SharedLock>,
 }
 
 impl Record {
@@ -96,7 +98,7 @@ fn decide(context: &Context, record: &Record, seq: i64, decision: &Decision) -> 
 }
 
 async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<Entry>) -> Ending {
-    let live = Arc::new(Live::new(context.clone(), Arc::clone(&record.writer), recorded));
+    let live = Arc::new(Live::new(context.clone(), record, recorded));
     let catalogue = Arc::clone(&context.catalogue);
     let (runbook, params, site) = (Arc::clone(&job.runbook), job.params.clone(), job.site.clone());
     let result = perform(runbook, catalogue, params, site, live.clone()).await;
@@ -186,7 +188,7 @@ async fn cleaned_up(context: &Context, record: &Record, ending: Ending) -> Endin
     }
     // A signal that stopped the run must not stop this too.
     let quiet = Context { cancel: tokio_util::sync::CancellationToken::new(), ..context.clone() };
-    match unwind(&quiet, &record.writer, &entries, "").await {
+    match unwind(&quiet, record, &entries, "").await {
         Unwound::All => ending,
         Unwound::Question(question) => Ending::NeedsPerson { failure: None, question },
         Unwound::Stuck { failure, done, not_done } => Ending::Stuck { failure, cause: None, done, not_done },
@@ -206,26 +208,33 @@ async fn backwards(context: &Context, record: &Record, before: &Before, cause: O
     let back = tokio::select! {
         biased;
         () = context.cancel.cancelled() => return cancelled(cause),
-        back = unwind(context, &record.writer, &entries, because) => back,
+        back = unwind(context, record, &entries, because) => back,
     };
     match back {
         Unwound::Question(question) => Ending::NeedsPerson { failure: cause, question },
-        Unwound::Journal(failure) => unfinished(&failure),
+        Unwound::Journal(failure) => {
+            let at_first = cause.map(|cause| format!("at first: {cause}"));
+            unfinished(&failure.evidence(at_first))
+        }
         Unwound::Stuck { failure, done, not_done } => Ending::Stuck { failure, cause, done, not_done },
         Unwound::All => {
             let left = match record.entries(&context.run) {
                 Ok(entries) => left(&entries),
                 Err(failure) => return unfinished(&failure),
             };
+            let allowed = Allowed { left, server_down: record.lock.is_missing().await };
             let verified = tokio::select! {
                 biased;
                 () = context.cancel.cancelled() => return cancelled(cause),
-                verified = as_before(context, before, &left) => verified,
+                verified = as_before(context, before, &allowed) => verified,
             };
-            let left = in_words(&left);
+            let mut left = in_words(&allowed.left);
+            if let Ok(unseen) = &verified {
+                left.extend(unseen.clone());
+            }
             match (verified, cause) {
-                (Ok(()), Some(failure)) => Ending::TakenBack { failure, left },
-                (Ok(()), None) => Ending::RolledBack { left },
+                (Ok(_), Some(failure)) => Ending::TakenBack { failure, left },
+                (Ok(_), None) => Ending::RolledBack { left },
                 (Err(differences), cause) => Ending::Stuck {
                     failure: failure_of_differences(&differences),
                     cause,

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::{
     context::Context,
-    position::{Halt, Recorded},
+    execute::Record,
+    position::{Halt, Recorded, new_entry},
+    shared_lock::SharedLock,
 };
 use crate::{
     event::{Event, Failure},
@@ -21,6 +23,7 @@ use crate::{
 pub(super) struct Live {
     pub(super) context: Context,
     pub(super) journal: Arc<Writer>,
+    lock: Arc<SharedLock>,
     state: Mutex<State>,
 }
 
@@ -47,7 +50,7 @@ pub(super) struct Begun<'a> {
 }
 
 impl Live {
-    pub(super) fn new(context: Context, journal: Arc<Writer>, recorded: Vec<Entry>) -> Self {
+    pub(super) fn new(context: Context, record: &Record, recorded: Vec<Entry>) -> Self {
         let changed = recorded.iter().any(|entry| {
             entry.kind == Recordable::Effect
                 && entry.intent.is_some()
@@ -55,7 +58,8 @@ impl Live {
         });
         let state =
             State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new(), blocks: 0 };
-        Self { context, journal, state: Mutex::new(state) }
+        let (journal, lock) = (Arc::clone(&record.writer), Arc::clone(&record.lock));
+        Self { context, journal, lock, state: Mutex::new(state) }
     }
 
     /// Why the run ended against the script's will.
@@ -77,6 +81,11 @@ impl Live {
     /// A journal that cannot be written ends the run: what happens next could not be taken back.
     pub(super) fn written<T>(&self, result: Result<T, crate::journal::JournalError>) -> Result<T, Stop> {
         result.map_err(|error| self.halt(Halt::Journal(error.into())))
+    }
+
+    /// To be asked before every attempt at an effect: a lock that is lost, or needed and not to be had, ends the run.
+    pub(super) async fn locked(&self, leaves_data: bool) -> Result<(), Stop> {
+        self.lock.stands(leaves_data).await.map_err(|failure| self.halt(Halt::Journal(failure)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,6 +127,10 @@ impl Live {
     /// Decides every effect of `asked` by reading, then commits all intents in one transaction. One refusal, and
     /// none of them starts.
     async fn begin<'a>(&'a self, asked: &[Asked]) -> Result<Vec<Begun<'a>>, Stop> {
+        let leaves = |one: &Asked| self.context.verb(one.verb).is_ok_and(|verb| verb.leaves_data);
+        let all_leave = asked.iter().all(leaves);
+        // What needs the lock is not even looked at without it.
+        self.locked(all_leave).await?;
         let mut entries = Vec::new();
         let mut begun = Vec::new();
         for one in asked {
@@ -159,6 +172,7 @@ impl Live {
                 entry.group = Some(group);
             }
         }
+        self.locked(all_leave).await?;
         let summaries: Vec<_> = entries.iter().map(|entry| entry.summary.clone()).collect();
         let seqs = self.written(self.journal.intend(&self.context.run, entries, self.context.now()))?;
         for ((one, seq), summary) in begun.iter_mut().zip(seqs).zip(summaries) {
@@ -360,28 +374,5 @@ impl Conduct for Live {
 
     fn cancelled(&self) -> bool {
         self.context.cancel.is_cancelled()
-    }
-}
-
-fn new_entry(
-    asked: &Asked,
-    verb: &Verb,
-    summary: String,
-    when_unknown: Option<WhenUnknown>,
-    intent: Option<Value>,
-) -> NewEntry {
-    let Place { file, line, column } = &asked.place;
-    NewEntry {
-        address: asked.address.clone(),
-        path: asked.path.clone(),
-        verb: verb.name.to_owned(),
-        version: verb.version,
-        effect: verb.kind == Kind::Effect,
-        input: asked.input.clone(),
-        place: format!("{file}:{line}:{column}"),
-        summary,
-        when_unknown: when_unknown.map(|rule| rule.as_str().to_owned()),
-        intent,
-        group: None,
     }
 }

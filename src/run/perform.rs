@@ -80,6 +80,7 @@ impl Live {
             () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
             () = self.context.ports.clock.sleep(wait) => {}
         }
+        self.locked(begun.verb.leaves_data).await?;
         self.written(self.journal.attempt(&self.context.run, begun.seq, self.context.now()))?;
         Ok(())
     }
@@ -244,6 +245,7 @@ impl Live {
     }
 
     async fn once_more(&self, begun: Begun<'_>) -> Result<Value, Stop> {
+        self.locked(begun.verb.leaves_data).await?;
         self.written(self.journal.attempt(&self.context.run, begun.seq, self.context.now()))?;
         self.perform(begun).await
     }

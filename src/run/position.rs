@@ -1,9 +1,12 @@
 //! Where a run stands between its record and the world.
 
+use serde_json::Value;
+
 use crate::{
     event::{Failure, Question},
-    journal::Entry,
-    script::Asked,
+    journal::{Entry, NewEntry},
+    primitives::contract::{Kind, Verb, WhenUnknown},
+    script::{Asked, Place},
 };
 
 /// Why a run ends where no script can prevent it.
@@ -74,4 +77,28 @@ fn diverged(entry: &Entry, asked: &Asked, version: u32) -> Failure {
             ),
         ])
         .hint("go back with `uplift rollback`, or resume with the uplift that began the run")
+}
+
+/// What the journal is told of a call.
+pub(super) fn new_entry(
+    asked: &Asked,
+    verb: &Verb,
+    summary: String,
+    when_unknown: Option<WhenUnknown>,
+    intent: Option<Value>,
+) -> NewEntry {
+    let Place { file, line, column } = &asked.place;
+    NewEntry {
+        address: asked.address.clone(),
+        path: asked.path.clone(),
+        verb: verb.name.to_owned(),
+        version: verb.version,
+        effect: verb.kind == Kind::Effect,
+        input: asked.input.clone(),
+        place: format!("{file}:{line}:{column}"),
+        summary,
+        when_unknown: when_unknown.map(|rule| rule.as_str().to_owned()),
+        intent,
+        group: None,
+    }
 }

@@ -1,13 +1,11 @@
 //! Taking effects back: data from the journal, run by the core in reverse. No script is involved.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
-use super::context::Context;
+use super::{context::Context, execute::Record};
 use crate::{
     event::{Event, Failure, Question},
-    journal::{Choosing, Entry, JournalError, Kind, Writer},
+    journal::{Choosing, Entry, JournalError, Kind},
     primitives::contract::{Back, Decision, FORWARD, Later, Undone, to_value},
     sim::Twin,
 };
@@ -30,12 +28,7 @@ pub(super) enum Unwound {
 
 /// Takes back what `entries` began, last first. A rehearsal on a twin comes first: if a person has to choose,
 /// that is known before anything is touched.
-pub(super) async fn unwind(
-    context: &Context,
-    journal: &Arc<Writer>,
-    entries: &[Entry],
-    because: &str,
-) -> Unwound {
+pub(super) async fn unwind(context: &Context, record: &Record, entries: &[Entry], because: &str) -> Unwound {
     let latest = latest_attempt(entries);
     let open: Vec<&Entry> = entries.iter().rev().filter(|entry| is_to_undo(entry)).collect();
     if let Some(question) = ask_first(context, entries, &open, latest).await {
@@ -45,10 +38,10 @@ pub(super) async fn unwind(
     context.tell.tell(Event::UndoStarted { run, calls, because: because.to_owned() });
     let mut done = Vec::new();
     for (at, entry) in open.iter().enumerate() {
-        match take_back(context, journal, entries, entry, latest).await {
+        match take_back(context, record, entries, entry, latest).await {
             Ok(Undone::NeedsPerson { question }) => {
                 let question = Question { address: entry.address.clone(), ..question };
-                let stored = journal.needs_decision(&context.run, entry.seq, &question, context.now());
+                let stored = record.writer.needs_decision(&context.run, entry.seq, &question, context.now());
                 return stored
                     .map_or_else(|error| Unwound::Journal(error.into()), |()| Unwound::Question(question));
             }
@@ -136,12 +129,15 @@ async fn undo(
 
 async fn take_back(
     context: &Context,
-    journal: &Arc<Writer>,
+    record: &Record,
     entries: &[Entry],
     entry: &Entry,
     latest: Option<i64>,
 ) -> Result<Undone, TakeBack> {
+    let journal = &record.writer;
     let lost = |error: JournalError| TakeBack::Journal(error.into());
+    let leaves_data = context.verb(&entry.verb).is_ok_and(|verb| verb.leaves_data);
+    record.lock.stands(leaves_data).await.map_err(TakeBack::Journal)?;
     let started = context.now();
     journal.undo_started(&context.run, entry.seq, started).map_err(lost)?;
     let undone = undo(context, entries, entry, latest).await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::context::Context;
+use super::{context::Context, shared_lock::is_down};
 use crate::{
     event::{Failure, Unit},
     journal::Entry,
@@ -20,18 +20,27 @@ use crate::{
 const LIMIT: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Compares until nothing differs and web answers as it did, or until [`LIMIT`] has passed.
+/// What the comparison is to make allowances for.
+pub(super) struct Allowed {
+    /// What people chose to leave.
+    pub(super) left: BTreeSet<Left>,
+    /// The run goes on without the lock in the database, because its server is down.
+    pub(super) server_down: bool,
+}
+
+/// Compares until nothing differs and web answers as it did, or until [`LIMIT`] has passed. Says what could not be
+/// compared.
 pub(super) async fn as_before(
     context: &Context,
     before: &Before,
-    left: &BTreeSet<Left>,
-) -> Result<(), Vec<String>> {
+    allowed: &Allowed,
+) -> Result<Option<String>, Vec<String>> {
     let started = context.now();
     let tell = context.tell.at("verify");
     loop {
-        let differences = look(context, before, left).await;
+        let Look { differences, unseen } = look(context, before, allowed).await;
         if differences.is_empty() {
-            return Ok(());
+            return Ok(unseen);
         }
         let passed = since(&*context.ports.clock, started);
         if passed > LIMIT {
@@ -66,15 +75,35 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
     left.iter().map(|left| sentence(left).to_owned()).collect()
 }
 
-async fn look(context: &Context, before: &Before, left: &BTreeSet<Left>) -> Vec<String> {
-    let mut now = match survey::before(context.observe(&context.tell)).await {
+struct Look {
+    differences: Vec<String>,
+    unseen: Option<String>,
+}
+
+async fn look(context: &Context, before: &Before, allowed: &Allowed) -> Look {
+    let could_not = |failure| Look { differences: vec![format!("could not look: {failure}")], unseen: None };
+    let observe = context.observe(&context.tell);
+    let mut now = match survey::but_databases(observe).await {
         Ok(now) => now,
-        Err(failure) => return vec![format!("could not look: {failure}")],
+        Err(failure) => return could_not(failure),
     };
-    if left.contains(&Left::Schema) {
-        now.schemas.clone_from(&before.schemas);
+    let mut unseen = None;
+    match now.clone().with_databases(observe).await {
+        Ok(all) => {
+            now = all;
+            // A migration may have changed more of a database than its schema.
+            if allowed.left.contains(&Left::Schema) {
+                now.take_databases_of(before);
+            }
+        }
+        Err(failure) if allowed.server_down && is_down(&failure) => {
+            now.take_databases_of(before);
+            unseen =
+                Some(format!("the databases could not be compared, and this run left them alone: {failure}"));
+        }
+        Err(failure) => return could_not(failure),
     }
-    if left.contains(&Left::Settings) {
+    if allowed.left.contains(&Left::Settings) {
         let env_file = context.site.project.env_file().display().to_string();
         now.files
             .extend(before.files.get_key_value(&env_file).map(|(path, hash)| (path.clone(), hash.clone())));
@@ -83,7 +112,7 @@ async fn look(context: &Context, before: &Before, left: &BTreeSet<Left>) -> Vec<
     if before.web_answered {
         differences.extend(web_is_silent(context).await);
     }
-    differences
+    Look { differences, unseen }
 }
 
 /// Why web does not answer as it did; what could not be asked did not answer.

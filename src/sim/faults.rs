@@ -16,6 +16,8 @@ pub enum Fault {
     TimeoutAfter,
     /// Nothing happens, and the caller is told that it did: what a law must notice.
     Lose,
+    /// It happens, and the session that holds the site's lock in the database ends in that moment.
+    LosesLock,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -40,6 +42,10 @@ impl State {
         let number = self.faults.log.len();
         let Some(fault) = self.faults.armed.remove(&number) else { return work(self) };
         match fault {
+            Fault::LosesLock => {
+                self.server.end_lock();
+                return work(self);
+            }
             Fault::FailBefore => {}
             Fault::FailAfter | Fault::TimeoutAfter => drop(work(self)?),
             Fault::Lose => {

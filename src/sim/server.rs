@@ -177,6 +177,13 @@ impl Server {
         self.next
     }
 
+    /// The session that holds the site's lock ends.
+    pub(super) fn end_lock(&mut self) {
+        if matches!(self.lock, Lock::Held { .. }) {
+            self.lock = Lock::Free;
+        }
+    }
+
     pub(super) fn oid(&mut self) -> u32 {
         u32::try_from(self.number()).unwrap_or(u32::MAX)
     }

@@ -12,6 +12,7 @@ use crate::{
         docker::Select,
         files::{CopyFile, MakeFolder},
         http::Probe,
+        postgres::DatabaseFacts,
     },
     site::fingerprints,
 };
@@ -33,9 +34,35 @@ pub struct Before {
     pub kept: BTreeMap<String, PathBuf>,
     /// Applied migrations by database.
     pub schemas: BTreeMap<String, Vec<String>>,
+    /// The databases with what a copy or a rename can lose: owner, rights, settings, comment, extensions.
+    #[serde(default)]
+    pub databases: Vec<DatabaseFacts>,
     pub key_fingerprints: BTreeMap<String, String>,
     /// Whether `/up` answered 200.
     pub web_answered: bool,
+}
+
+impl Before {
+    /// The same with what the site's databases say.
+    pub async fn with_databases(mut self, site: Observe<'_>) -> Result<Self, Failure> {
+        let all = &site.site.databases;
+        let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+        for name in &names {
+            let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
+            self.schemas.insert(name.clone(), versions.unwrap_or_default());
+        }
+        self.databases = site.postgres.databases(&all.endpoint, &names).await?;
+        Ok(self)
+    }
+
+    /// What is in `then` taken for what its databases say now; whether anybody is let in stays as it is.
+    pub fn take_databases_of(&mut self, then: &Self) {
+        self.schemas.clone_from(&then.schemas);
+        let open = |name: &str| self.databases.iter().find(|one| one.name == name).map(|one| one.open);
+        let same =
+            |one: &DatabaseFacts| DatabaseFacts { open: open(&one.name).unwrap_or(one.open), ..one.clone() };
+        self.databases = then.databases.iter().map(same).collect();
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +83,11 @@ pub struct ContainerThen {
 
 /// Reads the site as it is.
 pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
+    but_databases(site).await?.with_databases(site).await
+}
+
+/// Reads the site as it is, without a question to its databases.
+pub async fn but_databases(site: Observe<'_>) -> Result<Before, Failure> {
     let mut containers = BTreeMap::new();
     let mut web_answered = false;
     for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
@@ -84,15 +116,16 @@ pub async fn look(site: Observe<'_>) -> Result<Before, Failure> {
             files.insert(path.display().to_string(), hash);
         }
     }
-    let databases = &site.site.databases;
-    let mut schemas = BTreeMap::new();
-    for database in &databases.all {
-        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
-        schemas.insert(database.name.clone(), versions.unwrap_or_default());
-    }
-    let key_fingerprints = fingerprints(&site.site.secrets);
-    let kept = BTreeMap::new();
-    Ok(Before { format: FORMAT, containers, files, kept, schemas, key_fingerprints, web_answered })
+    Ok(Before {
+        format: FORMAT,
+        containers,
+        files,
+        kept: BTreeMap::new(),
+        schemas: BTreeMap::new(),
+        databases: Vec::new(),
+        key_fingerprints: fingerprints(&site.site.secrets),
+        web_answered,
+    })
 }
 
 /// Copies env and compose files into the run's kept folder, and notes where they lie.
@@ -151,6 +184,7 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
             found.push(format!("`{}` is not as it was{kept}", Path::new(path).display()));
         }
     }
+    found.extend(then.databases.iter().flat_map(|old| unlike(old, now)));
     for (database, versions) in &then.schemas {
         let new = now.schemas.get(database);
         if new != Some(versions) {
@@ -159,6 +193,29 @@ pub fn differences(then: &Before, now: &Before) -> Vec<String> {
     }
     if then.key_fingerprints != now.key_fingerprints {
         found.push("the encryption keys are not the ones from before".to_owned());
+    }
+    found
+}
+
+/// What one database has no more of what it had. Its number is not part of it: a copy of it may have taken its place.
+fn unlike(old: &DatabaseFacts, now: &Before) -> Vec<String> {
+    let name = &old.name;
+    let Some(new) = now.databases.iter().find(|one| one.name == *name) else {
+        return vec![format!("the database `{name}` is gone")];
+    };
+    let mut found = Vec::new();
+    let lost = old.unlike(new);
+    if !lost.is_empty() {
+        found.push(format!("the database `{name}` has not its {} any more", lost.join(", ")));
+    }
+    if old.open != new.open {
+        found.push(format!(
+            "the database `{name}` {}",
+            if new.open { "is open" } else { "keeps everybody out" }
+        ));
+    }
+    if old.extensions != new.extensions {
+        found.push(format!("the extensions of `{name}` are not as they were"));
     }
     found
 }

@@ -12,6 +12,7 @@ mod dumps;
 mod images;
 mod moves;
 mod processes;
+mod trees;
 
 use std::path::PathBuf;
 

@@ -87,9 +87,14 @@ fn a_person_may_stay_where_the_schema_has_moved() {
     assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
     field.uplift("status").ends(7);
     field.uplift("upgrade --to 1.1.0 -y").ends(7).shows(&["needs a decision", "uplift show"]);
-    let containers = field.stack.containers().unwrap();
+    let images = || {
+        let containers = field.stack.containers().unwrap().into_iter();
+        // The worker dies and is started again all the time: its state is no sign.
+        containers.map(|(service, one)| (service, one.image, one.restart)).collect::<Vec<_>>()
+    };
+    let before = images();
     field.uplift("rollback --choose stay --reason tested -y").ends(0);
-    assert_eq!(field.stack.containers().unwrap(), containers, "to stay is to leave everything as it is");
+    assert_eq!(images(), before, "to stay is to leave everything as it is");
     field.uplift("rollback --choose stay --reason tested -y").ends(2);
     field.uplift("status").ends(0);
     field.end();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uplift::{
     Decision, Ending, Event, Host, HostError, Plan, Start, World,
     journal::{Entry, RunRow},
+    ports::Ports,
 };
 
 pub(super) struct Night {
@@ -32,8 +33,13 @@ impl Night {
     }
 
     pub(super) async fn host(&self) -> Host {
+        self.host_on(self.world.ports()).await
+    }
+
+    /// The site as these ports show it.
+    pub(super) async fn host_on(&self, ports: Ports) -> Host {
         let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
-        Host::at(start).ports(self.world.ports()).open().await.unwrap()
+        Host::at(start).ports(ports).open().await.unwrap()
     }
 
     fn folder(&self) -> std::path::PathBuf {
@@ -62,7 +68,12 @@ impl Night {
     }
 
     pub(super) async fn resume(&self, outcome: Option<&str>) -> Told {
-        told(self.host().await.resume(None, outcome.map(word), "uplift resume").await.unwrap()).await
+        self.try_resume(outcome).await.unwrap()
+    }
+
+    pub(super) async fn try_resume(&self, outcome: Option<&str>) -> Result<Told, HostError> {
+        let run = self.host().await.resume(None, outcome.map(word), "uplift resume").await?;
+        Ok(told(run).await)
     }
 
     pub(super) async fn rollback(&self, choice: Option<&str>) -> Told {
@@ -95,7 +106,7 @@ impl Night {
     }
 }
 
-fn given(tag: &str) -> BTreeMap<String, String> {
+pub(super) fn given(tag: &str) -> BTreeMap<String, String> {
     [("to", tag), ("settle", "10s"), ("patience", "1m")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
@@ -105,7 +116,7 @@ fn word(choice: &str) -> Decision {
     Decision { choice: choice.to_owned(), reason: "a test".to_owned(), by: "alice@app1".to_owned() }
 }
 
-async fn told(mut run: uplift::Run) -> Told {
+pub(super) async fn told(mut run: uplift::Run) -> Told {
     let mut events = Vec::new();
     while let Some(event) = run.next().await {
         events.push(event);

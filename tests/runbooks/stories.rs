@@ -1,6 +1,6 @@
 //! What an upgrade does with each kind of release.
 
-use uplift::{Ending, Event, World, event::ExitClass};
+use uplift::{Ending, Event, World, event::ExitClass, ports::postgres::Kept};
 
 use super::night::Night;
 
@@ -255,4 +255,28 @@ async fn kept_copies_of_a_run_that_never_began_do_not_stay() {
     assert!(!left.is_empty(), "the fault was to leave something");
     night.upgrade("1.1.0").await;
     assert!(night.kept().is_disjoint(&left));
+}
+
+/// Rights of a database come back with the data; what does not is told, and the site is not called as before.
+#[tokio::test]
+async fn databases_are_compared_with_what_they_were() {
+    let night = Night::of(World::strata());
+    let before = night.world.database("strata_production").unwrap().facts;
+    night.upgrade("1.8.0").await;
+    let mut now = night.world.database("strata_production").unwrap();
+    now.facts.acl = vec!["nobody=c/strata".to_owned()];
+    night.world.put_database(now);
+    let told = night.rollback(Some("restore-data")).await;
+    assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
+    assert_eq!(night.world.database("strata_production").unwrap().facts.acl, before.acl);
+
+    let night = Night::of(World::strata());
+    night.upgrade("1.8.0").await;
+    let copy = Kept::Savepoint.name("strata_production", &night.newest().await.0.id);
+    let mut spoilt = night.world.database(&copy).unwrap();
+    spoilt.facts.extensions.clear();
+    night.world.put_database(spoilt);
+    let told = night.rollback(Some("restore-data")).await;
+    let Ending::Stuck { not_done, .. } = &told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(not_done, &["the extensions of `strata_production` are not as they were"]);
 }

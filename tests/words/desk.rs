@@ -117,18 +117,25 @@ impl Desk {
         if by.len() > 3 {
             text = text.replace(&by, "you@here");
         }
-        let mut plain = String::new();
-        while let Some(at) = text.find("-0315") {
-            // The name of a run ends with four digits that are drawn.
-            let end = (at + 12).min(text.len());
-            plain.push_str(&text[..at]);
-            let id = &text[at..end];
-            plain.push_str(if id.as_bytes().get(7) == Some(&b'-') { "-031500-7f3a" } else { id });
-            text = text[end..].to_owned();
+        for (before, joint) in [("-0315", '-'), ("_0315", '_')] {
+            text = drawn(&text, before, joint);
         }
-        plain.push_str(&text);
-        plain
+        text
     }
+}
+
+/// The name of a run ends with four digits that are drawn; in names of databases it stands with low lines.
+fn drawn(text: &str, before: &str, joint: char) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(before) {
+        let end = (at + 12).min(rest.len());
+        let id = &rest[at..end];
+        plain.push_str(&rest[..at]);
+        let is_id = id.chars().nth(7) == Some(joint);
+        plain.push_str(&if is_id { format!("{joint}031500{joint}7f3a") } else { id.to_owned() });
+        rest = &rest[end..];
+    }
+    plain + rest
 }
 
 fn answered(answer: &str) -> String {

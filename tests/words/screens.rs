@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use uplift::{
     event::Event,
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
-    sim::{Exit, Release},
+    sim::{Exit, Fault, Release},
     site::Scrubber,
 };
 
@@ -123,6 +123,21 @@ async fn a_site_that_cannot_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_lock_in_the_database() {
+    let desk = Desk::new();
+    desk.world.hold_lock("uplift 20261124-021500-7f3a ann@web2");
+    screen("lock_held", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.deny_lock(true);
+    screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.deny_lock(false);
+    desk.world.fault(30, Fault::LosesLock);
+    screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let desk = stopped().await;
+    desk.world.set_server(false, false);
+    screen("lock_server_down", &desk, "uplift rollback -y").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_a_crash_has_ended() {
     let desk = Desk::new();
     std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
@@ -211,7 +226,7 @@ async fn words_fit_the_terminal() {
         for line in ["uplift upgrade --to 1.7.0 -y", "uplift status", "uplift history", "uplift show"] {
             let seen = desk.types(line).await;
             for line in seen.out.lines().chain(seen.err.lines()) {
-                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails", "__pre_"]
+                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails", "__failed_", "__pre_"]
                     .iter()
                     .any(|word| line.contains(word));
                 assert!(copied || line.chars().count() <= width, "{width}: {line}");

@@ -7,7 +7,7 @@ pub(super) fn reading(path: &Path, error: &io::Error) -> Failure {
     failed(path, "read", error)
 }
 
-pub(super) fn writing(path: &Path, error: &io::Error) -> Failure {
+pub(in crate::clients) fn writing(path: &Path, error: &io::Error) -> Failure {
     failed(path, "written", error)
 }
 

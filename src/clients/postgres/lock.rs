@@ -36,6 +36,12 @@ pub(super) async fn take(client: &PostgresClient, request: &LockSite) -> Result<
     // PostgreSQL cuts names at 63 bytes, in the middle of a letter if need be.
     let holder: String = request.holder.chars().filter(char::is_ascii).take(63).collect();
     session.simple(&format!("SET application_name = {}", literal(&holder))).await?;
+    // A holder whose machine is gone must not keep the others out for hours, as the network's own patience would.
+    let _not_here = session
+        .simple(
+            "SET tcp_keepalives_idle = 20; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 4",
+        )
+        .await;
     // Servers before 14 have no such limit.
     let _unknown = session.simple("SET idle_session_timeout = 0").await;
     let key = key(&request.primary);
@@ -46,7 +52,9 @@ pub(super) async fn take(client: &PostgresClient, request: &LockSite) -> Result<
     let who = holder_of(&session, key).await;
     session.close().await;
     let who = who?.unwrap_or_else(|| "somebody whose name cannot be read".to_owned());
-    Err(Failure::new("site_held", format!("another run holds this site's databases: {who}"))
+    let at = &request.endpoint;
+    let text = format!("another run holds this site's databases on `{}:{}`: {who}", at.host, at.port);
+    Err(Failure::new("site_held", text)
         .hint("wait for it to end; it may run on another host that uses the same databases"))
 }
 

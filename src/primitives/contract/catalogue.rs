@@ -29,6 +29,8 @@ pub struct Verb {
     pub adds_only: bool,
     /// What it does to the databases goes back by the savepoint before it.
     pub moves_data: bool,
+    /// See [`Effect::LEAVES_DATA`]; true for reads.
+    pub leaves_data: bool,
     /// Schema of the options, with their doc comments.
     pub options: Schema,
     /// Schema of what the script gets.
@@ -111,6 +113,7 @@ impl Catalogue {
             kind: Kind::Effect,
             adds_only: P::ADDS_ONLY,
             moves_data: P::MOVES_DATA,
+            leaves_data: P::LEAVES_DATA,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),
@@ -127,6 +130,7 @@ impl Catalogue {
             kind: Kind::Read,
             adds_only: true,
             moves_data: false,
+            leaves_data: true,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),

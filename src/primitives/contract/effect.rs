@@ -132,6 +132,9 @@ pub trait Effect: Record {
     /// What it does to the databases goes back by the `pg_savepoint` before it, not by its own undo. A run that has none
     /// finds the difference when it compares, and says so.
     const MOVES_DATA: bool = false;
+    /// Neither doing it nor taking it back touches the product's databases, or starts a release that would. Where
+    /// their server is down, such an effect may be finished or taken back without the lock that is kept there.
+    const LEAVES_DATA: bool = false;
     /// Decided by reading, committed to the journal before the first write. Holds all that `execute`, `probe` and
     /// `undo` need: from then on there are no options, so that a newer binary can take an older run back.
     type Intent: Record;

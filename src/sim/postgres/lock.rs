@@ -27,7 +27,11 @@ impl World {
                     .hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"));
             }
             if let Lock::Held { holder, .. } = &server.lock {
-                let text = format!("another run holds this site's databases: {holder}");
+                let at = &request.endpoint;
+                let text = format!(
+                    "another run holds this site's databases on `{}:{}`: `{holder}`",
+                    at.host, at.port
+                );
                 return Err(Failure::new("site_held", text)
                     .hint("wait for it to end; it may run on another host that uses the same databases"));
             }

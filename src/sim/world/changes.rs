@@ -126,6 +126,9 @@ impl World {
     pub fn set_server(&self, reachable: bool, in_recovery: bool) {
         let mut state = self.lock();
         (state.server.reachable, state.server.in_recovery) = (reachable, in_recovery);
+        if !reachable {
+            state.server.end_lock();
+        }
     }
 
     /// Changes the password on the server alone.

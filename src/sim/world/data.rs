@@ -130,7 +130,7 @@ impl World {
 
     /// The session that holds the site's lock is gone, and nobody has it.
     pub fn lose_lock(&self) {
-        self.lock().server.lock = Lock::Free;
+        self.lock().server.end_lock();
     }
 
     /// Who holds the site's lock.
@@ -146,7 +146,7 @@ impl World {
     pub fn restart_server(&self) {
         let mut state = self.lock();
         state.settle();
-        state.server.lock = Lock::Free;
+        state.server.end_lock();
         state.server.backends.clear();
         state.server.foreign.retain(|one| one.manner == Manner::ComesBack);
         state.settle();
