@@ -11,4 +11,4 @@ mod status;
 pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
-pub use status::{ServiceStatus, Status, status};
+pub use status::{KeptStatus, ServiceStatus, Status, status};

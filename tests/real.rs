@@ -10,6 +10,7 @@
 
 mod alone;
 mod back;
+mod backups;
 mod broken;
 mod field;
 mod killed;

@@ -7,4 +7,5 @@ mod faults;
 mod locked;
 mod night;
 mod refusals;
+mod restore;
 mod stories;

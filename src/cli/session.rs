@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{ExitClass, Failure, Question},
-    host::{Host, HostError, Runs, Scrubber, Start, Status},
+    host::{Host, HostError, Runs, Scrubber, Sets, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -111,6 +111,23 @@ impl Session {
             Some(runs) => Ok(runs?),
             None => Ok(self.open().await?.runs()?),
         }
+    }
+
+    /// The site's backups, without the site if its folder is known.
+    pub(super) async fn sets(&mut self) -> Result<Sets, Trouble> {
+        match self.folder_sets() {
+            Some(sets) => Ok(sets?),
+            None => Ok(self.open().await?.sets()),
+        }
+    }
+
+    pub(super) fn folder_sets(&self) -> Option<Result<Sets, HostError>> {
+        (self.stage.host)(self.start()).sets()
+    }
+
+    /// Backups that lie in a folder, of whatever site.
+    pub(super) fn sets_in(&self, folder: &Path) -> Result<Sets, Trouble> {
+        Ok((self.stage.host)(self.start()).sets_in(folder)?)
     }
 
     pub(super) fn folder_runs(&self) -> Option<Result<Runs, HostError>> {

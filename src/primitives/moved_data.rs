@@ -16,7 +16,16 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 4] = ["compose_trial", "env_set", "pg_return", "pg_savepoint"];
+const DARK: [&str; 8] = [
+    "compose_create",
+    "compose_trial",
+    "config_return",
+    "env_set",
+    "pg_return",
+    "pg_savepoint",
+    "pg_swap",
+    "storage_swap",
+];
 
 /// How far the new release has come.
 #[derive(Debug, PartialEq, Eq)]

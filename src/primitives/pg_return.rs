@@ -41,7 +41,7 @@ impl Effect for PgReturn {
         let all = &site.site.databases;
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let live = site.postgres.databases(&all.endpoint, &names).await?;
-        super::backup::complete(&names, &live)?;
+        crate::backups::complete(&names, &live)?;
         let copies = copies(&self.run, site).await?;
         Ok(Swapped::decide(live, &copies, self.schemas(site)?, site).await?)
     }

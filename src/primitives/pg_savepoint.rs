@@ -87,7 +87,7 @@ impl Effect for PgSavepoint {
         let all = &site.site.databases;
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let databases = site.postgres.databases(&all.endpoint, &names).await?;
-        super::backup::complete(&names, &databases)?;
+        crate::backups::complete(&names, &databases)?;
         let none = match savepoint_room::judge(self.mode, &databases, site).await? {
             Verdict::Room => None,
             Verdict::None(why) => Some(why),

@@ -108,14 +108,15 @@ async fn way(point: &Point, site: Observe<'_>) -> Result<(Way, Option<Moment>), 
         return Ok((Way::Savepoint { copies: count, bytes }, users));
     }
     let sets = backups::list(site.files, &backups::folder(site.site)).await?;
-    let set =
-        sets.into_iter().find(|one| one.set == point.run || one.set.starts_with(&format!("{}-", point.run)));
-    let Some(set) = set else { return Ok((Way::Nothing, users)) };
-    let manifest = backups::read(site.files, &set.path).await?;
+    let of_run = |name: &str| name == point.run || name.starts_with(&format!("{}-", point.run));
+    let set = sets.into_iter().find(|one| of_run(&one.set) && one.standing.is_verified());
+    let Some((set, manifest)) = set.and_then(|one| Some((one.clone(), one.manifest?))) else {
+        return Ok((Way::Nothing, users));
+    };
     let at: Option<Timestamp> = manifest.created_at.parse().ok();
-    let since = at.map(|at| Moment { snapshot: manifest.snapshot.text, at });
+    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at });
     let path = set.path.display().to_string();
-    Ok((Way::Set { set: set.set, path, created_at: set.created_at }, since))
+    Ok((Way::Set { set: set.set, path, created_at: manifest.created_at }, since))
 }
 
 /// The copies that the savepoint of a run has left on the server.

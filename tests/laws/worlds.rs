@@ -84,6 +84,10 @@ fn upgraded() -> World {
         let copy = CopyDatabase { endpoint: endpoint.clone(), from, to, mark };
         at_once(world.ports().postgres.copy_database(&copy, &Teller::silent())).unwrap();
     }
+    // A backup that was never finished, and one whose removal was not.
+    for left in ["20261103-031500-00aa.partial", ".deleting-20261101-031500-00bb"] {
+        world.put_file(format!("/srv/strata/.uplift/backups/{left}/config-0-env"), "A=1", 0o600);
+    }
     world.pulled("1.1.0");
     world.set("STRATA_VERSION", "1.1.0");
     let services = vec!["web".to_owned(), "job".to_owned()];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use uplift::{
-    Decision, Ending, Event, Failure, Host, HostError, Plan, Runbook, Start, World,
+    Decision, Ending, Event, Failure, Host, HostError, Plan, Runbook, Settled, Start, World,
     journal::{Entry, RunRow},
     ports::{Ports, postgres::Kept},
     run::PlanEnd,
@@ -103,6 +103,32 @@ impl Night {
         given.extend(with.iter().copied());
         let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.host().await.runbook("compose/rollback", &given).await
+    }
+
+    /// Restores a set, by its name or folder; an error if the plan says no.
+    pub(super) async fn try_restore(&self, set: &str, with: &[(&str, &str)]) -> Result<Told, Failure> {
+        let mut given: BTreeMap<_, _> =
+            [("set", set), ("settle", "10s"), ("patience", "1m")].into_iter().collect();
+        given.extend(with.iter().copied());
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let runbook = self.host().await.runbook("compose/restore", &given).await;
+        let runbook = runbook.map_err(|error| error.failure())?;
+        let plan = runbook.plan().await;
+        if let PlanEnd::Fails { failure, .. } = plan.end {
+            return Err(failure);
+        }
+        let run = runbook.start(plan, "uplift restore").await.map_err(|error| error.failure())?;
+        Ok(told(run).await)
+    }
+
+    /// The folder of a set.
+    pub(super) fn set(&self, name: &str) -> std::path::PathBuf {
+        self.folder().join("backups").join(name)
+    }
+
+    /// Writes the configuration of a set into the site's folder.
+    pub(super) async fn settle(&self, set: &std::path::Path) -> Result<Settled, HostError> {
+        Host::at(Start::default()).ports(self.world.ports()).settle(set, "/srv/strata".as_ref(), false).await
     }
 
     /// Writes the site's settings file.

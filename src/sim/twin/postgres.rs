@@ -4,6 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Twin,
@@ -46,6 +47,18 @@ struct Manifest {
     databases: Vec<Told>,
 }
 
+/// Length and hash of a file, wherever in a manifest it is named.
+fn stored(manifest: &Value, name: &str) -> Option<(u64, String)> {
+    match manifest {
+        Value::Object(map) if map.get("file").and_then(Value::as_str) == Some(name) => {
+            Some((map.get("bytes")?.as_u64()?, map.get("blake3")?.as_str()?.to_owned()))
+        }
+        Value::Object(map) => map.values().find_map(|below| stored(below, name)),
+        Value::Array(items) => items.iter().find_map(|below| stored(below, name)),
+        _ => None,
+    }
+}
+
 impl Twin {
     /// What the set says of a dump in it; a rehearsal does not read gigabytes.
     async fn told(&self, file: &Path) -> Result<Option<Told>, Failure> {
@@ -60,6 +73,25 @@ impl Twin {
     async fn is_shut(&self, endpoint: &Endpoint, live: &str) -> Result<bool, Failure> {
         let found = self.live().postgres.databases(endpoint, &[live.to_owned()]).await?;
         Ok(found.first().is_some_and(|facts| !facts.open))
+    }
+
+    /// The hash that a set says of a file in it, if the file has its length.
+    pub(super) async fn told_hash(&self, file: &Path) -> Result<Option<String>, Failure> {
+        let backups = self.site().state.join("backups");
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let manifest = folder.join("manifest.json");
+        if !file.starts_with(&backups) || file == manifest || self.size(&manifest).await?.is_none() {
+            return Ok(None);
+        }
+        let Some(manifest) = self.read(&manifest).await? else { return Ok(None) };
+        let Ok(manifest) = serde_json::from_slice(&manifest.bytes) else { return Ok(None) };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let Some((bytes, blake3)) = stored(&manifest, &name) else { return Ok(None) };
+        if self.size(file).await? != Some(bytes) {
+            return Ok(None);
+        }
+        self.assume("the backup is whole: the run reads all of it before it relies on it");
+        Ok(Some(blake3))
     }
 
     /// Contents of a database that is read, or that the rehearsal made.
