@@ -18,6 +18,7 @@ mod laboratory;
 mod planned;
 mod preload;
 mod refused;
+mod restored;
 mod screen;
 mod secrets;
 mod stopped;

@@ -17,7 +17,7 @@ Examples:
   uplift status                          how the site is, and whether a run waits for you
   uplift upgrade --to 1.1.0 --dry-run    what an upgrade would do; nothing is touched
   uplift upgrade --to 1.1.0              show the plan, ask, upgrade; a failure is taken back
-  uplift rollback                        take the unfinished run back, or return from the last upgrade
+  uplift rollback                        go back from an unfinished run, or from the last upgrade
 
 Exit codes:
     0  done, or nothing needed

@@ -18,7 +18,7 @@ pub(super) struct StorageSwap {
     /// The live folder and the one beside it, with its number, as `storage_unpack` gives them.
     pub live: PathBuf,
     pub beside: PathBuf,
-    pub inode: u64,
+    pub inode: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ impl Effect for StorageSwap {
         Self {
             live: "/var/lib/docker/volumes/strata_strata_storage/_data".into(),
             beside: "/var/lib/docker/volumes/strata_strata_storage/beside".into(),
-            inode: 0,
+            inode: String::new(),
         }
     }
 
@@ -62,7 +62,7 @@ impl Effect for StorageSwap {
         let was = site.trees.inode(&self.live).await?.ok_or_else(|| gone(&self.live))?;
         let there = site.trees.inode(&self.beside).await?.ok_or_else(|| gone(&self.beside))?;
         // Without a number whatever lies there is meant.
-        if self.inode != 0 && there != self.inode {
+        if !self.inode.is_empty() && there.to_string() != self.inode {
             let text = format!("`{}` is not the folder that was filled", self.beside.display());
             return Err(Refusal(Failure::new("tree_replaced", text).hint("begin again")));
         }

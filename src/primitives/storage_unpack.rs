@@ -37,8 +37,8 @@ pub(super) struct Outcome {
     /// The folder whose place they are to take, and the one that they are in.
     pub live: PathBuf,
     pub beside: PathBuf,
-    /// The new folder's number on its file system.
-    pub inode: u64,
+    /// The new folder's number on its file system, as text: scripts have no numbers that large.
+    pub inode: String,
     pub files: u64,
     pub bytes: u64,
 }
@@ -87,7 +87,7 @@ impl Effect for StorageUnpack {
         let told = site.files.read(&intent.told).await?;
         let outcome: Option<Outcome> = told.and_then(|file| serde_json::from_slice(&file.bytes).ok());
         Ok(match (outcome, there) {
-            (Some(outcome), Some(inode)) if outcome.inode == inode => Found::Applied(outcome),
+            (Some(outcome), Some(inode)) if outcome.inode == inode.to_string() => Found::Applied(outcome),
             (None, None) => Found::NotApplied,
             _ => Found::Partial("some of the files may be there".to_owned()),
         })
@@ -98,11 +98,15 @@ impl Effect for StorageUnpack {
             return Ok(outcome);
         }
         let inode = site.trees.unpack(&intent.request, site.tell).await?;
+        if site.trees.inode(&intent.request.into).await? != Some(inode) {
+            let text = format!("`{}` is not there as it was unpacked", intent.request.into.display());
+            return Err(Failure::new("not_unpacked", text).hint("check the disk and type the command again"));
+        }
         let packed = &intent.request.packed;
         let outcome = Outcome {
             live: intent.live.clone(),
             beside: intent.request.into.clone(),
-            inode,
+            inode: inode.to_string(),
             files: packed.files,
             bytes: packed.bytes,
         };
@@ -124,7 +128,7 @@ impl Effect for StorageUnpack {
         }
         let told = site.files.read(&intent.told).await?;
         let outcome: Option<Outcome> = told.and_then(|file| serde_json::from_slice(&file.bytes).ok());
-        if outcome.is_some_and(|outcome| outcome.inode != inode) {
+        if outcome.is_some_and(|outcome| outcome.inode != inode.to_string()) {
             return Ok(Undone::nothing("the folder beside is the one that was live before; it stays"));
         }
         let what = "uploaded files that were unpacked and not used".to_owned();

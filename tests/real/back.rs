@@ -40,7 +40,7 @@ fn after_a_migration_a_person_says_whether_the_data_returns() {
         "nothing was changed",
     ]);
     field.uplift("rollback --restore-data never -y").ends(1).shows(&["is not known to run on that"]);
-    field.uplift("rollback --restore-data always --dry-run").ends(0).shows(&["changes places", "1.0.0"]);
+    field.uplift("rollback --restore-data always --dry-run").ends(0).shows(&["becomes", "1.0.0"]);
     assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new());
 
     // With one the older release serves on its own data, and the newer databases are kept.

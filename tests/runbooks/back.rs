@@ -202,13 +202,13 @@ async fn the_plan_of_a_return_names_the_calls_that_it_makes() {
 #[tokio::test]
 async fn a_fault_at_every_write_of_a_return_with_data() {
     let (night, run) = at_1_1_0().await;
-    let start = night.world.writes();
+    let (before, start) = (night.fork(), night.world.writes());
     night.try_return(&run, &ALWAYS).await.unwrap();
     let writes = night.world.writes() - start;
     let mut tried = 0;
     for n in 1..=writes {
         for fault in [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter] {
-            faulty(n, fault).await;
+            faulty(&before, &run, n, fault).await;
             tried += 1;
         }
     }
@@ -216,12 +216,12 @@ async fn a_fault_at_every_write_of_a_return_with_data() {
     assert!(tried > 60, "only {tried}");
 }
 
-async fn faulty(n: usize, fault: Fault) {
-    let (night, run) = at_1_1_0().await;
+async fn faulty(before: &Night, run: &str, n: usize, fault: Fault) {
+    let night = before.fork();
     let when = format!("{fault:?} at write {n}");
     let before = night.world.running();
     night.world.fault(n, fault);
-    let told = night.try_return(&run, &ALWAYS).await;
+    let told = night.try_return(run, &ALWAYS).await;
     night.world.clear_faults();
     let Ok(told) = told else {
         assert_eq!(night.world.running(), before, "{when}");

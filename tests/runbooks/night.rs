@@ -105,6 +105,14 @@ impl Night {
         self.host().await.runbook("compose/rollback", &given).await
     }
 
+    /// The same night once more: another world, the same as this one is now, with a copy of its journal.
+    pub(super) fn fork(&self) -> Self {
+        let fork = Self::of(self.world.fork());
+        copy(&self.folder(), &fork.folder());
+        fork.world.move_folder(self.folder(), fork.folder());
+        fork
+    }
+
     /// Restores a set, by its name or folder; an error if the plan says no.
     pub(super) async fn try_restore(&self, set: &str, with: &[(&str, &str)]) -> Result<Told, Failure> {
         let mut given: BTreeMap<_, _> =
@@ -166,6 +174,21 @@ impl Night {
         };
         format!("{} {}", tag("web"), tag("job"))
     }
+}
+
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let mode = std::fs::metadata(from).unwrap().permissions();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+    std::fs::set_permissions(to, mode).unwrap();
 }
 
 pub(super) fn given(tag: &str) -> BTreeMap<String, String> {

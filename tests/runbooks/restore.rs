@@ -106,13 +106,13 @@ async fn a_set_brings_a_site_back_onto_an_empty_host() {
 #[tokio::test]
 async fn a_fault_at_every_write_of_a_restore() {
     let (night, set) = with_a_set().await;
-    let start = night.world.writes();
+    let (before, start) = (night.fork(), night.world.writes());
     night.try_restore(&set, &ALWAYS).await.unwrap();
     let writes = night.world.writes() - start;
     let mut tried = 0;
     for n in 1..=writes {
         for fault in [Fault::FailBefore, Fault::TimeoutAfter] {
-            faulty(n, fault).await;
+            faulty(&before, &set, n, fault).await;
             tried += 1;
         }
     }
@@ -120,12 +120,12 @@ async fn a_fault_at_every_write_of_a_restore() {
     assert!(tried > 60, "only {tried}");
 }
 
-async fn faulty(n: usize, fault: Fault) {
-    let (night, set) = with_a_set().await;
+async fn faulty(before: &Night, set: &str, n: usize, fault: Fault) {
+    let night = before.fork();
     let when = format!("{fault:?} at write {n}");
     let before = night.world.running();
     night.world.fault(n, fault);
-    let told = night.try_restore(&set, &ALWAYS).await;
+    let told = night.try_restore(set, &ALWAYS).await;
     night.world.clear_faults();
     let Ok(told) = told else {
         assert_eq!(night.world.running(), before, "{when}");

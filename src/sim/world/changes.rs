@@ -111,6 +111,11 @@ impl World {
         }
     }
 
+    /// A folder is moved, with all that is in it.
+    pub fn move_folder(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
+        self.lock().disk.rename(from.as_ref(), to.as_ref());
+    }
+
     /// The host loses its containers, its volumes and the site's configuration, and the server its databases. Images
     /// and the state folder stay.
     pub fn lose_everything(&self) {
