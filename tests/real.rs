@@ -19,6 +19,7 @@ mod planned;
 mod preload;
 mod refused;
 mod restored;
+mod routes;
 mod screen;
 mod secrets;
 mod stopped;

@@ -8,4 +8,5 @@ mod locked;
 mod night;
 mod refusals;
 mod restore;
+mod routed;
 mod stories;

@@ -5,7 +5,7 @@ use std::{fs::File, io, path::Path, time::Duration};
 use super::{
     PostgresClient,
     admin::Admin,
-    connect, count,
+    blobs, connect, count,
     cut::{Cut, Pinned},
     facts,
     passfile::PassFile,
@@ -30,20 +30,31 @@ pub(super) async fn all(
     tell: &Teller,
 ) -> Result<DumpReport, Failure> {
     let password = client.password().map(|password| PassFile::new(&password)).transpose()?;
+    let who = client.own(&request.endpoint)?;
     let cut = Cut::make(client, &request.endpoint, &request.databases).await?;
     let mut databases = Vec::new();
     for (name, pinned) in request.databases.iter().zip(&cut.sessions) {
-        let one = One { client, request, name, pinned, password: password.as_ref() };
+        let one = One { client, who: &who, request, name, pinned, password: password.as_ref() };
         databases.push(one.dump(tell).await?);
     }
+    let of = request
+        .databases
+        .iter()
+        .zip(&cut.sessions)
+        .find(|(name, _)| Some(*name) == request.blobs_of.as_ref());
+    let blobs = match of {
+        Some((_, pinned)) => blobs::list(pinned, request, tell).await?,
+        None => None,
+    };
     let (snapshot, tries, wal_lsn) = (cut.snapshot.clone(), cut.tries, cut.wal_lsn.clone());
     cut.close().await;
-    Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs: None })
+    Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs })
 }
 
 /// One database of a dump.
 struct One<'a> {
     client: &'a PostgresClient,
+    who: &'a Admin,
     request: &'a Dump,
     name: &'a str,
     pinned: &'a Pinned,
@@ -113,8 +124,7 @@ impl One<'_> {
             .program(&self.request.client.path)
             .args(["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=60s"])
             .args([format!("--snapshot={}", self.pinned.exported)]);
-        let who = Admin { endpoint: self.request.endpoint.clone(), password: self.client.password() };
-        connect::to(program, processes, &who, self.name, self.password)
+        connect::to(program, self.who, self.name, self.password)
     }
 
     fn failed(&self, why: &str, lines: Vec<String>) -> Failure {
