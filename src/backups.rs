@@ -1,10 +1,29 @@
-//! Backup sets: what is in one, where it lies, and whether it is still what was written.
+//! Backup sets: what goes into one, how it is made and proved, where it lies, and what is kept of it.
 
+mod list;
+mod make;
 mod manifest;
+mod plan;
+mod prove;
+mod prune;
+mod retention;
 mod set;
+mod try_restore;
 
+pub use list::{Checked, Listed, Standing, list};
+pub use make::{Made, made, make};
 pub use manifest::{
-    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Manifest, ServerEntry, SnapshotEntry, ToolEntry,
-    Verification,
+    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
+    StorageEntry, Stored, ToolEntry, Verification,
 };
-pub use set::{SetSummary, folder, list, partial, read, set_id, verify};
+pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, plan};
+pub use prove::{Eyes, hashes, prove, whole};
+pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune};
+pub use retention::{Judged, KEEP, judge, judge_databases};
+pub use set::{folder, partial, read, set_id};
+pub use try_restore::{drop_trial, try_restore};
+
+/// `412.0 MiB`.
+fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}

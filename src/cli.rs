@@ -2,10 +2,13 @@
 //! what is said is said by [`crate::report`].
 
 mod arguments;
+mod backup;
 mod bars;
 mod begin;
 mod flags;
 mod history;
+mod places;
+mod restore;
 mod resume;
 mod rollback;
 mod runbook;
@@ -62,16 +65,27 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
     let mut session = Session::new(cli.common, &words, stage, signals);
     let done = match cli.verb {
         Verb::Upgrade(upgrade) => {
-            let given = flags::given(&matches, "upgrade");
+            let given = flags::given(&matches, &["upgrade"]);
             begin::begin(&mut session, flags::UPGRADE, given, upgrade.dry_run).await
         }
         Verb::Run(run) => {
-            let mut given = flags::given(&matches, "run");
+            let mut given = flags::given(&matches, &["run"]);
             given.extend(run.param);
             begin::begin(&mut session, &run.name, given, run.dry_run).await
         }
         Verb::Resume(resume) => resume::resume(&mut session, resume).await,
-        Verb::Rollback(rollback) => rollback::rollback(&mut session, rollback).await,
+        Verb::Rollback(rollback) => {
+            let given = flags::given(&matches, &["rollback"]);
+            rollback::rollback(&mut session, rollback, given).await
+        }
+        Verb::Backup(backup) => {
+            let given = flags::given(&matches, &["backup", backup.what.word()]);
+            backup::backup(&mut session, backup.what, given).await
+        }
+        Verb::Restore(restore) => {
+            let given = flags::given(&matches, &["restore"]);
+            restore::restore(&mut session, restore, given).await
+        }
         Verb::Status => status::status(&mut session).await,
         Verb::History => history::history(&mut session).await,
         Verb::Show(show) => show::show(&mut session, show).await,

@@ -9,9 +9,12 @@ mod held;
 mod library;
 mod log;
 mod past;
+mod points;
 mod runbook;
 mod running;
 mod runs;
+mod sets;
+mod settle;
 mod zero;
 
 pub use door::{Host, HostBuilder};
@@ -21,10 +24,13 @@ pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
 pub use runs::{Runs, WayBack, who};
+pub use sets::{Proved, Sets};
+pub use settle::Settled;
 
 // What the command line works with, so that it needs to know no room below this one.
 #[cfg(feature = "cli")]
 pub(crate) use crate::{
+    backups::Listed,
     journal::{RunRow, RunState},
     primitives::contract::Decision,
     run::{Plan, PlanEnd},

@@ -6,6 +6,7 @@
     reason = "tests stand outside: they look at files and time, and say how much they tried"
 )]
 
+mod backups;
 mod contract;
 mod journal;
 mod lab;

@@ -37,7 +37,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "survey",
         ],
     ),
-    ("report", &["event", "journal", "run", "site", "survey"]),
+    ("report", &["backups", "event", "journal", "run", "site", "survey"]),
     ("cli", &["event", "host", "report"]),
 ];
 

@@ -9,6 +9,8 @@
 #![expect(clippy::print_stderr, reason = "figures, and where a long test is")]
 
 mod alone;
+mod back;
+mod backups;
 mod broken;
 mod field;
 mod killed;
@@ -17,6 +19,7 @@ mod locked;
 mod planned;
 mod preload;
 mod refused;
+mod restored;
 mod routes;
 mod screen;
 mod secrets;

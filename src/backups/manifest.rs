@@ -1,20 +1,28 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::ports::{
+    postgres::{BlobList, DatabaseFacts, TableRows},
+    trees::{Packed, TreeCheck, TreeFacts},
+};
+
 /// The manifest's format that this uplift writes. Older ones stay readable.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// `manifest.json` of a set, written last: a folder without one is no backup. Times are RFC 3339 in UTC, sizes are
 /// bytes, hashes are BLAKE3 as 64 hex digits. It holds no secret; the configuration files beside it do.
+///
+/// Format 2 added what a set has been proved to be, uploaded files, sequences, the server's number and pins. A set may
+/// hold some parts only: what it lacks is named in `left_out`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub format: u32,
     pub set: String,
     pub created_at: String,
     pub finished_at: String,
-    /// Why it was made: `pre-upgrade`.
+    /// Why it was made: `pre-upgrade`, or `manual` where a person or a timer asked for it.
     pub reason: String,
     pub run: String,
     pub tool: ToolEntry,
@@ -24,21 +32,34 @@ pub struct Manifest {
     pub version: String,
     /// Images of the product's services, by service.
     pub images: BTreeMap<String, ImageEntry>,
-    pub server: ServerEntry,
-    pub snapshot: SnapshotEntry,
+    /// Of a set with databases.
+    #[serde(default)]
+    pub server: Option<ServerEntry>,
+    /// Of a set with databases.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotEntry>,
     pub databases: Vec<DatabaseEntry>,
+    /// Uploaded files, if they are in it.
+    #[serde(default)]
+    pub storage: Option<StorageEntry>,
     pub config: Vec<ConfigFile>,
     /// Keyed fingerprints of the keys without which encrypted columns cannot be read, by name.
     pub key_fingerprints: BTreeMap<String, String>,
     /// Names of the things of a site that are not in this set.
     pub left_out: Vec<String>,
     pub secrets_included: bool,
+    /// What was proved before this was written; `None` in format 1, which did not record it.
+    #[serde(default)]
+    pub verification: Option<Verification>,
+    /// It stays until somebody removes it by hand.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolEntry {
     pub version: String,
-    /// Of the `pg_dump` that was used.
+    /// Of the `pg_dump` that was used; empty if none was.
     pub pg_dump: String,
 }
 
@@ -56,6 +77,17 @@ pub struct ServerEntry {
     pub host: String,
     pub port: u16,
     pub wal_lsn: String,
+    /// `pg_control_system()`'s number of the cluster: equal means the very same server. Empty where it may not be read,
+    /// and in format 1.
+    #[serde(default)]
+    pub system: String,
+}
+
+impl ServerEntry {
+    #[must_use]
+    pub fn major(&self) -> u32 {
+        self.version_num / 10_000
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +104,7 @@ pub struct DatabaseEntry {
     /// `primary`, `queue`, `cache` or `cable`.
     pub role: String,
     #[serde(flatten)]
-    pub facts: crate::ports::postgres::DatabaseFacts,
+    pub facts: DatabaseFacts,
     pub schema_versions: Vec<String>,
     pub file: String,
     pub bytes: u64,
@@ -80,8 +112,33 @@ pub struct DatabaseEntry {
     pub uncompressed_bytes: u64,
     pub uncompressed_blake3: String,
     pub compression: String,
-    pub tables: Vec<crate::ports::postgres::TableRows>,
+    /// Rows as they were counted in the session that the dump was made from.
+    pub tables: Vec<TableRows>,
     pub large_objects: u64,
+    /// `last_value` of every sequence, by `schema.name`. Empty in format 1.
+    #[serde(default)]
+    pub sequences: BTreeMap<String, i64>,
+}
+
+/// Uploaded files: where they were, the packs that hold them, and how they compare with the rows of the same moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageEntry {
+    /// The volume's name, or the folder that was mounted.
+    pub volume: String,
+    /// Where the containers have it.
+    pub path: String,
+    /// Where it was on the host.
+    pub from: String,
+    pub packed: Packed,
+    /// The live tree, looked at before the copy.
+    pub tree: TreeFacts,
+    /// The file with all rows of `active_storage_blobs`, as the databases' moment had them; `None` if there is no such
+    /// table, or if no databases are in the set.
+    pub blobs: Option<BlobList>,
+    /// How the packs compare with that list. Rows without a file were so on the live site: they are named here.
+    pub checked: TreeCheck,
+    /// The earlier set that packs were taken over from.
+    pub previous: Option<String>,
 }
 
 /// A configuration file as it was.
@@ -99,11 +156,106 @@ pub struct ConfigFile {
     pub gid: u32,
 }
 
-/// How far a set has been proved.
+/// How far a set has been proved. Each level holds what those before it hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Every file was read back and has the hash that was computed while it was written.
+    Hashes,
+    /// Every dump was read to its end, with the rows per table that were counted in the databases at the same moment,
+    /// and every uploaded file has its hash.
+    Decoded,
+    /// Every dump was loaded into a database of its own, and the rows were counted there.
+    Restored,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hashes => "hashes",
+            Self::Decoded => "decoded",
+            Self::Restored => "restored",
+        })
+    }
+}
+
+/// What was proved of a set, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
-    /// `hashes`: every file was read back from disk and has the hash that was computed while it was written.
-    pub level: String,
+    pub level: Level,
+    /// RFC 3339 in UTC. Empty in what an older uplift wrote.
+    #[serde(default)]
+    pub at: String,
+    /// Files that were read, and their length.
     pub files: usize,
     pub bytes: u64,
+    /// Rows that were counted both in the databases and in the dumps.
+    #[serde(default)]
+    pub rows: u64,
+    /// Why it is no higher level, where that was meant to be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What a set can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Databases,
+    UploadedFiles,
+    Configuration,
+}
+
+impl Part {
+    pub const ALL: [Self; 3] = [Self::Databases, Self::UploadedFiles, Self::Configuration];
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Databases => "databases",
+            Self::UploadedFiles => "uploaded files",
+            Self::Configuration => "configuration",
+        })
+    }
+}
+
+/// A file that belongs to a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<'a> {
+    pub file: &'a str,
+    pub bytes: u64,
+    pub blake3: &'a str,
+}
+
+impl Manifest {
+    /// The parts that are in it.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let there = [!self.databases.is_empty(), self.storage.is_some(), !self.config.is_empty()];
+        Part::ALL.into_iter().zip(there).filter_map(|(part, there)| there.then_some(part)).collect()
+    }
+
+    /// Every file of the set besides the manifest itself.
+    pub fn files(&self) -> impl Iterator<Item = Stored<'_>> {
+        let dumps = self.databases.iter().map(|one| stored(&one.file, one.bytes, &one.blake3));
+        let config = self.config.iter().map(|one| stored(&one.file, one.bytes, &one.blake3));
+        let tree = self.storage.iter().flat_map(|storage| {
+            let packs = storage.packed.packs.iter().map(|pack| &pack.file);
+            let packs = packs.chain([&storage.packed.index]);
+            let packs = packs.map(|one| stored(&one.file, one.bytes, &one.blake3));
+            packs.chain(storage.blobs.iter().map(|one| stored(&one.file, one.bytes, &one.blake3)))
+        });
+        dumps.chain(tree).chain(config)
+    }
+
+    /// Length of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files().map(|one| one.bytes).sum()
+    }
+}
+
+fn stored<'a>(file: &'a str, bytes: u64, blake3: &'a str) -> Stored<'a> {
+    Stored { file, bytes, blake3 }
 }

@@ -13,20 +13,48 @@ use crate::host::{Header, Param, ParamType, Start};
 
 /// The runbook behind `uplift upgrade`.
 pub(super) const UPGRADE: &str = "compose/upgrade";
+/// The runbook behind `uplift rollback` of a finished upgrade.
+pub(super) const ROLLBACK: &str = "compose/rollback";
+/// The runbook behind `uplift restore`.
+pub(super) const RESTORE: &str = "compose/restore";
+/// The one behind `uplift backup create`.
+pub(super) const BACKUP: &str = "compose/backup";
+/// The one behind `uplift backup prune`.
+pub(super) const PRUNE: &str = "compose/prune";
+
+/// The verbs that are runbooks, by the words that are typed, with the parameter that is an argument of its own.
+const VERBS: [(&[&str], &str, &str); 5] = [
+    (&["upgrade"], UPGRADE, ""),
+    (&["rollback"], ROLLBACK, "run"),
+    (&["restore"], RESTORE, "set"),
+    (&["backup", "create"], BACKUP, ""),
+    (&["backup", "prune"], PRUNE, ""),
+];
 
 /// Before a parameter's name, so that no header can take the place of an argument of ours.
 const PREFIX: &str = "param:";
 
 /// The whole command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
-    let command = without_values(Cli::command());
-    if words.iter().any(|word| word == "upgrade") {
-        let header = (stage.host)(Start::default()).header(UPGRADE).await?;
-        return Ok(command.mut_subcommand("upgrade", |upgrade| with_params(upgrade, &header, true)));
+    let mut command = without_values(Cli::command());
+    for (verb, runbook, own) in VERBS {
+        if verb.iter().all(|word| words.iter().any(|typed| typed == word)) {
+            let mut header = (stage.host)(Start::default()).header(runbook).await?;
+            header.params.remove(own);
+            command = at(command, verb, &header);
+        }
     }
     let Some(name) = runbook_of(words) else { return Ok(command) };
     let header = (stage.host)(Start::default()).header(&name).await?;
     Ok(command.mut_subcommand("run", |run| with_params(run, &header, false)))
+}
+
+/// The command with a runbook's parameters at the verb that these words are.
+fn at(command: Command, verb: &[&str], header: &Header) -> Command {
+    match verb {
+        [] => with_params(command, header, true),
+        [first, rest @ ..] => command.mut_subcommand(*first, |below| at(below, rest, header)),
+    }
 }
 
 /// Help names the variables, and never tells what is in them.
@@ -103,8 +131,12 @@ fn flag(name: &str, long: &str, param: &Param) -> Arg {
 }
 
 /// The parameters that were given as flags or by their variables.
-pub(super) fn given(matches: &ArgMatches, verb: &str) -> BTreeMap<String, String> {
-    let Some(matches) = matches.subcommand_matches(verb) else { return BTreeMap::new() };
+pub(super) fn given(matches: &ArgMatches, verb: &[&str]) -> BTreeMap<String, String> {
+    let mut below = Some(matches);
+    for word in verb {
+        below = below.and_then(|matches| matches.subcommand_matches(word));
+    }
+    let Some(matches) = below else { return BTreeMap::new() };
     let mut given = BTreeMap::new();
     for id in matches.ids() {
         if let Some(name) = id.as_str().strip_prefix(PREFIX)

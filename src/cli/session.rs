@@ -11,8 +11,8 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    event::{ExitClass, Failure},
-    host::{Host, HostError, Runs, Scrubber, Start, Status},
+    event::{ExitClass, Failure, Question},
+    host::{Host, HostError, Runs, Scrubber, Sets, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -113,6 +113,23 @@ impl Session {
         }
     }
 
+    /// The site's backups, without the site if its folder is known.
+    pub(super) async fn sets(&mut self) -> Result<Sets, Trouble> {
+        match self.folder_sets() {
+            Some(sets) => Ok(sets?),
+            None => Ok(self.open().await?.sets()),
+        }
+    }
+
+    pub(super) fn folder_sets(&self) -> Option<Result<Sets, HostError>> {
+        (self.stage.host)(self.start()).sets()
+    }
+
+    /// Backups that lie in a folder, of whatever site.
+    pub(super) fn sets_in(&self, folder: &Path) -> Result<Sets, Trouble> {
+        Ok((self.stage.host)(self.start()).sets_in(folder)?)
+    }
+
     pub(super) fn folder_runs(&self) -> Option<Result<Runs, HostError>> {
         (self.stage.host)(self.start()).runs()
     }
@@ -157,6 +174,20 @@ impl Session {
         }
         let failure = Failure::new("declined", "not begun: the answer was not `y`");
         Err(Trouble::new(failure, ExitClass::Interrupted))
+    }
+
+    /// Asks which of the choices it is to be; `None` if nobody is there, or the answer is none of them. `--yes` is no
+    /// answer to this.
+    pub(super) async fn choose(&self, question: &Question) -> Result<Option<String>, Trouble> {
+        let (Some(answer), false) = (self.stage.answer.clone(), self.json()) else { return Ok(None) };
+        let words: Vec<_> = question.choices.iter().map(|choice| choice.key.clone()).collect();
+        self.paper().ask(&format!("which? [{}]", words.join("/")));
+        let line = tokio::task::spawn_blocking(move || answer());
+        let line = tokio::select! {
+            () = self.signals.wanted(1) => None,
+            line = line => line.ok().flatten(),
+        };
+        Ok(line.filter(|line| words.contains(line)))
     }
 }
 

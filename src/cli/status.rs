@@ -3,13 +3,18 @@ use serde_json::json;
 use super::{session::Session, trouble::Trouble};
 use crate::{
     event::{ExitClass, Failure},
-    host::{HostError, RunRow, RunState, Runs, Status},
+    host::{HostError, RunRow, RunState, Runs, Sets, Status},
     report::{self, Known},
 };
 
 /// `uplift status`. What cannot be read is a line of it, never the end of it.
 pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> {
-    let (site, runs) = look(session).await;
+    let (site, runs, sets) = look(session).await;
+    let now = sets.as_ref().map(Sets::now);
+    let sets = match &sets {
+        Some(sets) => Some(sets.all().await.map_err(|error| error.failure())),
+        None => None,
+    };
     let last = match &runs {
         Ok(Some(runs)) => runs.unfinished().and_then(|open| match open {
             Some(run) => Ok(Some(run)),
@@ -28,6 +33,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             "run": last,
             "held_by": holder,
             "unread": unread,
+            "backups": sets.as_ref().and_then(|sets| sets.as_ref().ok()),
         }));
     } else {
         let known = Known {
@@ -35,6 +41,8 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             last: last.as_ref(),
             holder: holder.as_ref(),
             unread: unread.as_ref(),
+            sets: sets.as_ref().map(Result::as_deref),
+            now,
             typed: &session.typed,
         };
         report::status(&mut session.sheet(), &known);
@@ -43,12 +51,17 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
 }
 
 /// The site if it can be found, and its record even if it cannot.
-async fn look(session: &mut Session) -> (Result<Status, Failure>, Result<Option<Runs>, Failure>) {
+async fn look(
+    session: &mut Session,
+) -> (Result<Status, Failure>, Result<Option<Runs>, Failure>, Option<Sets>) {
     match session.open().await {
-        Ok(host) => (Ok(host.status().await), host.runs().map(Some).map_err(|error| error.failure())),
+        Ok(host) => {
+            let runs = host.runs().map(Some).map_err(|error| error.failure());
+            (Ok(host.status().await), runs, Some(host.sets()))
+        }
         Err(error) => {
             let runs = session.folder_runs().transpose().map_err(|error| error.failure());
-            (Err(error.failure), runs)
+            (Err(error.failure), runs, session.folder_sets().and_then(Result::ok))
         }
     }
 }

@@ -19,8 +19,13 @@ pub struct StockRunbook {
     pub text: &'static str,
 }
 
-const RUNBOOKS: &[StockRunbook] =
-    &[StockRunbook { name: "compose/upgrade", text: include_str!("../../runbooks/compose/upgrade.rhai") }];
+const RUNBOOKS: &[StockRunbook] = &[
+    StockRunbook { name: "compose/upgrade", text: include_str!("../../runbooks/compose/upgrade.rhai") },
+    StockRunbook { name: "compose/rollback", text: include_str!("../../runbooks/compose/rollback.rhai") },
+    StockRunbook { name: "compose/restore", text: include_str!("../../runbooks/compose/restore.rhai") },
+    StockRunbook { name: "compose/backup", text: include_str!("../../runbooks/compose/backup.rhai") },
+    StockRunbook { name: "compose/prune", text: include_str!("../../runbooks/compose/prune.rhai") },
+];
 
 const LIBRARY: &[StockRunbook] =
     &[StockRunbook { name: "lib/checks", text: include_str!("../../runbooks/lib/checks.rhai") }];

@@ -1,10 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    backup::needed,
-    contract::{Read, Size},
-};
+use super::contract::{Read, Size};
 use crate::{backups, event::Failure, ports::Observe};
 
 /// Check that there is room for the backup and for the new image.
@@ -46,7 +43,7 @@ impl Read for CheckRoom {
         let databases = &site.site.databases;
         let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
         let facts = site.postgres.databases(&databases.endpoint, &names).await?;
-        let backup = Size(needed(&facts));
+        let backup = Size(backups::needed(&facts));
         let folder = backups::folder(site.site);
         let backups = site.files.space(&folder).await?;
         let root = site.docker.engine().await?.root;

@@ -1,12 +1,16 @@
+use jiff::Timestamp;
+
 use super::{
     history::not_over,
     paper::Paper,
-    words::{size, time},
+    sets::newest,
+    words::{between, size, time},
 };
 use crate::{
+    backups::Listed,
     event::Failure,
     journal::{Holder, RunRow},
-    survey::Status,
+    survey::{KeptStatus, Status},
 };
 
 /// All that can be told about a site now.
@@ -18,6 +22,10 @@ pub struct Known<'a> {
     pub holder: Option<&'a Holder>,
     /// Why the record of the runs could not be read.
     pub unread: Option<&'a Failure>,
+    /// The site's backups, or why they could not be looked at; `None` if nobody knows where they are.
+    pub sets: Option<Result<&'a [Listed], &'a Failure>>,
+    /// What time it is there.
+    pub now: Option<Timestamp>,
     pub typed: &'a str,
 }
 
@@ -28,6 +36,14 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
     match known.site {
         Ok(status) => of_site(paper, status),
         Err(failure) => unread(paper, failure),
+    }
+    match known.sets {
+        Some(Ok(sets)) => paper.labelled("backup", &newest(sets, known.now)),
+        Some(Err(failure)) => unread(paper, failure),
+        None => {}
+    }
+    if let Ok(status) = known.site {
+        status.kept.iter().for_each(|one| kept(paper, one, known.now));
     }
     match known.last {
         Some(run) if !run.state.unfinished() => {
@@ -58,6 +74,17 @@ fn of_site(paper: &mut Paper, status: &Status) {
     for failure in &status.unread {
         unread(paper, failure);
     }
+}
+
+/// A database beside the site's own, and until when.
+fn kept(paper: &mut Paper, one: &KeptStatus, now: Option<Timestamp>) {
+    let mut text = format!("`{}`: {}, {} of `{}`", one.name, one.what, size(one.bytes), one.owner);
+    let moment = |at: &Option<String>| at.as_ref()?.parse::<Timestamp>().ok();
+    if let (Some(now), Some(made), Some(expires)) = (now, moment(&one.made), moment(&one.expires)) {
+        let until = if expires <= now { "over since" } else { "until" };
+        text = format!("{text}, {} old, {until} {}", between(made, now), time(expires));
+    }
+    paper.labelled("kept", &text);
 }
 
 /// What each service runs and how it is.

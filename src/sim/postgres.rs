@@ -142,7 +142,10 @@ impl PostgresRead for World {
 
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Facts, Failure> {
         self.look(|state| {
-            state.database(endpoint, database)?;
+            // Every server has its own database for administrators.
+            if database != "postgres" {
+                state.database(endpoint, database)?;
+            }
             let server = state.session(endpoint)?;
             Ok(Facts {
                 version_num: server.version_num,
@@ -308,7 +311,7 @@ pub(super) fn is_kept_of(facts: &DatabaseFacts, databases: &[String]) -> bool {
         return false;
     }
     let mark = facts.comment.as_deref().and_then(Mark::read);
-    let words = ["__pre_", "__failed_", "__restore_"];
+    let words = ["__pre_", "__failed_", "__restore_", "__check_"];
     let named = |of: &String| {
         facts
             .name

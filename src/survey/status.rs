@@ -6,6 +6,7 @@ use crate::{
         Observe,
         docker::{Container, Select},
         http::Probe,
+        postgres::KeptDatabase,
     },
     site::Service,
 };
@@ -22,7 +23,22 @@ pub struct Status {
     pub storage: String,
     /// Bytes free where the state folder is.
     pub free: Option<u64>,
+    /// Databases on the server that uplift has made, and keeps for a while.
+    pub kept: Vec<KeptStatus>,
     pub unread: Vec<Failure>,
+}
+
+/// One database that uplift keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptStatus {
+    pub name: String,
+    /// In words: `savepoint of ...`.
+    pub what: String,
+    pub owner: String,
+    pub bytes: u64,
+    /// When it was made and until when it is kept, RFC 3339 in UTC; `None` if its mark cannot be read.
+    pub made: Option<String>,
+    pub expires: Option<String>,
 }
 
 /// One container of the product.
@@ -56,6 +72,7 @@ pub async fn status(site: Observe<'_>) -> Status {
             None
         }
     };
+    let kept = if database.is_some() { kept(site).await } else { Ok(Vec::new()) };
     let free = site.files.space(&site.site.state).await.map(|space| space.free);
     let storage = match &site.site.storage {
         crate::site::Storage::Local { volume, .. } => format!("volume `{volume}`"),
@@ -69,6 +86,7 @@ pub async fn status(site: Observe<'_>) -> Status {
         database,
         storage,
         free: free.map_err(|failure| unread.push(failure)).ok(),
+        kept: kept.map_err(|failure| unread.push(failure)).unwrap_or_default(),
         unread,
     }
 }
@@ -120,6 +138,25 @@ fn state(container: &Container) -> String {
         (false, Some(code)) if container.started.is_some() => format!("stopped, exit code {code}"),
         _ => "created, never started".to_owned(),
     }
+}
+
+async fn kept(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failure> {
+    let databases = &site.site.databases;
+    let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
+    let kept = site.postgres.kept(&databases.endpoint, &names).await?;
+    let shown = |one: KeptDatabase| {
+        let mark = one.mark.as_ref();
+        let what = mark.map(|mark| format!("{} of `{}`", mark.kind.in_words(), mark.of));
+        KeptStatus {
+            what: what.unwrap_or_else(|| "named as if uplift had made it, but without its mark".to_owned()),
+            made: mark.map(|mark| mark.made.clone()),
+            expires: mark.map(|mark| mark.expires.clone()),
+            name: one.name,
+            owner: one.owner,
+            bytes: one.size,
+        }
+    };
+    Ok(kept.into_iter().map(shown).collect())
 }
 
 async fn database(site: Observe<'_>) -> Result<String, Failure> {

@@ -52,6 +52,35 @@ async fn a_person_decides() {
     screen("decided_history", &desk, "uplift history").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_made_listed_and_proved() {
+    let desk = Desk::new();
+    screen("backup_none", &desk, "uplift backup list").await;
+    screen("backup_plan", &desk, "uplift backup create --dry-run").await;
+    screen("backup_no_terminal", &desk, "uplift backup create").await;
+    screen("backup_create", &desk, "uplift backup create -y").await;
+    let sets = desk.folder().join("backups");
+    let half = sets.join("20261123-031500-7f3a.partial/strata_production.dump.zst");
+    desk.world.put_file(half, "half a dump", 0o600);
+    screen("backup_list", &desk, "uplift backup list").await;
+    let all = desk.host().await.sets().all().await.unwrap();
+    let name = all[0].set.clone();
+    screen("backup_show", &desk, &format!("uplift backup show {name}")).await;
+    screen("backup_verify", &desk, &format!("uplift backup verify {name} --restore")).await;
+    screen("backup_status", &desk, "uplift status").await;
+    screen("backup_prune_nothing", &desk, "uplift backup prune -y").await;
+    desk.world.advance(Duration::from_hours(48));
+    screen("backup_prune_plan", &desk, "uplift backup prune --dry-run").await;
+    screen("backup_prune", &desk, "uplift backup prune -y").await;
+    let dump = sets.join(&name).join("strata_production.dump.zst");
+    let mut file = desk.world.file(&dump).unwrap();
+    file.bytes[200] ^= 1;
+    desk.world.put_file(&dump, &file.bytes, 0o600);
+    screen("backup_damaged", &desk, &format!("uplift backup verify {name}")).await;
+    screen("backup_list_damaged", &desk, "uplift backup list").await;
+    screen("backup_unknown", &desk, "uplift backup show 20261124-031").await;
+}
+
 /// Stopped in good order with job down.
 async fn stopped() -> Desk {
     let desk = Desk::new();
@@ -197,7 +226,7 @@ async fn words_fit_the_terminal() {
         for line in ["uplift upgrade --to 1.7.0 -y", "uplift status", "uplift history", "uplift show"] {
             let seen = desk.types(line).await;
             for line in seen.out.lines().chain(seen.err.lines()) {
-                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails", "__failed_"]
+                let copied = ["  uplift ", "wait_healthy(#{", "/srv/s/", "bin/rails", "__failed_", "__pre_"]
                     .iter()
                     .any(|word| line.contains(word));
                 assert!(copied || line.chars().count() <= width, "{width}: {line}");

@@ -33,6 +33,10 @@ fn every_command_teaches_itself() {
     for verb in ["upgrade", "resume", "rollback", "status", "history", "show", "run", "runbook"] {
         golden(&format!("help_{verb}"), &page(&[verb, "--help"]));
     }
+    golden("help_backup", &page(&["backup", "--help"]));
+    for verb in ["create", "list", "show", "verify", "prune"] {
+        golden(&format!("help_backup_{verb}"), &page(&["backup", verb, "--help"]));
+    }
     golden("help_run_upgrade", &page(&["run", "compose/upgrade", "--help"]));
 }
 

@@ -177,6 +177,8 @@ pub enum Kept {
     Failed,
     /// `NAME__restore_RUN`: being loaded, or loaded and not yet swapped in.
     Restoring,
+    /// `NAME__check_RUN`: a dump that is loaded to be counted, and dropped.
+    Checking,
 }
 
 impl Kept {
@@ -188,6 +190,7 @@ impl Kept {
             Self::Savepoint => "pre",
             Self::Failed => "failed",
             Self::Restoring => "restore",
+            Self::Checking => "check",
         };
         let end = format!("__{word}_{}", run.replace('-', "_"));
         if of.len() + end.len() <= 63 {
@@ -201,11 +204,26 @@ impl Kept {
         format!("{}_{}{end}", &of[..at], &hash[..8])
     }
 
+    /// What such a database is, in words.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Savepoint => "savepoint",
+            Self::Failed => "what was replaced",
+            Self::Restoring => "unfinished restore",
+            Self::Checking => "trial restore",
+        }
+    }
+
     /// The kind that a name is of, by its form alone.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        let kinds =
-            [("__pre_", Self::Savepoint), ("__failed_", Self::Failed), ("__restore_", Self::Restoring)];
+        let kinds = [
+            ("__pre_", Self::Savepoint),
+            ("__failed_", Self::Failed),
+            ("__restore_", Self::Restoring),
+            ("__check_", Self::Checking),
+        ];
         kinds.into_iter().find_map(|(word, kind)| name.contains(word).then_some(kind))
     }
 }

@@ -82,6 +82,9 @@ impl FilesRead for Twin {
             Node::Folder => return Err(is_a_folder(path)),
             Node::Live { path, .. } => path,
         };
+        if let Some(told) = self.told_hash(path).await? {
+            return Ok(Some(told));
+        }
         let hash = self.live().files.hash(&live).await?;
         if !self.is_ours(&live) {
             let value = hash.as_deref().map_or("missing", short);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     Twin,
@@ -46,6 +47,18 @@ struct Manifest {
     databases: Vec<Told>,
 }
 
+/// Length and hash of a file, wherever in a manifest it is named.
+fn stored(manifest: &Value, name: &str) -> Option<(u64, String)> {
+    match manifest {
+        Value::Object(map) if map.get("file").and_then(Value::as_str) == Some(name) => {
+            Some((map.get("bytes")?.as_u64()?, map.get("blake3")?.as_str()?.to_owned()))
+        }
+        Value::Object(map) => map.values().find_map(|below| stored(below, name)),
+        Value::Array(items) => items.iter().find_map(|below| stored(below, name)),
+        _ => None,
+    }
+}
+
 impl Twin {
     /// What the set says of a dump in it; a rehearsal does not read gigabytes.
     async fn told(&self, file: &Path) -> Result<Option<Told>, Failure> {
@@ -54,6 +67,31 @@ impl Twin {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let known = serde_json::from_slice::<Manifest>(&manifest.bytes).ok();
         Ok(known.and_then(|known| known.databases.into_iter().find(|one| one.file == name)))
+    }
+
+    /// The live database keeps everybody out, a rehearsal too.
+    async fn is_shut(&self, endpoint: &Endpoint, live: &str) -> Result<bool, Failure> {
+        let found = self.live().postgres.databases(endpoint, &[live.to_owned()]).await?;
+        Ok(found.first().is_some_and(|facts| !facts.open))
+    }
+
+    /// The hash that a set says of a file in it, if the file has its length.
+    pub(super) async fn told_hash(&self, file: &Path) -> Result<Option<String>, Failure> {
+        let backups = self.site().state.join("backups");
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let manifest = folder.join("manifest.json");
+        if !file.starts_with(&backups) || file == manifest || self.size(&manifest).await?.is_none() {
+            return Ok(None);
+        }
+        let Some(manifest) = self.read(&manifest).await? else { return Ok(None) };
+        let Ok(manifest) = serde_json::from_slice(&manifest.bytes) else { return Ok(None) };
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let Some((bytes, blake3)) = stored(&manifest, &name) else { return Ok(None) };
+        if self.size(file).await? != Some(bytes) {
+            return Ok(None);
+        }
+        self.assume("the backup is whole: the run reads all of it before it relies on it");
+        Ok(Some(blake3))
     }
 
     /// Contents of a database that is read, or that the rehearsal made.
@@ -110,6 +148,10 @@ impl PostgresRead for Twin {
             return Ok(Some(told));
         }
         if live.is_empty() {
+            return Ok(None);
+        }
+        if !untouched && self.is_shut(endpoint, &live).await? {
+            self.assume(format!("which migrations `{database}` has is known once it lets somebody in"));
             return Ok(None);
         }
         let versions = self.live().postgres.schema_versions(endpoint, &live).await?;
@@ -186,8 +228,10 @@ impl PostgresRead for Twin {
 
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         match self.entered(endpoint, database).await?.origin.live() {
-            Some(live) => self.live().postgres.snapshot(endpoint, live).await,
-            None => Ok(PLANNED.to_owned()),
+            Some(live) if !self.is_shut(endpoint, live).await? => {
+                self.live().postgres.snapshot(endpoint, live).await
+            }
+            _ => Ok(PLANNED.to_owned()),
         }
     }
 
@@ -199,7 +243,7 @@ impl PostgresRead for Twin {
     ) -> Result<Vec<TableRows>, Failure> {
         let planned = self.entered(endpoint, database).await?;
         match planned.origin.live() {
-            Some(live) if snapshot != PLANNED => {
+            Some(live) if snapshot != PLANNED && !self.is_shut(endpoint, live).await? => {
                 self.live().postgres.written_since(endpoint, live, snapshot).await
             }
             _ => Ok(Vec::new()),
@@ -207,10 +251,13 @@ impl PostgresRead for Twin {
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
-        if let Some(live) = self.entered(endpoint, database).await?.origin.live() {
+        let planned = self.entered(endpoint, database).await?;
+        if let Some(live) = planned.origin.live()
+            && !self.is_shut(endpoint, live).await?
+        {
             return self.live().postgres.jobs(endpoint, live, limit).await;
         }
-        self.assume(format!("which jobs `{database}` holds is known once its dump is loaded"));
+        self.assume(format!("which jobs `{database}` holds is known once it is there"));
         Ok(Jobs::default())
     }
 

@@ -24,12 +24,67 @@ const UNPACK: u64 = 190_000_000;
 const LINE: u64 = 200;
 
 impl Twin {
+    /// A volume that is made where there is none: an empty folder below the engine's root.
+    pub(super) async fn plan_volume(&self, name: &str) -> Result<(), Failure> {
+        if self.live().docker.volume(name).await?.is_some() {
+            return Ok(());
+        }
+        let root = self.live().docker.engine().await?.root;
+        let place = Path::new(&root).join("volumes").join(name).join("_data");
+        let mut overlay = self.lock();
+        let number = u64::MAX - overlay.trees.len() as u64;
+        overlay.trees.insert(place.clone(), (number, TreeFacts { files: 0, folders: 1, bytes: 0 }));
+        overlay.volumes.insert(name.to_owned(), place.display().to_string());
+        Ok(())
+    }
+
     /// The folder's place on the live site, if it is there; `None` if the rehearsal made or removed it.
     fn live_folder(&self, path: &Path) -> Option<PathBuf> {
         match self.lock().tree.resolve(path) {
             Node::Live { path, .. } => Some(path),
             _ => None,
         }
+    }
+
+    /// A second pass of the rehearsal over the same tree: nothing has changed meanwhile.
+    async fn planned_pass(
+        &self,
+        request: &PackTree,
+        facts: &TreeFacts,
+        index: &str,
+    ) -> Result<Option<Packed>, Failure> {
+        let path = request.into.join(index);
+        let Node::Assumed { bytes, blake3 } = self.lock().tree.resolve(&path) else { return Ok(None) };
+        let stored = |file: String, bytes, blake3| StoredFile { file, bytes, blake3 };
+        let mut packs = Vec::new();
+        for name in self.list(&request.into).await?.into_iter().filter(|name| is_pack(name)) {
+            let node = self.lock().tree.resolve(&request.into.join(&name));
+            if let Node::Assumed { bytes, blake3 } = node {
+                let file = stored(name, bytes, blake3);
+                packs.push(Pack { file, uncompressed_bytes: bytes, files: facts.files, linked: false });
+            }
+        }
+        Ok(Some(Packed {
+            files: facts.files,
+            bytes: facts.bytes,
+            read_files: 0,
+            read_bytes: 0,
+            packs,
+            index: stored(index.to_owned(), bytes, blake3),
+            tree_blake3: hex(&format!("planned tree {}", request.from.display())),
+            changed: Vec::new(),
+            vanished: Vec::new(),
+            skipped: Vec::new(),
+        }))
+    }
+
+    /// Length of the packs of an earlier set.
+    async fn packs_in(&self, folder: &Path) -> Result<u64, Failure> {
+        let mut bytes = 0;
+        for name in self.list(folder).await?.iter().filter(|name| is_pack(name)) {
+            bytes += self.size(&folder.join(name)).await?.unwrap_or_default();
+        }
+        Ok(bytes)
     }
 
     async fn plan_file(&self, folder: &Path, file: &str, bytes: u64) -> Result<StoredFile, Failure> {
@@ -40,6 +95,10 @@ impl Twin {
         self.put(&path, Node::Assumed { bytes, blake3: blake3.clone() });
         Ok(StoredFile { file: file.to_owned(), bytes, blake3 })
     }
+}
+
+fn is_pack(name: &str) -> bool {
+    name.starts_with("storage-")
 }
 
 #[async_trait]
@@ -53,6 +112,9 @@ impl TreesRead for Twin {
     }
 
     async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
+        if self.lock().trees.contains_key(live) {
+            return Ok(live.with_file_name(name));
+        }
         self.live().trees.beside(live, name).await
     }
 
@@ -89,19 +151,20 @@ impl Trees for Twin {
     async fn pack(&self, request: &PackTree, _: &Teller) -> Result<Packed, Failure> {
         let facts = TreesRead::facts(self, &request.from).await?;
         let index_bytes = 4_096 + facts.files * LINE;
-        // What an earlier set or pass has is not read again; how much that is, only the run knows.
         let index = "storage.index.zst";
-        let mut folders = vec![request.into.clone()];
-        folders.extend(request.previous.clone());
-        let mut known = false;
-        for folder in folders {
-            known |= self.size(&folder.join(index)).await?.is_some();
+        if let Some(again) = self.planned_pass(request, &facts, index).await? {
+            return Ok(again);
         }
-        if known {
-            self.assume("all uploaded files are copied again; most are in an earlier copy, and are linked");
-        }
-        let number =
-            self.list(&request.into).await?.iter().filter(|name| name.starts_with("storage-")).count();
+        let facts = match &request.previous {
+            Some(previous) if self.size(&previous.join(index)).await?.is_some() => {
+                // What an earlier set has is linked; how much that is, only the run knows.
+                self.assume("uploaded files that are in the newest backup already are linked, not copied");
+                let known = self.packs_in(previous).await?;
+                TreeFacts { bytes: facts.bytes.saturating_sub(known), ..facts }
+            }
+            _ => facts,
+        };
+        let number = self.list(&request.into).await?.iter().filter(|name| is_pack(name)).count();
         let name = format!("storage-{:03}.tar.zst", number + 1);
         let file = self.plan_file(&request.into, &name, facts.bytes).await?;
         let index = self.plan_file(&request.into, index, index_bytes).await?;

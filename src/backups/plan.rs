@@ -1,0 +1,254 @@
+//! What goes into a set, decided by reading: nothing is written here.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    list::list,
+    manifest::{ImageEntry, Manifest, Part},
+    set::{folder, set_id},
+    size,
+};
+use crate::{
+    event::{Failure, Refusal},
+    ports::{
+        Observe,
+        postgres::{DatabaseFacts, DumpClient, Server},
+        project::of_service,
+        trees::TreeFacts,
+    },
+    site::{Endpoint, Storage, fingerprints},
+};
+
+/// What is to become of uploaded files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Uploads {
+    /// They are copied into the set.
+    #[default]
+    Copy,
+    /// They are not: somebody has said that they are backed up elsewhere.
+    Elsewhere,
+    /// They are not, and the set says so.
+    None,
+}
+
+/// What a set is asked to hold.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub databases: bool,
+    pub uploads: Uploads,
+    pub config: bool,
+    /// `pre-upgrade` or `manual`.
+    pub reason: String,
+    pub pinned: bool,
+}
+
+/// What a set will hold. Journalled before the first write.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SetPlan {
+    pub set: String,
+    pub folder: PathBuf,
+    pub created_at: String,
+    pub reason: String,
+    pub pinned: bool,
+    #[schemars(with = "serde_json::Value")]
+    pub images: BTreeMap<String, ImageEntry>,
+    #[schemars(with = "serde_json::Value")]
+    pub dumps: Option<DumpPlan>,
+    #[schemars(with = "serde_json::Value")]
+    pub tree: Option<TreePlan>,
+    pub config: Vec<PathBuf>,
+    pub key_fingerprints: BTreeMap<String, String>,
+    pub left_out: Vec<String>,
+}
+
+/// Databases, all of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpPlan {
+    pub endpoint: Endpoint,
+    pub server: Server,
+    pub client: DumpClient,
+    pub databases: Vec<DatabaseFacts>,
+    /// By name.
+    pub roles: BTreeMap<String, String>,
+    pub schemas: BTreeMap<String, Vec<String>>,
+}
+
+/// Uploaded files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreePlan {
+    pub volume: String,
+    /// Where the containers have it.
+    pub path: String,
+    pub from: PathBuf,
+    pub facts: TreeFacts,
+    /// The newest verified set with the same tree, whose packs are taken over where nothing has changed.
+    pub previous: Option<PathBuf>,
+}
+
+/// Left for manifests, lists and what else there is.
+const REST: u64 = 512 << 20;
+
+/// Decides what a set will hold; refuses what cannot be copied, and what has no room.
+pub async fn plan(wanted: &Wanted, site: Observe<'_>) -> Result<SetPlan, Refusal> {
+    let folder = folder(site.site);
+    let dumps = if wanted.databases { Some(dumps(site).await?) } else { None };
+    let (tree, grows) = match wanted.uploads {
+        Uploads::Copy => {
+            let (tree, grows) = tree(&folder, site).await?;
+            (Some(tree), grows)
+        }
+        Uploads::Elsewhere | Uploads::None => (None, 0),
+    };
+    let databases = dumps.as_ref().map_or(&[][..], |dumps| &dumps.databases);
+    room(&folder, needed(databases) + grows, site).await?;
+    let config = if wanted.config { site.site.project.config_files() } else { Vec::new() };
+    Ok(SetPlan {
+        set: free_set(&folder, site).await?,
+        folder,
+        created_at: site.clock.now().to_string(),
+        reason: wanted.reason.clone(),
+        pinned: wanted.pinned,
+        images: images(site).await?,
+        left_out: left_out(wanted, site),
+        dumps,
+        tree,
+        config,
+        key_fingerprints: fingerprints(&site.site.secrets),
+    })
+}
+
+fn left_out(wanted: &Wanted, site: Observe<'_>) -> Vec<String> {
+    let place = match &site.site.storage {
+        Storage::Local { .. } => Part::UploadedFiles.to_string(),
+        Storage::Object { kind } => format!("{} in object storage `{kind}`", Part::UploadedFiles),
+    };
+    let uploads = match wanted.uploads {
+        Uploads::Copy => None,
+        Uploads::Elsewhere => Some(format!("{place}: said to be backed up elsewhere")),
+        Uploads::None => Some(place),
+    };
+    let databases = (!wanted.databases).then(|| Part::Databases.to_string());
+    let config = (!wanted.config).then(|| Part::Configuration.to_string());
+    databases.into_iter().chain(uploads).chain(config).collect()
+}
+
+async fn dumps(site: Observe<'_>) -> Result<DumpPlan, Refusal> {
+    let all = &site.site.databases;
+    let names: Vec<_> = all.all.iter().map(|database| database.name.clone()).collect();
+    let server = site.postgres.server(&all.endpoint, all.primary()).await?;
+    let databases = site.postgres.databases(&all.endpoint, &names).await?;
+    complete(&names, &databases)?;
+    let client = site.postgres.dump_client(server.major()).await?;
+    let mut schemas = BTreeMap::new();
+    for name in &names {
+        let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
+        schemas.insert(name.clone(), versions.unwrap_or_default());
+    }
+    Ok(DumpPlan {
+        endpoint: all.endpoint.clone(),
+        server,
+        client,
+        databases,
+        roles: all.all.iter().map(|one| (one.name.clone(), one.role.clone())).collect(),
+        schemas,
+    })
+}
+
+/// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.
+pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal> {
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !found.iter().any(|facts| facts.name == **name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let text = format!("the server has no database {}", missing.join(", "));
+    Err(Refusal(
+        Failure::new("database_missing", text).hint("check `DB_HOST` and whether this is the right server"),
+    ))
+}
+
+/// The tree with the room that its copy may take.
+async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refusal> {
+    let (volume, path) = match &site.site.storage {
+        Storage::Local { volume, path } => (volume, path),
+        Storage::Object { kind } => {
+            let text =
+                format!("uploaded files lie in object storage `{kind}`, which cannot be copied from here");
+            let hint = "if they are backed up there, or old versions are kept, say so: `--storage elsewhere`; \
+                        to make a backup without them: `--storage none`";
+            return Err(Refusal(Failure::new("storage_elsewhere", text).hint(hint)));
+        }
+    };
+    let from = if Path::new(volume).is_absolute() {
+        PathBuf::from(volume)
+    } else {
+        let place = site.docker.volume(volume).await?;
+        PathBuf::from(place.ok_or_else(|| {
+            Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
+                .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
+        })?)
+    };
+    let facts = site.trees.facts(&from).await?;
+    let sets = list(site.files, folder).await?;
+    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
+    let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
+    let previous = verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like));
+    let known = previous.as_ref().and_then(|one| one.manifest.as_ref()?.storage.as_ref());
+    // What is unchanged is linked; how much that is, nobody knows before all of it was looked at.
+    let known = known.map_or(0, |storage| storage.packed.bytes);
+    let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
+    let previous = previous.map(|one| one.path);
+    Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+async fn room(folder: &Path, needed: u64, site: Observe<'_>) -> Result<(), Refusal> {
+    let space = site.files.space(folder).await?;
+    if space.free >= needed {
+        return Ok(());
+    }
+    let (needed, free) = (size(needed), size(space.free));
+    let text = format!("the backup needs up to {needed} in `{}`, and {free} are free", folder.display());
+    Err(Refusal(Failure::new("no_room", text).hint("make room there, and type the command again")))
+}
+
+/// A dump was never seen larger than 1.1 times the tables; half a GiB is left for the rest.
+#[must_use]
+pub fn needed(databases: &[DatabaseFacts]) -> u64 {
+    let size: u64 = databases.iter().map(|facts| facts.size).sum();
+    size + size / 10 + REST
+}
+
+async fn free_set(folder: &Path, site: Observe<'_>) -> Result<String, Failure> {
+    let taken = site.files.list(folder).await?;
+    let mut number = 0;
+    loop {
+        let set = set_id(site.run, number);
+        if !taken.contains(&set) {
+            return Ok(set);
+        }
+        number += 1;
+    }
+}
+
+async fn images(site: Observe<'_>) -> Result<BTreeMap<String, ImageEntry>, Failure> {
+    let mut found = BTreeMap::new();
+    for service in site.site.product() {
+        for container in of_service(site.docker, &site.site.project, &service.name).await? {
+            let image = site.docker.image(&container.image_id).await?;
+            let digest = image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned));
+            let entry = ImageEntry { reference: container.image, id: container.image_id, digest };
+            found.insert(service.name.clone(), entry);
+        }
+    }
+    Ok(found)
+}

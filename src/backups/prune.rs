@@ -1,0 +1,242 @@
+//! Removing what retention lets go. Everything is judged again right before it goes.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    list::{DELETING, Listed, list},
+    prove::{Eyes, hashes},
+    retention::{Judged, judge, judge_databases},
+    set::folder,
+};
+use crate::{
+    event::Failure,
+    ports::{
+        Observe, Operate,
+        files::{Remove, Rename},
+        postgres::{DropDatabase, KeptDatabase},
+    },
+    site::Endpoint,
+};
+
+/// What is to go, decided by reading.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PrunePlan {
+    pub folder: PathBuf,
+    #[schemars(with = "serde_json::Value")]
+    pub endpoint: Endpoint,
+    /// Of which databases of the site copies are looked for.
+    pub of: Vec<String>,
+    pub keep: usize,
+    /// A database that somebody wants gone before its time.
+    pub named: Option<String>,
+    pub sets: Vec<Goes>,
+    pub databases: Vec<Goes>,
+    /// Folders that an earlier removal has left.
+    pub leftovers: Vec<String>,
+}
+
+/// One thing that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Goes {
+    pub name: String,
+    pub bytes: u64,
+    pub why: String,
+    /// Of a database: a name may be another's by now.
+    #[serde(default)]
+    pub oid: u32,
+}
+
+/// What retention says of everything there is.
+pub struct Judgement {
+    pub sets: Vec<(Listed, Judged)>,
+    pub databases: Vec<(KeptDatabase, Judged)>,
+}
+
+/// Judges everything: sets of the site, and databases that uplift has made of the site's.
+pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> Result<Judgement, Failure> {
+    let now = site.clock.now();
+    let sets = list(site.files, &folder(site.site)).await?;
+    let judged = judge(&sets, now, keep);
+    let all = &site.site.databases;
+    let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+    let kept = site.postgres.kept(&all.endpoint, &names).await?;
+    let databases = judge_databases(&kept, now, named);
+    if let Some(named) = named
+        && !databases.iter().any(|one| one.name == named && one.goes)
+    {
+        let text = format!("`{named}` is no database that uplift has made of this site's");
+        return Err(Failure::new("not_ours", text).hint("`uplift status` lists those that it has made"));
+    }
+    Ok(Judgement {
+        sets: sets.into_iter().zip(judged).collect(),
+        databases: kept.into_iter().zip(databases).collect(),
+    })
+}
+
+/// Decides what goes.
+pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -> Result<PrunePlan, Failure> {
+    let Judgement { sets, databases } = judgement(keep, named.as_deref(), site).await?;
+    let folder = folder(site.site);
+    let leftovers = site.files.list(&folder).await?;
+    let goes = |name: String, bytes, oid, judged: Judged| Goes { name, bytes, why: judged.why, oid };
+    let sets = sets.into_iter().filter(|(_, judged)| judged.goes);
+    let databases = databases.into_iter().filter(|(_, judged)| judged.goes);
+    Ok(PrunePlan {
+        endpoint: site.site.databases.endpoint.clone(),
+        of: site.site.databases.all.iter().map(|one| one.name.clone()).collect(),
+        keep,
+        named,
+        sets: sets.map(|(set, judged)| goes(set.set, set.bytes, 0, judged)).collect(),
+        databases: databases.map(|(one, judged)| goes(one.name, one.size, one.oid, judged)).collect(),
+        leftovers: leftovers.into_iter().filter(|name| name.starts_with(DELETING)).collect(),
+        folder,
+    })
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pruned {
+    pub sets: Vec<String>,
+    pub databases: Vec<String>,
+    pub bytes: u64,
+    /// What was to go and stays after all, and why.
+    pub stays: Vec<String>,
+}
+
+/// Removes what was planned, as far as it still may go. The newest verified set is read first: old ones must not go while
+/// the one that takes their place is rotten.
+pub async fn prune(plan: &PrunePlan, site: Operate<'_>) -> Result<Pruned, Failure> {
+    let mut pruned = Pruned::default();
+    for name in &plan.leftovers {
+        remove(&plan.folder.join(name), "rest of a removed backup", site).await?;
+    }
+    if !plan.sets.is_empty() {
+        newest_is_whole(plan, site.observe()).await?;
+    }
+    for goes in &plan.sets {
+        match still_goes(plan, goes, site.observe()).await? {
+            Still::Goes => remove_set(plan, goes, site).await.map_err(|failure| so_far(failure, &pruned))?,
+            Still::Gone => finish_set(plan, goes, site).await.map_err(|failure| so_far(failure, &pruned))?,
+            Still::Stays(why) => {
+                pruned.stays.push(format!("`{}`: {why}", goes.name));
+                continue;
+            }
+        }
+        pruned.sets.push(goes.name.clone());
+        pruned.bytes += goes.bytes;
+    }
+    for goes in &plan.databases {
+        let kept = site.postgres.kept(&plan.endpoint, &plan.of).await?;
+        let now = site.clock.now();
+        let there = kept.iter().filter(|one| one.name == goes.name && one.oid == goes.oid);
+        let there: Vec<_> = there.cloned().collect();
+        let judged = judge_databases(&there, now, plan.named.as_deref());
+        match judged.first() {
+            Some(judged) if !judged.goes => {
+                pruned.stays.push(format!("`{}`: {}", goes.name, judged.why));
+                continue;
+            }
+            Some(_) => {
+                let (endpoint, name) = (plan.endpoint.clone(), goes.name.clone());
+                let drop = DropDatabase { endpoint, name, oid: goes.oid };
+                site.postgres.drop_database(&drop).await.map_err(|failure| so_far(failure, &pruned))?;
+            }
+            None => {}
+        }
+        pruned.databases.push(goes.name.clone());
+        pruned.bytes += goes.bytes;
+    }
+    gone(plan, &pruned, site.observe()).await?;
+    Ok(pruned)
+}
+
+/// How many of the planned things are there yet.
+pub async fn left(plan: &PrunePlan, site: Observe<'_>) -> Result<usize, Failure> {
+    let names = site.files.list(&plan.folder).await?;
+    let set = |goes: &&Goes| names.contains(&goes.name) || names.contains(&deleting(&goes.name));
+    let sets = plan.sets.iter().filter(set).count();
+    let leftovers = plan.leftovers.iter().filter(|name| names.contains(name)).count();
+    if plan.databases.is_empty() {
+        return Ok(sets + leftovers);
+    }
+    let kept = site.postgres.kept(&plan.endpoint, &plan.of).await?;
+    let there = |goes: &&Goes| kept.iter().any(|one| one.oid == goes.oid);
+    Ok(sets + leftovers + plan.databases.iter().filter(there).count())
+}
+
+fn deleting(name: &str) -> String {
+    format!("{DELETING}{name}")
+}
+
+enum Still {
+    Goes,
+    Gone,
+    Stays(String),
+}
+
+async fn still_goes(plan: &PrunePlan, goes: &Goes, site: Observe<'_>) -> Result<Still, Failure> {
+    let sets = list(site.files, &plan.folder).await?;
+    let judged = judge(&sets, site.clock.now(), plan.keep);
+    Ok(match judged.into_iter().find(|judged| judged.name == goes.name) {
+        None => Still::Gone,
+        Some(judged) if judged.goes => Still::Goes,
+        Some(judged) => Still::Stays(judged.why),
+    })
+}
+
+/// Under another name first: half a set must never stand under a good name.
+async fn remove_set(plan: &PrunePlan, goes: &Goes, site: Operate<'_>) -> Result<(), Failure> {
+    let (from, to) = (plan.folder.join(&goes.name), plan.folder.join(deleting(&goes.name)));
+    let what = "on its way out".to_owned();
+    site.files.rename(&Rename { from, to: to.clone(), what }).await?;
+    remove(&to, &format!("backup `{}`: {}", goes.name, goes.why), site).await
+}
+
+/// What an earlier attempt had renamed and not yet removed.
+async fn finish_set(plan: &PrunePlan, goes: &Goes, site: Operate<'_>) -> Result<(), Failure> {
+    let name = deleting(&goes.name);
+    if site.files.list(&plan.folder).await?.contains(&name) {
+        remove(&plan.folder.join(name), "rest of a removed backup", site).await?;
+    }
+    Ok(())
+}
+
+async fn remove(path: &Path, what: &str, site: Operate<'_>) -> Result<(), Failure> {
+    site.files.remove(&Remove { path: path.to_owned(), what: what.to_owned() }).await
+}
+
+async fn newest_is_whole(plan: &PrunePlan, site: Observe<'_>) -> Result<(), Failure> {
+    let sets = list(site.files, &plan.folder).await?;
+    let now = site.clock.now();
+    let newest = sets.iter().filter(|set| set.standing.is_verified());
+    let newest = newest.into_iter().find(|set| set.date().is_some_and(|at| at <= now));
+    let Some((set, manifest)) = newest.and_then(|set| Some((set, set.manifest.as_ref()?))) else {
+        return Ok(());
+    };
+    hashes(manifest, &set.path, Eyes::from(site)).await.map(|_| ()).map_err(|failure| {
+        let hint =
+            format!("nothing was removed; make a new backup, and see `uplift backup verify {}`", set.set);
+        failure.hint(hint)
+    })
+}
+
+/// An answer is no proof: what was said to be removed is looked for.
+async fn gone(plan: &PrunePlan, pruned: &Pruned, site: Observe<'_>) -> Result<(), Failure> {
+    let there = left(plan, site).await?;
+    if there <= pruned.stays.len() {
+        return Ok(());
+    }
+    let failure =
+        Failure::new("not_removed", format!("{there} of the things that were to go are still there"));
+    Err(so_far(failure, pruned))
+}
+
+/// What is already gone belongs to the truth about a failure.
+fn so_far(failure: Failure, pruned: &Pruned) -> Failure {
+    let gone = pruned.sets.iter().chain(&pruned.databases);
+    let gone: Vec<_> = gone.map(|name| format!("removed before that: `{name}`")).collect();
+    failure.evidence(gone)
+}

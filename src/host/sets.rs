@@ -1,0 +1,178 @@
+//! The backup sets of a site, and those that lie anywhere else.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    door::{Host, HostBuilder},
+    error::HostError,
+};
+use crate::{
+    backups::{self, Checked, Eyes, Level, Listed, Standing, Verification},
+    clients,
+    event::{Failure, Teller},
+    journal::new_run_id,
+    ports::{
+        Ports,
+        files::{File, WriteFile},
+    },
+    primitives::contract::suggest,
+};
+
+/// A folder of backup sets. It is read without a look at the site: a set must be found and proved also where the engine
+/// is down, and on a machine that has never seen the site.
+pub struct Sets {
+    ports: Ports,
+    folder: PathBuf,
+}
+
+/// What a look at all of a set has found.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Proved {
+    pub set: String,
+    pub path: PathBuf,
+    pub verified: Verification,
+    /// Why the finding could not be noted beside the set.
+    pub not_noted: Option<Failure>,
+}
+
+impl HostBuilder {
+    /// The sets of the site whose folder this builder was told, without opening the site; `None` if it was told none.
+    #[must_use]
+    pub fn sets(&self) -> Option<Result<Sets, HostError>> {
+        let state =
+            self.start().state.clone().or_else(|| Some(self.start().dir.as_ref()?.join(".uplift")))?;
+        Some(self.sets_in(&state.join("backups")))
+    }
+
+    /// The sets that lie in a folder, of whatever site.
+    pub fn sets_in(&self, folder: &Path) -> Result<Sets, HostError> {
+        let ports = match self.given_ports() {
+            Some(ports) => ports.clone(),
+            None => clients::real()?.0,
+        };
+        Ok(Sets { ports, folder: folder.to_owned() })
+    }
+}
+
+impl Host {
+    /// The backup sets of this site.
+    #[must_use]
+    pub fn sets(&self) -> Sets {
+        Sets { ports: self.0.ports.clone(), folder: backups::folder(&self.0.site) }
+    }
+
+    /// Loads every dump of a set into databases of their own on the site's server, counts, and drops them.
+    pub async fn try_restore(&self, set: &Listed, trial: &str) -> Result<u64, HostError> {
+        let (site, tell) = (&self.0.site, Teller::silent());
+        let site = self.0.ports.operate(site, trial, &tell);
+        Ok(backups::try_restore(sound(set)?, &set.path, site).await?)
+    }
+
+    /// Drops what a trial restore that was stopped has left on the server.
+    pub async fn drop_trial(&self, set: &Listed, trial: &str) -> Result<(), HostError> {
+        let (site, tell) = (&self.0.site, Teller::silent());
+        Ok(backups::drop_trial(sound(set)?, self.0.ports.operate(site, trial, &tell)).await?)
+    }
+
+    /// A name for a trial restore.
+    #[must_use]
+    pub fn new_trial(&self) -> String {
+        new_run_id(self.now())
+    }
+}
+
+impl Sets {
+    /// All sets, newest first.
+    pub async fn all(&self) -> Result<Vec<Listed>, HostError> {
+        Ok(backups::list(&*self.ports.files, &self.folder).await?)
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// One set by its name, or by the beginning or end of its name if only one has it.
+    pub async fn one(&self, name: &str) -> Result<Listed, HostError> {
+        let all = self.all().await?;
+        if let Some(set) = all.iter().find(|set| set.set == name) {
+            return Ok(set.clone());
+        }
+        let like: Vec<_> =
+            all.iter().filter(|set| set.set.starts_with(name) || set.set.ends_with(name)).collect();
+        if let [set] = like.as_slice() {
+            return Ok((*set).clone());
+        }
+        let known: Vec<_> = all.iter().map(|set| set.set.as_str()).collect();
+        let text = match like.len() {
+            0 => format!("there is no backup `{name}` in `{}`", self.folder.display()),
+            n => format!("`{name}` may mean {n} backups"),
+        };
+        Err(HostError::Invalid(Failure::new("no_such_set", text).hint(suggest(name, &known))))
+    }
+
+    /// Reads all of a set, and notes beside it what was found.
+    pub async fn verify(&self, set: &Listed) -> Result<Proved, HostError> {
+        let tell = Teller::silent();
+        let Ports { files, postgres, trees, clock, .. } = &self.ports;
+        let eyes =
+            Eyes { files: &**files, postgres: &**postgres, trees: &**trees, clock: &**clock, tell: &tell };
+        let manifest = sound(set)?;
+        match backups::prove(manifest, &set.path, eyes).await {
+            Ok(verified) => {
+                let not_noted = self.note(set, Some(verified.level), None).await.err();
+                let (set, path) = (set.set.clone(), set.path.clone());
+                Ok(Proved { set, path, verified, not_noted })
+            }
+            Err(failure) => {
+                if ["set_damaged", "not_proved"].contains(&failure.code.as_str()) {
+                    // What is wrong is told either way.
+                    let _not_noted = self.note(set, None, Some(failure.message.clone())).await;
+                }
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// Notes that a set was restored and counted; why not, if that cannot be written.
+    pub async fn note_restored(&self, set: &Listed) -> Result<(), Failure> {
+        self.note(set, Some(Level::Restored), None).await
+    }
+
+    async fn note(&self, set: &Listed, level: Option<Level>, failure: Option<String>) -> Result<(), Failure> {
+        let manifest = self.ports.files.read(&set.path.join("manifest.json")).await?;
+        let (bytes, uid, gid) = manifest.map(|file| (file.bytes, file.uid, file.gid)).unwrap_or_default();
+        let checked = Checked {
+            format: Checked::FORMAT,
+            at: self.now().to_string(),
+            manifest: blake3::hash(&bytes).to_hex().to_string(),
+            level,
+            failure,
+        };
+        let bytes = serde_json::to_vec_pretty(&checked)
+            .map_err(|error| Failure::new("not_recordable", format!("it cannot be written: {error}")))?;
+        let file = File { bytes, mode: 0o600, uid, gid };
+        let what = "what a look at the backup has found".to_owned();
+        self.ports.files.write(&WriteFile { path: set.path.join(Checked::FILE), file, what }).await
+    }
+}
+
+/// The manifest of a set that has one.
+fn sound(set: &Listed) -> Result<&backups::Manifest, Failure> {
+    set.manifest.as_ref().ok_or_else(|| {
+        let path = set.path.display();
+        match &set.standing {
+            Standing::Damaged { why } => {
+                Failure::new("set_damaged", why.clone()).hint("do not rely on this backup; make a new one")
+            }
+            Standing::Unknown { why } => Failure::new("set_unknown", why.clone()),
+            _ => Failure::new("set_incomplete", format!("`{path}` was never finished: it is no backup"))
+                .hint("list those that are: `uplift backup list`"),
+        }
+    })
+}

@@ -1,0 +1,92 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    backup_retention::keep,
+    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+};
+use crate::{
+    backups::{self, PrunePlan, Pruned},
+    event::{Failure, Refusal},
+    ports::{Observe, Operate},
+};
+
+/// Remove old backups, unfinished ones, and kept databases whose time is over.
+///
+/// Each is judged again right before it goes. The newest verified backup is read first, and if it is not what was written,
+/// nothing goes. What was removed does not come back.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackupPrune {
+    /// How many of the newest verified backups stay, whatever their age. At least one always does.
+    #[serde(default = "keep")]
+    pub keep: usize,
+    /// One database that uplift has made, by its name: it goes before its time.
+    #[serde(default)]
+    pub database: String,
+}
+
+impl Effect for BackupPrune {
+    const NAME: &'static str = "backup_prune";
+    const ADDS_ONLY: bool = true;
+    type Intent = PrunePlan;
+    type Outcome = Pruned;
+
+    fn example() -> Self {
+        Self { keep: keep(), database: String::new() }
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Repeat
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<PrunePlan, Refusal> {
+        let named = Some(self.database.clone()).filter(|name| !name.is_empty());
+        Ok(backups::plan_prune(self.keep, named, site).await?)
+    }
+
+    fn summary(intent: &PrunePlan) -> String {
+        let bytes = intent.sets.iter().chain(&intent.databases).map(|goes| goes.bytes).sum();
+        let (sets, databases) = (intent.sets.len(), intent.databases.len());
+        format!("remove {}", amount(sets, databases, bytes))
+    }
+
+    fn result(outcome: &Pruned) -> String {
+        let gone = amount(outcome.sets.len(), outcome.databases.len(), outcome.bytes);
+        match outcome.stays.as_slice() {
+            [] => format!("removed {gone}"),
+            stays => format!("removed {gone}; stayed after all: {}", stays.join("; ")),
+        }
+    }
+
+    fn undo_summary(_: &PrunePlan) -> String {
+        "what is removed does not come back".to_owned()
+    }
+
+    async fn probe(intent: &PrunePlan, site: Observe<'_>) -> Result<Found<Pruned>, Failure> {
+        let all = intent.sets.len() + intent.databases.len() + intent.leftovers.len();
+        Ok(match backups::left(intent, site).await? {
+            0 => Found::Applied(Pruned {
+                sets: intent.sets.iter().map(|goes| goes.name.clone()).collect(),
+                databases: intent.databases.iter().map(|goes| goes.name.clone()).collect(),
+                bytes: intent.sets.iter().chain(&intent.databases).map(|goes| goes.bytes).sum(),
+                stays: Vec::new(),
+            }),
+            left if left == all => Found::NotApplied,
+            left => Found::Partial(format!("{left} of {all} are still there")),
+        })
+    }
+
+    async fn execute(intent: &PrunePlan, site: Operate<'_>) -> Result<Pruned, Failure> {
+        backups::prune(intent, site).await
+    }
+
+    async fn undo(_: &PrunePlan, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+        Ok(Undone::nothing("what was removed is gone; the running site does not have it"))
+    }
+}
+
+fn amount(sets: usize, databases: usize, bytes: u64) -> String {
+    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    format!("{} and {} ({})", count(sets, "backup"), count(databases, "kept database"), Size(bytes))
+}

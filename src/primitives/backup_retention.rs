@@ -1,0 +1,65 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::Read;
+use crate::{
+    backups::{self, Judged},
+    event::Failure,
+    ports::Observe,
+};
+
+/// Look which backups and kept databases have to go, and why.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackupRetention {
+    /// How many of the newest verified backups stay, whatever their age. At least one always does.
+    #[serde(default = "keep")]
+    pub keep: usize,
+    /// One database that uplift has made, by its name: it goes before its time.
+    #[serde(default)]
+    pub database: String,
+}
+
+pub(super) fn keep() -> usize {
+    backups::KEEP
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub goes: Vec<Judged>,
+    pub stays: Vec<Judged>,
+}
+
+impl Read for BackupRetention {
+    const NAME: &'static str = "backup_retention";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { keep: keep(), database: String::new() }
+    }
+
+    fn summary(&self) -> String {
+        "look what is kept and what has to go".to_owned()
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let named = |all: &[Judged]| {
+            let named: Vec<_> = all.iter().map(|one| format!("`{}`: {}", one.name, one.why)).collect();
+            named.join("; ")
+        };
+        match (outcome.goes.len(), outcome.stays.len()) {
+            (0, 0) => "there is nothing that could go".to_owned(),
+            (go, 0) => format!("{go} go, none stays"),
+            (go, stay) => format!("{go} go, {stay} stay ({})", named(&outcome.stays)),
+        }
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        let named = Some(self.database.as_str()).filter(|name| !name.is_empty());
+        let judged = backups::judgement(self.keep, named, site).await?;
+        let sets = judged.sets.into_iter().map(|(_, judged)| judged);
+        let all = sets.chain(judged.databases.into_iter().map(|(_, judged)| judged));
+        let (goes, stays) = all.partition(|judged| judged.goes);
+        Ok(Outcome { goes, stays })
+    }
+}

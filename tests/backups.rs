@@ -1,0 +1,9 @@
+//! Backup sets: their stored formats, their proof, what is kept of them and what goes.
+
+mod damage;
+mod faults;
+mod formats;
+mod prune;
+mod retention;
+mod site;
+mod uploads;
