@@ -51,6 +51,8 @@ pub async fn make(plan: &SetPlan, site: Operate<'_>) -> Result<(), Failure> {
     site.files.make_folder(&MakeFolder { path: half.clone(), what }).await?;
     let manifest = Making { plan, half: &half, site }.all().await?;
     write_manifest(&manifest, &half, site).await?;
+    // The name says that it is whole: what bears it must have a manifest that can be read.
+    whole(&read(site.files, &half).await?, &half, site.files).await?;
     let what = "finished backup".to_owned();
     let to = plan.folder.join(&plan.set);
     site.files.rename(&Rename { from: half, to, what }).await
