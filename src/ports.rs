@@ -129,8 +129,3 @@ impl Observe<'_> {
         self.site.state.join("kept").join(self.run)
     }
 }
-
-/// Of a verb that no client has yet.
-pub(crate) fn later<T>() -> Result<T, crate::event::Failure> {
-    Err(crate::event::Failure::new("not_built", "this verb has no client yet"))
-}

@@ -1,6 +1,7 @@
 //! The PostgreSQL server, as the product's user sees it.
 
 mod admin;
+mod blobs;
 mod connect;
 mod copies;
 mod count;

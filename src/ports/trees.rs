@@ -121,46 +121,25 @@ pub struct ExchangeTrees {
 #[async_trait]
 pub trait TreesRead: Send + Sync {
     /// Fails with `permission_denied` and the `sudo` line where the tree is not readable for us.
-    async fn facts(&self, path: &Path) -> Result<TreeFacts, Failure> {
-        let _ = (path,);
-        super::later()
-    }
+    async fn facts(&self, path: &Path) -> Result<TreeFacts, Failure>;
     /// Where a tree can be made that may take the place of `live` in one moment: a new name beside it. Fails with
     /// `tree_is_mount` where the live folder is a mount point of its own.
-    async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
-        let _ = (live, name);
-        super::later()
-    }
+    async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure>;
     /// The folder's inode; `None` if there is no such folder.
-    async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure> {
-        let _ = (path,);
-        super::later()
-    }
+    async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure>;
     /// Fails with `set_damaged`, naming file and place, if anything is not what was written. Wrong blobs are no failure of
     /// the set's own: they are told in the answer.
-    async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
-        let _ = (request, tell);
-        super::later()
-    }
+    async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure>;
 }
 
 #[async_trait]
 pub trait Trees: TreesRead {
     /// Leaves no `.partial` file behind when it fails or is dropped. Fails with `unreadable_file` if a file cannot be
     /// read, and with `no_room`.
-    async fn pack(&self, request: &PackTree, tell: &Teller) -> Result<Packed, Failure> {
-        let _ = (request, tell);
-        super::later()
-    }
+    async fn pack(&self, request: &PackTree, tell: &Teller) -> Result<Packed, Failure>;
     /// Inode of the new tree.
-    async fn unpack(&self, request: &UnpackTree, tell: &Teller) -> Result<u64, Failure> {
-        let _ = (request, tell);
-        super::later()
-    }
-    async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
-        let _ = (request,);
-        super::later()
-    }
+    async fn unpack(&self, request: &UnpackTree, tell: &Teller) -> Result<u64, Failure>;
+    async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure>;
 }
 
 impl PackTree {

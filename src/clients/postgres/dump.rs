@@ -5,7 +5,7 @@ use std::{fs::File, io, path::Path, time::Duration};
 use super::{
     PostgresClient,
     admin::Admin,
-    connect, count,
+    blobs, connect, count,
     cut::{Cut, Pinned},
     facts,
     passfile::PassFile,
@@ -36,9 +36,18 @@ pub(super) async fn all(
         let one = One { client, request, name, pinned, password: password.as_ref() };
         databases.push(one.dump(tell).await?);
     }
+    let of = request
+        .databases
+        .iter()
+        .zip(&cut.sessions)
+        .find(|(name, _)| Some(*name) == request.blobs_of.as_ref());
+    let blobs = match of {
+        Some((_, pinned)) => blobs::list(pinned, request, tell).await?,
+        None => None,
+    };
     let (snapshot, tries, wal_lsn) = (cut.snapshot.clone(), cut.tries, cut.wal_lsn.clone());
     cut.close().await;
-    Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs: None })
+    Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs })
 }
 
 /// One database of a dump.

@@ -1,9 +1,9 @@
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::Pin, time::Duration};
 
 use rustls::ClientConfig;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
-    CancelToken, Client, Config, NoTls, Row,
+    CancelToken, Client, Config, NoTls, Row, RowStream,
     config::{ChannelBinding, SslMode as Asked},
     types::ToSql,
 };
@@ -129,6 +129,17 @@ impl Session {
     ) -> Result<Vec<Row>, Failure> {
         let rows = self.client()?.query(query, parameters).await;
         rows.map_err(|error| failed::asking(&self.at, &error))
+    }
+
+    /// Rows as they come, for more of them than should be in memory.
+    pub(super) async fn stream(&self, query: &str) -> Result<Pin<Box<RowStream>>, Failure> {
+        let rows = self.client()?.query_raw(query, std::iter::empty::<&(dyn ToSql + Sync)>()).await;
+        rows.map(Box::pin).map_err(|error| self.asking(&error))
+    }
+
+    /// Why a question of this session failed.
+    pub(super) fn asking(&self, error: &tokio_postgres::Error) -> Failure {
+        failed::asking(&self.at, error)
     }
 
     pub(super) async fn row(&self, query: &str) -> Result<Row, Failure> {

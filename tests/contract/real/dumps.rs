@@ -15,7 +15,7 @@ use std::{
 
 use uplift::{
     event::{Event, Teller},
-    ports::postgres::{Dump, DumpReport},
+    ports::postgres::{Blob, Dump, DumpReport},
 };
 
 use super::{Fixture as _, Real, connections};
@@ -25,6 +25,7 @@ use crate::{contract::code, lab::Writer};
 async fn dumps_leave_nothing_behind_and_tell_nothing() {
     let real = Real::start().await;
     one_moment_for_all_databases(&real).await;
+    uploads_are_listed_as_the_cut_has_them(&real).await;
     nobody_sees_the_password(&real).await;
     a_dropped_dump_leaves_nothing(&real).await;
     a_killed_dump_fails_cleanly(&real).await;
@@ -128,6 +129,39 @@ async fn one_moment_for_all_databases(real: &Real) {
     let is_progress = |event: &Event| matches!(event, Event::CallProgress { .. });
     assert!(told.lock().unwrap().iter().filter(|event| is_progress(event)).count() >= 4);
     assert_eq!(sessions_of_ours(real), "0");
+}
+
+async fn uploads_are_listed_as_the_cut_has_them(real: &Real) {
+    let primary = real.site().databases.all[0].name.clone();
+    let insert = "INSERT INTO active_storage_blobs (key, filename, byte_size, checksum, service_name) \
+         SELECT 'many-' || n, 'n', n, 'c' || n, CASE n WHEN 7 THEN 'amazon' ELSE 'local' END \
+         FROM generate_series(1, 30000) AS n";
+    real.stack.psql(&primary, insert).unwrap();
+    let listed = Dump { blobs_of: Some(primary.clone()), ..request(real, "listed").await };
+    let report = real.ports().postgres.dump(&listed, &Teller::silent()).await.unwrap();
+    let blobs = report.blobs.expect("the primary has that table");
+    let packed = fs::read(listed.folder.join(&blobs.file)).unwrap();
+    assert_eq!(
+        (blobs.bytes, &blobs.blake3),
+        (packed.len() as u64, &blake3::hash(&packed).to_hex().to_string())
+    );
+    let text = String::from_utf8(zstd::decode_all(&*packed).unwrap()).unwrap();
+    let all: Vec<Blob> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let tables = &report.databases[0].tables;
+    let rows = tables.iter().find(|table| table.name == "active_storage_blobs").unwrap().rows;
+    assert_eq!(
+        (blobs.count, all.len() as u64),
+        (rows - 1, rows - 1),
+        "what lies elsewhere is not in the tree"
+    );
+    let one = Blob { key: "many-29999".to_owned(), byte_size: 29_999, checksum: Some("c29999".to_owned()) };
+    assert!(all.contains(&one) && all.iter().all(|blob| blob.key != "many-7"));
+    assert!(names(&listed.folder).iter().all(|name| !name.ends_with(".partial")));
+    let of_cache = Some(real.site().databases.all[2].name.clone());
+    let none = Dump { blobs_of: of_cache, ..request(real, "listed nothing").await };
+    let report = real.ports().postgres.dump(&none, &Teller::silent()).await.unwrap();
+    assert_eq!(report.blobs, None);
+    real.stack.psql(&primary, "DELETE FROM active_storage_blobs WHERE key LIKE 'many-%'").unwrap();
 }
 
 /// Reads all command lines and environments of this machine while a dump runs.
