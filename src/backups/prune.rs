@@ -63,8 +63,8 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
     let sets = list(site.files, &folder(site.site)).await?;
     let judged = judge(&sets, now, keep);
     let all = &site.site.databases;
-    let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
-    let kept = site.postgres.kept(&all.endpoint, &names).await?;
+    let of: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+    let kept = site.postgres.kept(&all.endpoint, &of).await?;
     let databases = judge_databases(&kept, now, named);
     if let Some(named) = named
         && !databases.iter().any(|one| one.name == named && one.goes)
