@@ -10,7 +10,7 @@ mod progress;
 
 pub use change::{Change, Planned, Sureness, Write};
 pub use ending::{Choice, Ending, ExitClass, Question};
-pub use failure::{Failure, Refusal};
+pub use failure::{Failure, Refusal, suggest};
 pub use progress::{Progress, Teller, Unit};
 
 use serde::{Deserialize, Serialize};

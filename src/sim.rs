@@ -10,6 +10,7 @@ mod dotenv;
 mod engine;
 mod faults;
 mod files;
+mod hidden;
 mod instance;
 mod picture;
 mod postgres;

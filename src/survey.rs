@@ -2,12 +2,15 @@
 
 mod before;
 mod find;
+mod own;
 mod platform;
 mod roles;
+mod route;
 mod settings;
 mod status;
 
 pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
+pub use route::way;
 pub use status::{KeptStatus, ServiceStatus, Status, status};

@@ -94,6 +94,8 @@ behaviours! {
         a_name_is_given_to_an_image,
         an_image_lists_its_files,
         logs_end_with_the_last_lines,
+        a_file_is_read_out_of_a_container,
+        containers_know_their_names_on_networks,
     }
     compose {
         settings_fill_in_the_configuration,

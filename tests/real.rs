@@ -17,6 +17,7 @@ mod laboratory;
 mod planned;
 mod preload;
 mod refused;
+mod routes;
 mod screen;
 mod secrets;
 mod stopped;

@@ -6,4 +6,5 @@ mod faults;
 mod locked;
 mod night;
 mod refusals;
+mod routed;
 mod stories;

@@ -1,5 +1,6 @@
 //! The Docker Engine of this host, over its local socket.
 
+mod archive;
 mod container;
 mod credentials;
 mod failed;
@@ -168,6 +169,18 @@ impl DockerRead for EngineClient {
 
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         logs::read(self.api().await?, id, tail).await.map_err(|error| self.about(id, &error))
+    }
+
+    async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.file_of(id, path).await
+    }
+
+    async fn gateway(&self) -> Result<Option<String>, Failure> {
+        match self.api().await?.inspect_network("bridge", None).await {
+            Ok(found) => Ok(archive::gateway(found)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.answered(&error)),
+        }
     }
 
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {

@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 /// Counts and hashes what goes through it, in either direction.
 pub(super) struct Hashed<T> {
     pub(super) inner: T,
-    pub(super) hasher: blake3::Hasher,
+    hasher: blake3::Hasher,
     pub(super) bytes: u64,
 }
 

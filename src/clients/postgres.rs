@@ -16,6 +16,7 @@ mod lock;
 mod moves;
 mod passfile;
 mod program;
+mod reach;
 mod session;
 mod since;
 mod stream;
@@ -35,7 +36,7 @@ use crate::{
     ports::postgres::{
         Activity, Admit, Contents, CopyDatabase, DatabaseFacts, Decoded, DropDatabase, Dump, DumpClient,
         DumpReport, EndSessions, Equip, Jobs, KeptDatabase, LoadDump, LockSite, Obstacle, Postgres,
-        PostgresRead, Server, Session, SiteLock, Swap, TableRows,
+        PostgresRead, Server, Session, SiteLock, Swap, TableRows, Way,
     },
     site::{Endpoint, Secret},
 };
@@ -46,11 +47,12 @@ use crate::{
 pub(super) struct PostgresClient {
     processes: Processes,
     password: Arc<RwLock<Option<Secret>>>,
+    way: Arc<RwLock<Option<Way>>>,
 }
 
 impl PostgresClient {
     pub(super) fn new(processes: Processes) -> Self {
-        Self { processes, password: Arc::default() }
+        Self { processes, password: Arc::default(), way: Arc::default() }
     }
 
     pub(super) fn set_password(&self, password: Secret) {
@@ -62,13 +64,16 @@ impl PostgresClient {
     }
 
     async fn connect(&self, endpoint: &Endpoint, database: &str) -> Result<Connection, Failure> {
-        let environment = &self.processes.environment;
-        Connection::open(environment, endpoint, database, self.password().as_ref()).await
+        Connection::open(&self.reach(endpoint)?, endpoint, database, self.password().as_ref()).await
     }
 }
 
 #[async_trait]
 impl PostgresRead for PostgresClient {
+    fn go_by(&self, way: &Way) {
+        *self.way.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(way.clone());
+    }
+
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure> {
         let session = self.connect(endpoint, database).await?;
         let server = facts::server(&session).await;

@@ -28,6 +28,31 @@ pub(super) fn system_bundle() -> Option<&'static Path> {
     BUNDLES.iter().map(Path::new).find(|path| path.is_file())
 }
 
+/// Certificates to believe, in PEM.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Roots<'a> {
+    File(&'a Path),
+    Text(&'a str),
+}
+
+impl Roots<'_> {
+    /// All of them, or why they cannot be read.
+    fn read(self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let (name, read) = match self {
+            Self::File(path) => {
+                let read =
+                    CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+                (path.display().to_string(), read)
+            }
+            Self::Text(text) => {
+                let read = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+                ("the file of certificates that the settings name".to_owned(), read)
+            }
+        };
+        read.map_err(|error| format!("`{name}` cannot be read: {error}"))
+    }
+}
+
 /// What a connection must prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -40,7 +65,7 @@ pub(super) enum Proof {
 }
 
 /// A configuration that demands `proof` by the certificates in `roots`.
-pub(super) fn config(proof: Proof, roots: Option<&Path>) -> Result<ClientConfig, Error> {
+pub(super) fn config(proof: Proof, roots: Option<Roots<'_>>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
@@ -55,8 +80,8 @@ pub(super) fn config(proof: Proof, roots: Option<&Path>) -> Result<ClientConfig,
 /// What a browser demands.
 pub(super) fn for_web() -> Result<ClientConfig, Error> {
     // A host without any trusted certificate can still ask over plain HTTP, as the probes do.
-    if system_bundle().is_some() {
-        config(Proof::Name, system_bundle())
+    if let Some(bundle) = system_bundle() {
+        config(Proof::Name, Some(Roots::File(bundle)))
     } else {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -73,20 +98,16 @@ struct Trusted {
 }
 
 impl Trusted {
-    fn read(provider: &Arc<CryptoProvider>, roots: Option<&Path>) -> Result<Self, Error> {
+    fn read(provider: &Arc<CryptoProvider>, roots: Option<Roots<'_>>) -> Result<Self, Error> {
         let none = || Error::General("this host has no file of trusted certificates".to_owned());
-        let path = roots.ok_or_else(none)?;
-        let unreadable = |why: &dyn std::fmt::Display| {
-            Error::General(format!("`{}` cannot be read: {why}", path.display()))
-        };
-        let read = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?;
-        let exact: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
+        let exact = roots.ok_or_else(none)?.read().map_err(Error::General)?;
         let mut store = RootCertStore::empty();
         // A bundle may hold certificates of a kind that rustls does not know.
         store.add_parsable_certificates(exact.iter().cloned());
         let authorities =
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider)).build();
-        Ok(Self { authorities: authorities.map_err(|error| unreadable(&error))?, exact })
+        let authorities = authorities.map_err(|error| Error::General(error.to_string()))?;
+        Ok(Self { authorities, exact })
     }
 }
 

@@ -74,3 +74,21 @@ impl Failure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error(transparent)]
 pub struct Refusal(#[from] pub Failure);
+
+/// "did you mean `x`?", or the list of what there is.
+#[must_use]
+pub fn suggest(wrong: &str, known: &[&str]) -> String {
+    // Both measures: one knows swapped letters, the other long names with a common beginning.
+    let likeness = |name: &str| {
+        strsim::normalized_damerau_levenshtein(wrong, name).max(strsim::jaro_winkler(wrong, name) - 0.2)
+    };
+    let near =
+        known.iter().map(|name| (likeness(name), *name)).max_by(|left, right| left.0.total_cmp(&right.0));
+    match near {
+        Some((likeness, name)) if likeness > 0.6 => format!("did you mean `{name}`?"),
+        _ if known.is_empty() => "it takes none".to_owned(),
+        _ => {
+            format!("known: {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
+    }
+}

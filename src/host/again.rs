@@ -15,7 +15,7 @@ use crate::{
     primitives::contract::{Decision, suggest},
     run::{self, Job},
     script::{Bundle, Source},
-    site::Site,
+    site::{Databases, Site},
 };
 
 impl Host {
@@ -110,9 +110,12 @@ impl Host {
         Ok(OpenRun { row, zero, entries })
     }
 
-    /// The site as the run knew it; secrets are never stored, so they come from the settings of today.
+    /// The site as the run knew it. Secrets are never stored, so they come from the settings of today; and so does the
+    /// way to the databases, because a container that is started again has another address.
     fn frozen(&self, site: Site) -> Arc<Site> {
-        Arc::new(Site { secrets: self.0.site.secrets.clone(), ..site })
+        let endpoint = self.0.site.databases.endpoint.clone();
+        let databases = Databases { endpoint, ..site.databases };
+        Arc::new(Site { secrets: self.0.site.secrets.clone(), databases, ..site })
     }
 }
 

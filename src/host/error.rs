@@ -31,7 +31,9 @@ impl HostError {
     #[must_use]
     pub fn exit(&self) -> ExitClass {
         match self {
-            Self::Site(failure) if failure.code == "several_sites" => ExitClass::Invalid,
+            Self::Site(failure) if ["several_sites", "settings_invalid"].contains(&failure.code.as_str()) => {
+                ExitClass::Invalid
+            }
             // Another machine has the lock in the database.
             Self::Site(failure) if failure.code == "site_held" => ExitClass::Held,
             Self::Site(_) | Self::Stale { .. } => ExitClass::Refused,

@@ -14,6 +14,7 @@ use crate::{
     ports::postgres::LockSite,
     run::{Context, Record, SharedLock},
     site::Site,
+    survey,
 };
 
 /// The site's locks with the journal under them. Dropping it gives the site free, whatever ended the run.
@@ -65,6 +66,8 @@ pub(super) async fn hold(
     let lock = Lock::take(&folder, holder)?;
     let writer = Arc::new(Writer::open(&folder, &lock, host.0.scrubber.clone())?);
     let reader = Arc::new(Reader::open(&folder)?.ok_or(HostError::NoRun("read"))?);
+    // The site may have been opened long ago, and the server's container been started again since.
+    host.0.ports.postgres.go_by(&survey::way(&host.0.ports, site).await?);
     let request = LockSite {
         endpoint: site.databases.endpoint.clone(),
         primary: site.databases.primary().to_owned(),

@@ -52,8 +52,14 @@ pub struct Container {
     pub mounts: Vec<Mount>,
     /// Host port by container port, TCP only.
     pub ports: BTreeMap<u16, Binding>,
-    /// Address by network name.
+    /// Address by network name; empty while it does not run.
     pub networks: BTreeMap<String, String>,
+    /// Names by which the others on a network find it, by network name.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Vec<String>>,
+    /// Names that it was told itself, as `NAME:ADDRESS`; the address may be `host-gateway`.
+    #[serde(default)]
+    pub extra_hosts: Vec<String>,
 }
 
 impl Container {
@@ -220,6 +226,9 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// Bytes of the largest file that is read out of a container: certificates are far smaller.
+pub const LARGEST_FILE: u64 = 4 << 20;
+
 #[async_trait]
 pub trait DockerRead: Send + Sync {
     /// Fails with `engine_unreachable` and what to do.
@@ -239,6 +248,11 @@ pub trait DockerRead: Send + Sync {
     /// The variables that a container was made with, those of its image included; empty if it is gone. All values are
     /// treated as secrets.
     async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure>;
+    /// A file in a container, running or not, with symbolic links followed; `None` if there is none. Fails with
+    /// `file_too_large` beyond [`LARGEST_FILE`].
+    async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure>;
+    /// The address that `host-gateway` stands for in a container; `None` where the engine has no such network.
+    async fn gateway(&self) -> Result<Option<String>, Failure>;
     /// Where a named volume lies on the host; `None` if there is no such volume.
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure>;
     /// All that is needed to make this container again.

@@ -5,6 +5,7 @@
 mod change;
 mod dump;
 mod facts;
+mod way;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub use self::{
     facts::{
         Activity, DatabaseFacts, Extension, Kept, KeptDatabase, Mark, Obstacle, Server, Session, TableRows,
     },
+    way::{There, Way},
 };
 use crate::{
     event::{Failure, Teller},
@@ -25,6 +27,9 @@ use crate::{
 
 #[async_trait]
 pub trait PostgresRead: Send + Sync {
+    /// From now on the site's server is reached by this way. Endpoints name it as the containers do, also those that a
+    /// journal holds: an address that was found once may be another's by the next command.
+    fn go_by(&self, _way: &Way) {}
     /// Fails with `database_unreachable` (retryable), `password_refused`, `database_denied` or `tls_refused`.
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure>;
     /// Facts of those of `names` that exist, in their order.

@@ -22,6 +22,43 @@ pub async fn of_service(
     Ok(all)
 }
 
+/// The containers whose surroundings the product's are: those of its web, or, where that has none, all of its project.
+#[must_use]
+pub fn surroundings<'a>(containers: &'a [Container], project: &str, web: &str) -> Vec<&'a Container> {
+    let of_project =
+        |one: &&Container| one.labels.get("com.docker.compose.project").is_some_and(|name| name == project);
+    let all: Vec<_> = containers.iter().filter(of_project).collect();
+    let of_web: Vec<_> = all.iter().copied().filter(|one| one.service() == Some(web)).collect();
+    if of_web.is_empty() { all } else { of_web }
+}
+
+/// The containers that `name` leads to on a network of one of `from`, each with its address there; empty for one that
+/// does not run.
+#[must_use]
+pub fn named<'a>(
+    containers: &'a [Container],
+    from: &[&Container],
+    name: &str,
+) -> Vec<(&'a Container, &'a str, &'a str)> {
+    // The engine's name server does not serve its default network.
+    let shared = |network: &&String| {
+        *network != "bridge" && from.iter().any(|one| one.networks.contains_key(network.as_str()))
+    };
+    let mut found: Vec<(&Container, &str, &str)> = Vec::new();
+    for one in containers {
+        let answers = |network: &&String| {
+            one.aliases
+                .get(network.as_str())
+                .is_some_and(|all| all.iter().any(|alias| alias.eq_ignore_ascii_case(name)))
+        };
+        let network = one.networks.keys().filter(shared).find(answers);
+        if let Some((network, address)) = network.and_then(|network| one.networks.get_key_value(network)) {
+            found.push((one, network, if one.is_running() { address } else { "" }));
+        }
+    }
+    found
+}
+
 /// The image that each service would run now, by the project's files as they are.
 pub async fn configured_images(
     compose: &dyn ComposeRead,

@@ -6,8 +6,10 @@ mod record;
 mod seam;
 mod units;
 
-pub use catalogue::{Catalogue, Kind, Verb, suggest};
+pub use catalogue::{Catalogue, Kind, Verb};
 pub use effect::{Back, Decision, Effect, FORWARD, Found, Later, Left, Read, Undone, WhenUnknown};
 pub use record::{Record, from_value, to_value};
 pub use seam::{Call, Fut, UndoCall};
 pub use units::{Size, Span};
+
+pub use crate::event::suggest;

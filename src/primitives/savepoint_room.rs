@@ -7,6 +7,7 @@ use crate::{
         Observe,
         docker::{Container, Select},
         postgres::DatabaseFacts,
+        project::{named, surroundings},
     },
     site::Endpoint,
 };
@@ -72,9 +73,10 @@ async fn room(site: Observe<'_>) -> Result<Option<u64>, Failure> {
         return Ok(Some(free));
     }
     let containers = site.docker.containers(&Select::All).await?;
-    let Some(server) = containers.into_iter().find(|one| one.is_running() && is_at(one, endpoint)) else {
-        return Ok(None);
-    };
+    let from = surroundings(&containers, &site.site.project.name, &site.site.web.name);
+    let by_name = named(&containers, &from, &endpoint.host).into_iter().map(|(one, ..)| one);
+    let by_address = containers.iter().filter(|one| is_at(one, endpoint));
+    let Some(server) = by_name.chain(by_address).find(|one| one.is_running()) else { return Ok(None) };
     let data = server
         .mounts
         .iter()

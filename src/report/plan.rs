@@ -23,6 +23,9 @@ pub enum Detail {
 
 pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
     paper.heading(&format!("plan: {} on `{}`{}", plan.runbook, plan.site, params(plan)));
+    if let Some(route) = &plan.route {
+        paper.labelled("database", route);
+    }
     for step in &plan.steps {
         let changing = step.calls.iter().any(acts);
         if detail == Detail::Short && !changing {

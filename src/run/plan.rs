@@ -31,6 +31,9 @@ pub struct Plan {
     pub site: String,
     /// The parameters as they were understood.
     pub params: Value,
+    /// How the databases are reached, where that is another way than the containers'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     pub steps: Vec<PlannedStep>,
     pub end: PlanEnd,
     pub warnings: Vec<String>,

@@ -115,7 +115,8 @@ impl Rehearsal {
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.downtime);
         let runbook = runbook.name().to_owned();
-        Plan { runbook, site, params, steps, end, warnings: Vec::new(), downtime }
+        let route = self.context.site.databases.endpoint.detour().map(str::to_owned);
+        Plan { runbook, site, params, route, steps, end, warnings: Vec::new(), downtime }
     }
 
     async fn one(&self, asked: &Asked) -> Result<Answer, Stop> {

@@ -251,6 +251,7 @@ pub(super) fn aside(
     let mut shown = container(project, service, config, image_id, id, now);
     shown.labels.insert("com.docker.compose.oneoff".to_owned(), "True".to_owned());
     shown.ports.clear();
+    shown.aliases.values_mut().for_each(Vec::clear);
     "no".clone_into(&mut shown.restart_policy);
     shown
 }
@@ -306,6 +307,12 @@ pub(super) fn container(
         mounts: config.mounts.iter().map(mount).collect(),
         ports: config.ports.iter().filter_map(binding).collect(),
         networks: [(format!("{}_default", project.name), String::new())].into(),
+        aliases: [(
+            format!("{}_default", project.name),
+            vec![format!("{}-{service}-1", project.name), service.to_owned()],
+        )]
+        .into(),
+        extra_hosts: Vec::new(),
     }
 }
 

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use super::{instance::Instance, registry::Built, state::State, world::World};
 use crate::{
     event::Failure,
-    ports::docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot, State as Running},
+    ports::docker::{
+        Container, DockerRead, Engine, Image, LARGEST_FILE, LogLine, Select, Snapshot, State as Running,
+    },
     site::Secret,
 };
 
@@ -24,6 +26,8 @@ pub(super) struct Host {
     pub instances: BTreeMap<String, Instance>,
     /// Mount points on the host, by volume name.
     pub volumes: BTreeMap<String, String>,
+    /// Files in containers, by container name and path.
+    pub files: BTreeMap<(String, String), Vec<u8>>,
 }
 
 impl Host {
@@ -174,6 +178,26 @@ impl DockerRead for World {
             let skip = tail.map_or(0, |tail| logs.len().saturating_sub(tail));
             Ok(logs[skip..].to_vec())
         })
+    }
+
+    async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.look(|state| {
+            state.host.reach()?;
+            let name = state.host.get(id)?.shown.name.clone();
+            if path == "/etc/hostname" {
+                return Ok(Some(id.get(..12).unwrap_or(id).as_bytes().to_vec()));
+            }
+            let found = state.host.files.get(&(name, path.to_owned()));
+            if found.is_some_and(|bytes| bytes.len() as u64 > LARGEST_FILE) {
+                let text = format!("`{path}` in the container is larger than {} MiB", LARGEST_FILE >> 20);
+                return Err(Failure::new("file_too_large", text).hint("name a smaller file in the settings"));
+            }
+            Ok(found.cloned())
+        })
+    }
+
+    async fn gateway(&self) -> Result<Option<String>, Failure> {
+        self.look(|state| state.host.reach().map(|()| Some("172.17.0.1".to_owned())))
     }
 
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {

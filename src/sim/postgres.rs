@@ -21,7 +21,7 @@ use crate::{
         docker::State as Running,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server as Facts, Session, TableRows,
+            PostgresRead, Server as Facts, Session, TableRows, Way,
         },
     },
     site::Endpoint,
@@ -32,7 +32,8 @@ impl State {
     fn session(&self, endpoint: &Endpoint) -> Result<&Server, Failure> {
         let server = &self.server;
         let place = format!("{}:{}", endpoint.host, endpoint.port);
-        if !server.reachable || (endpoint.host.as_str(), endpoint.port) != (&server.host, server.port) {
+        let there = Way::to(self.way.as_ref(), endpoint)?;
+        if !server.reachable || (there.host.as_str(), there.port) != (&server.host, server.port) {
             let failure =
                 Failure::new("database_unreachable", format!("no database server answers at `{place}`"));
             return Err(failure.retryable());
@@ -135,6 +136,10 @@ pub(super) fn remain(left: &[Session]) -> Failure {
 
 #[async_trait]
 impl PostgresRead for World {
+    fn go_by(&self, way: &Way) {
+        self.lock().way = Some(way.clone());
+    }
+
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Facts, Failure> {
         self.look(|state| {
             state.database(endpoint, database)?;

@@ -11,6 +11,7 @@ use super::{
     disk::{Disk, FileSystem},
     engine::Host,
     faults::Faults,
+    hidden,
     registry::{Exit, Registry, Release, WebHealth},
     server::{Db, Lock, Server},
     state::{State, Writer, hex},
@@ -65,12 +66,14 @@ pub struct Shape {
     pub health_check: bool,
     /// Web's port is bound on the host; else a proxy reaches it on its network.
     pub published: bool,
+    /// The database server is a container of the project, under this service's name, and no port of it is published.
+    pub database: Option<String>,
 }
 
 impl Default for Shape {
     /// The vendor's newest: `web` and `job`, with a health check.
     fn default() -> Self {
-        Self { job: Some("job".to_owned()), health_check: true, published: true }
+        Self { job: Some("job".to_owned()), health_check: true, published: true, database: None }
     }
 }
 
@@ -81,11 +84,12 @@ pub(super) fn strata(shape: &Shape) -> State {
         // Four days before the night on which the tests play.
         now: "2026-11-20T03:15:00Z".parse().unwrap_or_default(),
         made: 0,
-        disk: disk(&model),
+        disk: disk(&model, shape),
         host: host(),
         registry: registry(),
         model,
         server: server(),
+        way: None,
         faults: Faults::default(),
         elsewhere: BTreeMap::new(),
         writer: Writer::default(),
@@ -96,6 +100,9 @@ pub(super) fn strata(shape: &Shape) -> State {
 pub(super) fn start(world: &World) {
     world.pulled("1.0.0");
     let mut state = world.lock();
+    if let Some(name) = state.database_service() {
+        state.start_database(&name);
+    }
     // Web comes before its worker, whatever that is called.
     let mut services: Vec<_> = state.model.services.keys().cloned().collect();
     services.sort_by_key(|name| name != "web");
@@ -111,7 +118,7 @@ pub(super) fn start(world: &World) {
     state.pass(Duration::from_hours(4 * 24));
 }
 
-fn disk(model: &Model) -> Disk {
+fn disk(model: &Model, shape: &Shape) -> Disk {
     let mut disk = Disk::default();
     let system = |at: &str, free: u64, device: u64| FileSystem {
         at: at.into(),
@@ -121,7 +128,7 @@ fn disk(model: &Model) -> Disk {
     disk.make_folders(FOLDER.as_ref(), 0o755);
     let folder = PathBuf::from(FOLDER);
     let file = |text: &str, mode| File { bytes: text.as_bytes().to_vec(), mode, uid: 1000, gid: 1000 };
-    disk.files.insert(folder.join(".env"), file(&env(), 0o600));
+    disk.files.insert(folder.join(".env"), file(&env(shape.database.as_deref().unwrap_or(SERVER)), 0o600));
     disk.files.insert(folder.join("docker-compose.yml"), file(&compose_file(model), 0o644));
     let volume = PathBuf::from(mount_point());
     disk.make_folders(&volume, 0o755);
@@ -170,7 +177,7 @@ fn compose_file(model: &Model) -> String {
 }
 
 /// Settings as an operator keeps them, with comments, quotes and secrets.
-fn env() -> String {
+fn env(db_host: &str) -> String {
     let secret = |name: &str| hex(name)[..32].to_owned();
     format!(
         "# Strata, see the vendor's guide\n\
@@ -182,7 +189,7 @@ fn env() -> String {
          FORCE_SSL=true\n\
          \n\
          # database\n\
-         DB_HOST=db.example\n\
+         DB_HOST={db_host}\n\
          DB_PORT=5432\n\
          DB_USERNAME=strata\n\
          DB_PASSWORD='{}'\n\
@@ -203,6 +210,8 @@ fn env() -> String {
     )
 }
 
+/// Where the database server is, unless it is in a container.
+const SERVER: &str = "db.example";
 const PASSWORD: &str = "correct horse #7 battery";
 
 fn host() -> Host {
@@ -219,6 +228,7 @@ fn host() -> Host {
         images: BTreeMap::new(),
         instances: BTreeMap::new(),
         volumes: [(VOLUME.to_owned(), mount_point())].into(),
+        files: BTreeMap::new(),
     }
 }
 
@@ -283,6 +293,13 @@ fn model(shape: &Shape) -> Model {
     };
     let job = ServiceModel { depends_on: vec!["web".to_owned()], ..service(&["./bin/jobs"], "false") };
     let job = shape.job.clone().map(|name| (name, job));
+    let database = ServiceModel {
+        image: hidden::DATABASE.to_owned(),
+        takes_env_file: false,
+        environment: BTreeMap::new(),
+        ..service(&[], "")
+    };
+    let database = shape.database.clone().map(|name| (name, database));
     Model {
         project: Project {
             name: "strata".to_owned(),
@@ -292,7 +309,7 @@ fn model(shape: &Shape) -> Model {
             profiles: Vec::new(),
         },
         version: semver::Version::new(2, 26, 1),
-        services: [("web".to_owned(), web)].into_iter().chain(job).collect(),
+        services: [("web".to_owned(), web)].into_iter().chain(job).chain(database).collect(),
         volumes: [("strata_storage".to_owned(), "/rails/storage".to_owned())].into(),
     }
 }
@@ -331,7 +348,7 @@ fn server() -> Server {
         extra("cable", &[("solid_cable_messages", 3)]),
     ];
     let mut server = Server {
-        host: "db.example".to_owned(),
+        host: SERVER.to_owned(),
         port: 5432,
         user: "strata".to_owned(),
         password: PASSWORD.to_owned(),

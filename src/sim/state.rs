@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
+use crate::ports::postgres::Way;
+
 use super::{compose::Model, disk::Disk, engine::Host, faults::Faults, registry::Registry, server::Server};
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
@@ -15,6 +17,8 @@ pub(super) struct State {
     pub registry: Registry,
     pub model: Model,
     pub server: Server,
+    /// How the product's databases are reached from this host.
+    pub way: Option<Way>,
     pub faults: Faults,
     /// Answers of addresses that are no container of this world, by URL.
     pub elsewhere: BTreeMap<String, u16>,

@@ -131,7 +131,7 @@ impl World {
                     port: settings.get("DB_PORT").and_then(|port| port.parse().ok()).unwrap_or(5432),
                     user: settings.get("DB_USERNAME").cloned().unwrap_or_default(),
                     ssl: SslMode::Prefer,
-                    route: "`DB_HOST` as it is".to_owned(),
+                    route: Endpoint::AS_IT_IS.to_owned(),
                 },
                 all: roles
                     .map(|(role, name)| Database { role: (*role).to_owned(), name: name.clone() })

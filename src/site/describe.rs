@@ -94,12 +94,26 @@ pub enum SslMode {
 /// that they were made with, so that nothing which is journalled can hold it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
+    /// As the containers name it: `DB_HOST`.
     pub host: String,
     pub port: u16,
     pub user: String,
     pub ssl: SslMode,
-    /// How this address was found, in words, e.g. "`DB_HOST` as it is".
+    /// How this host reaches it, in words, e.g. [`Endpoint::AS_IT_IS`]. The address itself is looked for anew by every
+    /// command.
+    #[serde(default)]
     pub route: String,
+}
+
+impl Endpoint {
+    /// The route of a server that this host reaches by the name that the containers use.
+    pub const AS_IT_IS: &str = "`DB_HOST` as it is";
+
+    /// The route, where it is another than the one that everybody expects.
+    #[must_use]
+    pub fn detour(&self) -> Option<&str> {
+        Some(self.route.as_str()).filter(|route| !route.is_empty() && *route != Self::AS_IT_IS)
+    }
 }
 
 /// One of the product's databases.

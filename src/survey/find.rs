@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{platform::supported, roles::roles, settings::parted};
+use super::{platform::supported, roles::roles, route::way, settings::parted};
 use crate::{
     event::Failure,
     ports::{
@@ -45,7 +45,8 @@ const FILES: [(&str, &str); 4] = [
 
 const LABEL: &str = "com.docker.compose";
 
-/// Finds the site and everything that is constant about it.
+/// Finds the site and everything that is constant about it, and the way to its databases, which is not: the ports are
+/// told it.
 pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
     supported(&*ports.docker, &*ports.compose).await?;
     let containers = ports.docker.containers(&Select::All).await?;
@@ -71,7 +72,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
     };
     let digest = digest.and_then(|image| image.digest_in(&web.repository).map(str::to_owned));
     let storage = storage(&config, &config.services[&web.name], &running)?;
-    Ok(Site {
+    let mut site = Site {
         name: project.name.clone(),
         path: DeploymentPath::Compose,
         version: web.tag.clone(),
@@ -86,7 +87,11 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         databases,
         settings,
         secrets: all_secrets(&config, secrets),
-    })
+    };
+    let way = way(ports, &site).await?;
+    ports.postgres.go_by(&way);
+    site.databases.endpoint.route = way.words;
+    Ok(site)
 }
 
 /// The project's services. A service behind a profile belongs to the site if it has a container: nobody writes down
@@ -202,11 +207,6 @@ fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failur
         return Err(Failure::new("database_bundled", text)
             .hint("that shape is not supported yet: nothing was touched"));
     };
-    if host == "host.docker.internal" || !host.contains('.') && host != "localhost" && !host.contains(':') {
-        let text = format!("`DB_HOST={host}` is a name that only the containers know");
-        return Err(Failure::new("database_route", text)
-            .hint("set `DB_HOST` to an address that this host reaches too"));
-    }
     let port = setting("DB_PORT").unwrap_or("5432");
     let port = port.trim().parse().map_err(|_| {
         Failure::new("bad_setting", format!("`DB_PORT={port}` is no port")).hint("correct it in the env file")
@@ -225,11 +225,11 @@ fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failur
     let all = ["primary", "queue", "cache", "cable"];
     Ok(Databases {
         endpoint: Endpoint {
-            host: host.to_owned(),
+            host: host.trim().to_owned(),
             port,
             user: setting("DB_USERNAME").unwrap_or("strata").to_owned(),
             ssl,
-            route: "`DB_HOST` as it is".to_owned(),
+            route: Endpoint::AS_IT_IS.to_owned(),
         },
         all: all.map(|role| Database { role: role.to_owned(), name: named(role) }).to_vec(),
     })

@@ -165,8 +165,9 @@ async fn database(site: Observe<'_>) -> Result<String, Failure> {
     let versions = site.postgres.schema_versions(&databases.endpoint, databases.primary()).await?;
     let newest = versions.unwrap_or_default().pop().unwrap_or_else(|| "none".to_owned());
     let endpoint = &databases.endpoint;
+    let detour = endpoint.detour().map(|route| format!(" ({route})")).unwrap_or_default();
     Ok(format!(
-        "PostgreSQL {} at {}:{}, newest migration {newest}",
+        "PostgreSQL {} at {}:{}{detour}, newest migration {newest}",
         server.major(),
         endpoint.host,
         endpoint.port

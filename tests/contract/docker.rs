@@ -169,3 +169,25 @@ pub(super) async fn a_damaged_snapshot_is_refused(fixture: &dyn Fixture) {
     let failure = fixture.ports().docker.recreate(&recreate).await.unwrap_err();
     assert_eq!(failure.code, "snapshot_unreadable");
 }
+
+pub(super) async fn a_file_is_read_out_of_a_container(fixture: &dyn Fixture) {
+    let docker = fixture.ports().docker;
+    let web = container(fixture, "web").await;
+    let name = docker.file(&web.id, "/etc/hostname").await.unwrap().expect("every container has it");
+    assert_eq!(String::from_utf8(name).unwrap().trim(), web.short_id());
+    assert_eq!(docker.file(&web.id, "/etc/no/such/file").await.unwrap(), None);
+    assert_eq!(docker.file(&web.id, "/etc").await.unwrap(), None, "a folder is no file");
+    assert_eq!(code(docker.file(NOBODY, "/etc/hostname").await), "container_missing");
+}
+
+pub(super) async fn containers_know_their_names_on_networks(fixture: &dyn Fixture) {
+    let web = container(fixture, "web").await;
+    assert!(!web.networks.is_empty());
+    for network in web.networks.keys() {
+        let names = web.aliases.get(network).unwrap_or_else(|| panic!("none on `{network}`"));
+        assert!(names.contains(&"web".to_owned()) && names.contains(&web.name), "{names:?}");
+    }
+    assert_eq!(web.extra_hosts, Vec::<String>::new());
+    let gateway = fixture.ports().docker.gateway().await.unwrap().expect("a network `bridge`");
+    assert!(gateway.parse::<std::net::IpAddr>().is_ok(), "{gateway}");
+}

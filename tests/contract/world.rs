@@ -160,7 +160,8 @@ mod shapes {
 
     #[tokio::test]
     async fn an_older_site_has_a_worker_and_no_health_check() {
-        let shape = Shape { job: Some("worker".to_owned()), health_check: false, published: false };
+        let shape =
+            Shape { job: Some("worker".to_owned()), health_check: false, published: false, database: None };
         let world = World::shaped(&shape);
         let site = world.site();
         assert_eq!(site.job.as_ref().map(|job| job.name.as_str()), Some("worker"));

@@ -17,6 +17,15 @@ pub enum Shape {
     Older,
 }
 
+/// Where a stack's database server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// At an address that this host and the containers reach.
+    Published,
+    /// On the project's network alone, by the name `db`.
+    Hidden,
+}
+
 /// One installation of the stand-in with its own database server. Removed when it is dropped.
 #[derive(Debug)]
 pub struct Stack {
@@ -69,8 +78,32 @@ impl Stack {
         Self::with(tools, images, registry, shape, release, settings)
     }
 
+    /// As quick, with a database server that only the project's network knows.
+    pub fn hidden(
+        tools: &Tools,
+        images: &Images,
+        registry: &Registry,
+        shape: Shape,
+        release: &str,
+    ) -> Result<Self> {
+        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
+        Self::behind(Server::Hidden, tools, images, registry, shape, release, settings)
+    }
+
     /// The same, with more lines in `.env`.
     pub fn with(
+        tools: &Tools,
+        images: &Images,
+        registry: &Registry,
+        shape: Shape,
+        release: &str,
+        settings: &str,
+    ) -> Result<Self> {
+        Self::behind(Server::Published, tools, images, registry, shape, release, settings)
+    }
+
+    fn behind(
+        server: Server,
         tools: &Tools,
         images: &Images,
         registry: &Registry,
@@ -85,7 +118,7 @@ impl Stack {
         let stack = Self { tools: tools.clone(), project, folder, port: free_port()?, postgres, shape };
         fs::create_dir_all(&stack.folder)
             .map_err(|error| format!("`{}`: {error}", stack.folder.display()))?;
-        let (host, port) = stack.start_postgres(images)?;
+        let (host, port) = stack.start_postgres(images, server)?;
         stack.write_files(registry, release, &host, port, settings)?;
         tools.docker().args("pull -q").arg(format!("{}:{release}", registry.repository())).output()?;
         // One after the other: compose would wait for the health check's first interval, half a minute.
@@ -195,29 +228,40 @@ impl Stack {
         self.psql("strata_production_queue", query).is_ok_and(|count| count != "0")
     }
 
-    fn start_postgres(&self, images: &Images) -> Result<(String, u16)> {
-        let gateway = self.gateway()?;
-        let port = free_port()?;
+    fn start_postgres(&self, images: &Images, server: Server) -> Result<(String, u16)> {
         let env = self.folder.join("postgres.env");
         let text = format!("ADMIN_PASSWORD=admin-{CANARY}\nAPP_PASSWORD={}\n", password());
         fs::write(&env, text).map_err(|error| format!("`{}`: {error}", env.display()))?;
-        self.tools
-            .docker()
-            .args("run -d --name")
-            .arg(&self.postgres)
-            .arg("--env-file")
-            .arg(env.display().to_string())
-            // Not one of Docker's choosing: that would be another after a stop and a start.
-            .arg("-p")
-            .arg(format!("{gateway}:{port}:5432"))
-            .arg(images.postgres())
-            .output()?;
+        let run = self.tools.docker().args("run -d --name").arg(&self.postgres);
+        let run = run.arg("--env-file").arg(env.display().to_string());
+        let (run, host, port) = match server {
+            Server::Published => {
+                let (gateway, port) = (self.gateway()?, free_port()?);
+                // Not one of Docker's choosing: that would be another after a stop and a start.
+                (run.arg("-p").arg(format!("{gateway}:{port}:5432")), gateway, port)
+            }
+            Server::Hidden => {
+                let network = self.make_network()?;
+                (run.arg("--network").arg(network).args("--network-alias db"), "db".to_owned(), 5432)
+            }
+        };
+        run.arg(images.postgres()).output()?;
         let _removed = fs::remove_file(&env);
         wait_until("the database server", Duration::from_mins(1), || {
-            std::net::TcpStream::connect((gateway.as_str(), port)).is_ok()
-                && self.psql("postgres", "SELECT 1").is_ok()
+            let reached =
+                server == Server::Hidden || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
+            reached && self.psql("postgres", "SELECT 1").is_ok()
         })?;
-        Ok((gateway, port))
+        Ok((host, port))
+    }
+
+    /// The project's network, as compose would make it.
+    fn make_network(&self) -> Result<String> {
+        let network = format!("{}_default", self.project);
+        let label = format!("--label com.docker.compose.project={}", self.project);
+        let create = self.tools.docker().args("network create --label com.docker.compose.network=default");
+        create.args(&label).arg(&network).output()?;
+        Ok(network)
     }
 
     /// An address of this host that both the host and every container network reach. The default bridge often

@@ -81,6 +81,13 @@ impl Field {
         Self::on(stack, turn)
     }
 
+    /// A site whose database server only the project's network knows, by the name `db`.
+    pub(super) fn hidden(shape: Shape, release: &str) -> Self {
+        let turn = Turn::wait();
+        let Lab { tools, images, registry } = lab();
+        Self::on(Stack::hidden(tools, images, registry, shape, release).unwrap(), turn)
+    }
+
     /// A site as slow as the product.
     pub(super) fn slow(shape: Shape, release: &str) -> Self {
         let turn = Turn::wait();

@@ -31,8 +31,18 @@ impl Clock for Held {
 
     async fn sleep(&self, time: Duration) {
         self.waits.notify_one();
-        drop(self.go.acquire().await.unwrap());
+        // Closed: everybody may go.
+        let _gone = self.go.acquire().await;
         self.world.sleep(time).await;
+    }
+}
+
+/// Lets it go, also where the test fails: a run that waits for ever would keep the test from its end.
+struct Go(Arc<Held>);
+
+impl Drop for Go {
+    fn drop(&mut self) {
+        self.0.go.close();
     }
 }
 
@@ -53,6 +63,7 @@ async fn of_two_machines_the_second_is_kept_out_and_told_who_works() {
     let first = Night::of(World::strata());
     let second = Night::of(first.world.clone());
     let clock = Arc::new(Held { world: first.world.clone(), waits: Notify::new(), go: Semaphore::new(0) });
+    let go = Go(Arc::clone(&clock));
     let ports = Ports { clock: clock.clone(), ..first.world.ports() };
     let upgrade = first.host_on(ports).await.runbook("compose/upgrade", &given("1.1.1")).await.unwrap();
     let run = upgrade.start(upgrade.plan().await, "uplift upgrade").await.unwrap();
@@ -66,7 +77,7 @@ async fn of_two_machines_the_second_is_kept_out_and_told_who_works() {
         assert!(failure.message.contains(part), "`{part}` is missing in: {failure}");
     }
     kept_out(&second, writes).await;
-    clock.go.add_permits(Semaphore::MAX_PERMITS / 2);
+    drop(go);
     assert_eq!(told(run).await.ending, Ending::Done, "the first is not disturbed");
     assert!(first.world.lock_holder().is_none(), "the lock goes with the run");
     assert!(matches!(second.upgrade("1.1.1").await.ending, Ending::NothingNeeded { .. }));
@@ -137,17 +148,17 @@ fn nothing_began_since(night: &Night, told: &Told, calls: &[Entry], when: &str) 
     true
 }
 
-/// `tag` with the lock lost at every third of its writes, more often than an effect has some; gives how often that
-/// stopped it.
-async fn lost_everywhere(tag: &str, back: bool) -> usize {
+/// `tag` with the lock lost at every third of its writes. Only in the last call of all is nothing left to be stopped.
+async fn lost_everywhere(tag: &str, back: bool) {
     let night = Night::of(World::strata());
     let before = night.world.writes();
     night.upgrade(tag).await;
-    let (writes, mut stopped) = (night.world.writes() - before, 0);
-    for n in (1..=writes).step_by(3) {
+    let tried: Vec<_> = (1..=night.world.writes() - before).step_by(3).collect();
+    let mut stopped = 0;
+    for n in &tried {
         let night = Night::of(World::strata());
         let (before, when) = (night.world.running(), format!("{tag}, lost at write {n}"));
-        night.world.fault(n, Fault::LosesLock);
+        night.world.fault(*n, Fault::LosesLock);
         let told = night.upgrade(tag).await;
         let (_, calls) = night.newest().await;
         if !nothing_began_since(&night, &told, &calls, &when) {
@@ -163,21 +174,18 @@ async fn lost_everywhere(tag: &str, back: bool) -> usize {
             assert_eq!(night.runs(), format!("{tag} {tag}"), "{when}");
         }
     }
-    stopped
+    println!("{stopped} of {} were stopped", tried.len());
+    assert!(stopped > 8 && tried.len() - stopped <= 2, "only {stopped} of {}", tried.len());
 }
 
 #[tokio::test]
 async fn a_run_whose_lock_is_lost_stops_before_its_next_change() {
-    let stopped = lost_everywhere("1.1.0", false).await;
-    println!("stopped {stopped} times");
-    assert!(stopped > 8, "only {stopped}");
+    lost_everywhere("1.1.0", false).await;
 }
 
 #[tokio::test]
 async fn a_way_back_whose_lock_is_lost_stops_before_its_next_change() {
-    let stopped = lost_everywhere("1.7.0", true).await;
-    println!("stopped {stopped} times");
-    assert!(stopped > 8, "only {stopped}");
+    lost_everywhere("1.7.0", true).await;
 }
 
 const STOPS_JOB: &str = r#"

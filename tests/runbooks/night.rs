@@ -36,6 +36,11 @@ impl Night {
         self.host_on(self.world.ports()).await
     }
 
+    pub(super) async fn try_host(&self) -> Result<Host, HostError> {
+        let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };
+        Host::at(start).ports(self.world.ports()).open().await
+    }
+
     /// The site as these ports show it.
     pub(super) async fn host_on(&self, ports: Ports) -> Host {
         let start = Start { dir: Some("/srv/strata".into()), state: Some(self.folder()), project: None };

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum, MountPoint, PortMap,
-    RestartPolicy, RestartPolicyNameEnum as Policy,
+    ContainerInspectResponse, ContainerStateStatusEnum as Status, EndpointSettings, HealthStatusEnum,
+    MountPoint, PortMap, RestartPolicy, RestartPolicyNameEnum as Policy,
 };
 use jiff::Timestamp;
 
@@ -35,10 +35,13 @@ pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failur
     let state = state(status.status).ok_or_else(|| unclear("state"))?;
     let created = found.created.as_deref().and_then(time).ok_or_else(|| unclear("age"))?;
     let health = status.health.and_then(|health| health.status).and_then(health_word);
-    let networks = network.networks.unwrap_or_default().into_iter();
+    let networks: BTreeMap<_, _> = network.networks.unwrap_or_default().into_iter().collect();
+    let name = found.name.unwrap_or_default().trim_start_matches('/').to_owned();
+    let aliases = networks.iter().map(|(network, at)| (network.clone(), aliases(&name, at)));
+    let aliases = aliases.collect();
     let has_ended = matches!(state, State::Exited | State::Dead | State::Restarting);
     Ok(Container {
-        name: found.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        name,
         image_id: found.image.unwrap_or_default(),
         image: config.image.unwrap_or_default(),
         created,
@@ -53,9 +56,23 @@ pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failur
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         mounts: mounts(found.mounts.unwrap_or_default()),
         ports: ports(network.ports.filter(|ports| !ports.is_empty()).or(host.port_bindings).as_ref()),
-        networks: networks.map(|(name, at)| (name, at.ip_address.unwrap_or_default())).collect(),
+        networks: networks.into_iter().map(|(name, at)| (name, at.ip_address.unwrap_or_default())).collect(),
+        aliases,
+        extra_hosts: host.extra_hosts.unwrap_or_default(),
         id,
     })
+}
+
+/// What the engine's name server answers to on a network: the container's own name is among it.
+fn aliases(name: &str, at: &EndpointSettings) -> Vec<String> {
+    let mut all = vec![name.to_owned()];
+    let told = at.aliases.iter().chain(&at.dns_names).flatten();
+    for alias in told {
+        if !all.contains(alias) {
+            all.push(alias.clone());
+        }
+    }
+    all
 }
 
 /// A time of the engine; its zero time means never.

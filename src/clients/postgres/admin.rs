@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use tokio_postgres::config::Host;
 
-use super::{PostgresClient, session::Session};
+use super::{PostgresClient, reach::Reach, session::Session};
 use crate::{
     event::Failure,
     site::{Endpoint, Secret},
@@ -21,6 +21,7 @@ const ADMIN_URL: &str = "UPLIFT_DB_ADMIN_URL";
 #[derive(Clone)]
 pub(super) struct Admin {
     pub(super) endpoint: Endpoint,
+    pub(super) reach: Reach,
     pub(super) password: Option<Secret>,
 }
 
@@ -32,8 +33,7 @@ impl PostgresClient {
 
     pub(super) fn admin(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
         let Some(url) = self.processes.environment.get(ADMIN_URL).filter(|url| !url.is_empty()) else {
-            let (endpoint, password) = (endpoint.clone(), self.password());
-            return Ok(Admin { endpoint, password });
+            return self.own(endpoint);
         };
         // The parser's own words could repeat the password.
         let wrong = || {
@@ -50,14 +50,20 @@ impl PostgresClient {
         }
         config.get_user().ok_or_else(wrong)?.clone_into(&mut at.user);
         let password = config.get_password().map(String::from_utf8_lossy);
-        Ok(Admin { endpoint: at, password: password.map(|text| Secret::new(text.as_ref())) })
+        let reach = self.reach(&at)?;
+        Ok(Admin { endpoint: at, reach, password: password.map(|text| Secret::new(text.as_ref())) })
+    }
+
+    /// The product's own user.
+    pub(super) fn own(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
+        Ok(Admin { endpoint: endpoint.clone(), reach: self.reach(endpoint)?, password: self.password() })
     }
 
     /// A session of whoever may move databases, in the maintenance database.
     pub(super) async fn maintain(&self, endpoint: &Endpoint) -> Result<Session, Failure> {
         let admin = self.admin(endpoint)?;
-        let environment = &self.processes.environment;
-        let session = Session::open(environment, &admin.endpoint, MAINTENANCE, admin.password.as_ref()).await;
+        let session =
+            Session::open(&admin.reach, &admin.endpoint, MAINTENANCE, admin.password.as_ref()).await;
         let session = session.map_err(|failure| match failure.code.as_str() {
             "database_denied" => Failure::new(
                 "maintenance_denied",

@@ -2,9 +2,9 @@
 
 use std::{io, process::ExitStatus};
 
-use super::{admin::Admin, passfile::PassFile, session};
+use super::{admin::Admin, passfile::PassFile, reach::Roots, session};
 use crate::{
-    clients::process::{Processes, Program, in_words},
+    clients::process::{Program, in_words},
     event::Failure,
     site::SslMode,
 };
@@ -13,24 +13,31 @@ use crate::{
 /// and a password there could be read by everybody.
 pub(super) fn to(
     program: Program,
-    processes: &Processes,
     who: &Admin,
     database: &str,
     password: Option<&PassFile>,
 ) -> io::Result<Program> {
-    let at = &who.endpoint;
+    let (at, reach) = (&who.endpoint, &who.reach);
     let mut program = program
-        .env("PGHOST", &at.host)
-        .env("PGPORT", at.port.to_string())
+        .env("PGHOST", &reach.host)
+        .env("PGPORT", reach.port.to_string())
         .env("PGUSER", &at.user)
         .env("PGDATABASE", database)
         .env("PGAPPNAME", "uplift")
         .env("PGCONNECT_TIMEOUT", session::PATIENCE.as_secs().to_string())
         .env("PGSSLMODE", word(at.ssl));
-    if matches!(at.ssl, SslMode::VerifyCa | SslMode::VerifyFull)
-        && let Some(roots) = session::roots(&processes.environment)
-    {
-        program = program.env("PGSSLROOTCERT", roots);
+    if let Some(address) = reach.address {
+        program = program.env("PGHOSTADDR", address.to_string());
+    }
+    if matches!(at.ssl, SslMode::VerifyCa | SslMode::VerifyFull) {
+        program = match &reach.roots {
+            Some(Roots::File(path)) => program.env("PGSSLROOTCERT", path),
+            Some(Roots::Text(text)) => {
+                let (path, descriptor) = PassFile::of(text)?.lend()?;
+                program.env("PGSSLROOTCERT", path).inherit(descriptor)
+            }
+            None => program,
+        };
     }
     match password {
         Some(password) => {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{PostgresClient, connect::judge, program};
 use crate::{
-    clients::files::blocking,
+    clients::{files::blocking, hashed::Hashed},
     event::{Failure, Teller, Unit},
     ports::postgres::{Contents, Decoded, TableRows},
 };
@@ -69,22 +69,6 @@ impl Sums {
     }
 }
 
-/// Hashes what is read through it.
-struct Hashed<R> {
-    from: R,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(into)?;
-        self.hasher.update(&into[..read]);
-        self.bytes += read as u64;
-        Ok(read)
-    }
-}
-
 /// Decompresses a whole file, into `to` where somebody wants it. False if that one stopped listening.
 async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, bool), Failure> {
     let (path, tell) = (file.to_owned(), tell.clone());
@@ -103,7 +87,7 @@ async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, b
 }
 
 fn unpack_here(from: File, mut to: Option<File>, told: impl Fn(u64)) -> io::Result<(Sums, bool)> {
-    let from = Hashed { from, hasher: blake3::Hasher::new(), bytes: 0 };
+    let from = Hashed::new(from);
     let mut decoder = zstd::Decoder::new(from)?;
     let (mut hasher, mut bytes, mut said) = (blake3::Hasher::new(), 0_u64, 0);
     let (mut piece, mut all_taken) = (vec![0; PIECE], true);
@@ -132,9 +116,8 @@ fn unpack_here(from: File, mut to: Option<File>, told: impl Fn(u64)) -> io::Resu
     let mut rest = decoder.finish();
     // What stands behind the last frame belongs to the file as well.
     io::copy(&mut rest, &mut io::sink())?;
-    let inner = rest.into_inner();
-    let sum = |hasher: &blake3::Hasher| hasher.finalize().to_hex().to_string();
-    Ok((Sums { packed: (inner.bytes, sum(&inner.hasher)), plain: (bytes, sum(&hasher)) }, all_taken))
+    let plain = (bytes, hasher.finalize().to_hex().to_string());
+    Ok((Sums { packed: rest.into_inner().sum(), plain }, all_taken))
 }
 
 /// Rows per table and large objects in the statements that `pg_restore` writes.

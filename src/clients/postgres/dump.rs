@@ -30,10 +30,11 @@ pub(super) async fn all(
     tell: &Teller,
 ) -> Result<DumpReport, Failure> {
     let password = client.password().map(|password| PassFile::new(&password)).transpose()?;
+    let who = client.own(&request.endpoint)?;
     let cut = Cut::make(client, &request.endpoint, &request.databases).await?;
     let mut databases = Vec::new();
     for (name, pinned) in request.databases.iter().zip(&cut.sessions) {
-        let one = One { client, request, name, pinned, password: password.as_ref() };
+        let one = One { client, who: &who, request, name, pinned, password: password.as_ref() };
         databases.push(one.dump(tell).await?);
     }
     let of = request
@@ -53,6 +54,7 @@ pub(super) async fn all(
 /// One database of a dump.
 struct One<'a> {
     client: &'a PostgresClient,
+    who: &'a Admin,
     request: &'a Dump,
     name: &'a str,
     pinned: &'a Pinned,
@@ -122,8 +124,7 @@ impl One<'_> {
             .program(&self.request.client.path)
             .args(["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=60s"])
             .args([format!("--snapshot={}", self.pinned.exported)]);
-        let who = Admin { endpoint: self.request.endpoint.clone(), password: self.client.password() };
-        connect::to(program, processes, &who, self.name, self.password)
+        connect::to(program, self.who, self.name, self.password)
     }
 
     fn failed(&self, why: &str, lines: Vec<String>) -> Failure {

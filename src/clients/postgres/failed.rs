@@ -1,5 +1,6 @@
 use tokio_postgres::{Error, error::SqlState};
 
+use super::reach::Reach;
 use crate::{event::Failure, site::Endpoint};
 
 /// Which database of which server, for whom: what failures talk about.
@@ -8,17 +9,24 @@ pub(super) struct Where {
     pub(super) place: String,
     pub(super) user: String,
     pub(super) database: String,
+    /// How this host comes there, where that is another way than the containers'.
+    pub(super) detour: Option<String>,
 }
 
 impl Where {
-    pub(super) fn new(endpoint: &Endpoint, database: &str) -> Self {
+    pub(super) fn new(reach: &Reach, endpoint: &Endpoint, database: &str) -> Self {
         let place = format!("{}:{}", endpoint.host, endpoint.port);
-        Self { place, user: endpoint.user.clone(), database: database.to_owned() }
+        let detour = reach.detour.clone();
+        Self { place, user: endpoint.user.clone(), database: database.to_owned(), detour }
     }
 
     pub(super) fn unreachable(&self, why: &str) -> Failure {
         Failure::new("database_unreachable", format!("no database server answers at `{}`", self.place))
-            .hint("start the server, or correct `DB_HOST` and `DB_PORT` in `.env`")
+            .hint(
+                "start the server, or correct `DB_HOST` and `DB_PORT` in `.env`; if only the containers reach it, name an \
+                 address that this host reaches: `host` under `[database]` in `uplift.toml`",
+            )
+            .evidence(self.detour.iter().map(|detour| format!("the way there: {detour}")))
             .evidence([why.to_owned()])
             .retryable()
     }

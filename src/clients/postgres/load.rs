@@ -36,8 +36,7 @@ pub(super) async fn load(
     let equipped = equip::give(&session, &request.to, &request.facts, Some(&comment)).await;
     session.close().await;
     equipped?;
-    let environment = &client.processes.environment;
-    let inside = Session::open(environment, &admin.endpoint, &request.to, admin.password.as_ref()).await?;
+    let inside = Session::open(&admin.reach, &admin.endpoint, &request.to, admin.password.as_ref()).await?;
     let counted = count::all(&inside).await;
     inside.close().await;
     let (tables, large_objects) = counted?;
@@ -115,7 +114,7 @@ async fn fill(
         // An option like `-d` would be read as a connection string if the name has `=` in it: the name goes by PGDATABASE.
         .args(["--dbname="])
         .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c synchronous_commit=off");
-    let program = connect::to(program, &client.processes, admin, &request.to, password.as_ref());
+    let program = connect::to(program, admin, &request.to, password.as_ref());
     let (mut running, input, mut out) =
         program.and_then(crate::clients::process::Program::start_fed).map_err(failed)?;
     let input = input.into_owned_fd().map(File::from).map_err(failed)?;

@@ -19,17 +19,18 @@ pub(super) struct PassFile {
 impl PassFile {
     pub(super) fn new(password: &Secret) -> Result<Self, Failure> {
         let line = line(password.reveal())?;
-        let make = || -> std::io::Result<OwnedFd> {
-            let file = memfd_create("uplift", MemfdFlags::CLOEXEC)?;
-            fchmod(&file, Mode::RUSR | Mode::WUSR)?;
-            let mut file = File::from(file);
-            file.write_all(line.as_bytes())?;
-            Ok(file.into())
-        };
-        let file = make().map_err(|error| {
+        Self::of(&line).map_err(|error| {
             Failure::new("dump_failed", format!("the password cannot be handed to `pg_dump`: {error}"))
-        })?;
-        Ok(Self { file })
+        })
+    }
+
+    /// Any text that a program wants to have as a file.
+    pub(super) fn of(text: &str) -> std::io::Result<Self> {
+        let file = memfd_create("uplift", MemfdFlags::CLOEXEC)?;
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        file.write_all(text.as_bytes())?;
+        Ok(Self { file: file.into() })
     }
 
     /// Where the child finds it, with the descriptor that it must inherit for that.

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, pin::Pin, time::Duration};
+use std::{pin::Pin, time::Duration};
 
 use rustls::ClientConfig;
 use tokio::{task::JoinHandle, time::timeout};
@@ -9,12 +9,12 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failed::{self, Where};
+use super::{
+    failed::{self, Where},
+    reach::{Reach, Roots},
+};
 use crate::{
-    clients::{
-        environment::Environment,
-        tls::{self, Proof},
-    },
+    clients::tls::{self, Proof},
     event::Failure,
     site::{Endpoint, Secret, SslMode},
 };
@@ -58,15 +58,15 @@ impl Drop for Session {
 
 impl Session {
     pub(super) async fn open(
-        environment: &Environment,
+        reach: &Reach,
         endpoint: &Endpoint,
         database: &str,
         password: Option<&Secret>,
     ) -> Result<Self, Failure> {
-        let at = Where::new(endpoint, database);
+        let at = Where::new(reach, endpoint, database);
         let mut last = None;
         for attempt in attempts(endpoint.ssl) {
-            match Self::attempt(environment, endpoint, password, *attempt, &at).await {
+            match Self::attempt(reach, endpoint, password, *attempt, &at).await {
                 Ok(session) => return Ok(session),
                 // Where libpq would try again in another way, so do we; a server that is not there, or a wrong
                 // password, is the same in every way.
@@ -80,7 +80,7 @@ impl Session {
     }
 
     async fn attempt(
-        environment: &Environment,
+        reach: &Reach,
         endpoint: &Endpoint,
         password: Option<&Secret>,
         (asked, proof): (Asked, Proof),
@@ -88,8 +88,8 @@ impl Session {
     ) -> Result<Self, Failure> {
         let mut config = Config::new();
         config
-            .host(&endpoint.host)
-            .port(endpoint.port)
+            .host(&reach.host)
+            .port(reach.port)
             .user(&endpoint.user)
             .dbname(&at.database)
             .application_name("uplift")
@@ -98,10 +98,13 @@ impl Session {
             .keepalives_idle(KEEPALIVE)
             .ssl_mode(asked)
             .channel_binding(ChannelBinding::Prefer);
+        if let Some(address) = reach.address {
+            config.hostaddr(address);
+        }
         if let Some(password) = password {
             config.password(password.reveal());
         }
-        let tls = if asked == Asked::Disable { None } else { Some(connector(environment, proof, at)?) };
+        let tls = if asked == Asked::Disable { None } else { Some(connector(reach, proof, at)?) };
         let opened = timeout(PATIENCE, async {
             // The two kinds of connection are two types.
             Ok(if let Some(tls) = &tls {
@@ -189,22 +192,8 @@ fn attempts(mode: SslMode) -> &'static [(Asked, Proof)] {
     }
 }
 
-fn connector(environment: &Environment, proof: Proof, at: &Where) -> Result<MakeRustlsConnect, Failure> {
-    let roots = roots(environment);
-    let config: ClientConfig = tls::config(proof, roots.as_deref()).map_err(|error| at.untrusted(&error))?;
+fn connector(reach: &Reach, proof: Proof, at: &Where) -> Result<MakeRustlsConnect, Failure> {
+    let roots = reach.roots.as_ref().map(Roots::for_tls);
+    let config: ClientConfig = tls::config(proof, roots).map_err(|error| at.untrusted(&error))?;
     Ok(MakeRustlsConnect::new(config))
-}
-
-/// The file of certificates to believe: the one that is named, the user's own for PostgreSQL, the host's. The same
-/// file is named to `pg_dump`, so that both believe the same.
-pub(super) fn roots(environment: &Environment) -> Option<PathBuf> {
-    let system = || tls::system_bundle().map(PathBuf::from);
-    match environment.get("PGSSLROOTCERT") {
-        Some("system") => system(),
-        Some(named) => Some(PathBuf::from(named)),
-        None => {
-            let own = environment.home().map(|home| home.join(".postgresql/root.crt"));
-            own.filter(|path| path.is_file()).or_else(system)
-        }
-    }
 }

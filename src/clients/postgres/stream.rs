@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::clients::files::blocking;
+use crate::clients::{
+    files::blocking,
+    hashed::{Hashed, workers},
+};
 use crate::event::Failure;
 
 /// Bytes moved at a time.
@@ -81,8 +84,8 @@ pub(super) async fn pack(
     result
 }
 
-fn pack_here(mut from: impl Read, to: File, mut told: impl FnMut(u64)) -> io::Result<Written> {
-    let mut plain = (blake3::Hasher::new(), 0_u64);
+fn pack_here(from: impl Read, to: File, mut told: impl FnMut(u64)) -> io::Result<Written> {
+    let mut from = Hashed::new(from);
     let mut encoder = zstd::Encoder::new(Hashed::new(to), 1)?;
     encoder.include_checksum(true)?;
     encoder.multithread(workers())?;
@@ -95,54 +98,17 @@ fn pack_here(mut from: impl Read, to: File, mut told: impl FnMut(u64)) -> io::Re
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        plain.0.update(&piece[..read]);
-        plain.1 += read as u64;
         encoder.write_all(&piece[..read])?;
-        if plain.1 >= said + STRIDE {
-            said = plain.1;
+        if from.bytes >= said + STRIDE {
+            said = from.bytes;
             told(said);
         }
     }
-    told(plain.1);
+    told(from.bytes);
     let packed = encoder.finish()?;
-    packed.to.sync_all()?;
-    let sum = |(hasher, bytes): (blake3::Hasher, u64)| Sum {
-        bytes,
-        blake3: hasher.finalize().to_hex().to_string(),
-    };
-    Ok(Written { plain: sum(plain), packed: sum((packed.hasher, packed.bytes)) })
-}
-
-/// One thread more than the one that reads, where there is a core for it.
-fn workers() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    u32::try_from(cores.min(4)).unwrap_or(1)
-}
-
-/// Hashes what goes through it.
-struct Hashed {
-    to: File,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Hashed {
-    fn new(to: File) -> Self {
-        Self { to, hasher: blake3::Hasher::new(), bytes: 0 }
-    }
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
+    packed.inner.sync_all()?;
+    let sum = |(bytes, blake3)| Sum { bytes, blake3 };
+    Ok(Written { plain: sum(from.sum()), packed: sum(packed.sum()) })
 }
 
 #[cfg(test)]

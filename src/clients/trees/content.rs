@@ -32,10 +32,11 @@ const COARSE: Duration = Duration::from_secs(2);
 
 static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
-/// What reading a file came to.
-pub(super) enum Outcome {
-    Stored { entry: Entry, about: About, tries: u32 },
-    Gone,
+/// A file that was read.
+pub(super) struct Outcome {
+    pub(super) entry: Entry,
+    pub(super) about: About,
+    pub(super) tries: u32,
 }
 
 /// Reads files of one tree.
@@ -55,9 +56,10 @@ struct Once {
 }
 
 impl Reader<'_, '_> {
-    pub(super) fn store(&mut self, path: &[u8]) -> Result<Outcome, Failure> {
+    /// `None` if it is there no more.
+    pub(super) fn store(&mut self, path: &[u8]) -> Result<Option<Outcome>, Failure> {
         for tries in 1..=TRIES {
-            let Some((file, about)) = self.root.file(path)? else { return Ok(Outcome::Gone) };
+            let Some((file, about)) = self.root.file(path)? else { return Ok(None) };
             let failed = |error: io::Error| unreadable(&self.root.at(path), &error);
             let still = is_still(&about);
             let xattrs = attributes::of_open(&file).map_err(failed)?;
@@ -66,7 +68,7 @@ impl Reader<'_, '_> {
             let Once { blake3, place: (pack, at), data } = once;
             let stored = Stored { bytes: about.size, blake3, pack, at, data, seen };
             let found = Found { path: path.to_vec(), about, xattrs, to: Vec::new() };
-            return Ok(Outcome::Stored { entry: found.entry(Kind::File(stored)), about, tries });
+            return Ok(Some(Outcome { entry: found.entry(Kind::File(stored)), about, tries }));
         }
         let text = format!("`{}` was written to each of the {TRIES} times it was read", shown(path));
         Err(Failure::new("file_keeps_changing", text)

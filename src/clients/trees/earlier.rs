@@ -77,7 +77,7 @@ impl Earlier {
         let whole = if self.own {
             fs::metadata(&to).is_ok_and(|about| about.len() == known.pack.file.bytes)
         } else {
-            self.link(known, &from, &to, desk, tell)?
+            link(known, &from, &to, desk, tell)?
         };
         if !whole {
             tell.warn(format!(
@@ -87,39 +87,32 @@ impl Earlier {
         }
         Ok(whole)
     }
+}
 
-    fn link(
-        &self,
-        known: &KnownPack,
-        from: &Path,
-        to: &Path,
-        desk: &Desk,
-        tell: &Teller,
-    ) -> Result<bool, Failure> {
-        let work = || {
-            let linked = match desk.link(from, to) {
-                Ok(()) => true,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                // Another file system, one without links, or a file that is not ours to link.
-                Err(_) => false,
-            };
-            let place = if linked { to.to_owned() } else { partial(to) };
-            let mut out = if linked { None } else { Some(desk.make(&place)?) };
-            let sum = sum(if linked { to } else { from }, out.as_mut(), known, desk, tell)?;
-            if sum != Some((known.pack.file.bytes, known.pack.file.blake3.clone())) {
-                desk.discard(&place);
-                return Ok(false);
-            }
-            if let Some(out) = out {
-                out.sync_all()?;
-                desk.rename(&place, to)?;
-            }
-            Ok(true)
+fn link(known: &KnownPack, from: &Path, to: &Path, desk: &Desk, tell: &Teller) -> Result<bool, Failure> {
+    let work = || {
+        let linked = match desk.link(from, to) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            // Another file system, one without links, or a file that is not ours to link.
+            Err(_) => false,
         };
-        let done = work();
-        desk.go_on()?;
-        done.map_err(|error: io::Error| writing(to, &error))
-    }
+        let place = if linked { to.to_owned() } else { partial(to) };
+        let mut out = if linked { None } else { Some(desk.make(&place)?) };
+        let sum = sum(if linked { to } else { from }, out.as_mut(), known, desk, tell)?;
+        if sum != Some((known.pack.file.bytes, known.pack.file.blake3.clone())) {
+            desk.discard(&place);
+            return Ok(false);
+        }
+        if let Some(out) = out {
+            out.sync_all()?;
+            desk.rename(&place, to)?;
+        }
+        Ok(true)
+    };
+    let done = work();
+    desk.go_on()?;
+    done.map_err(|error: io::Error| writing(to, &error))
 }
 
 /// Length and hash of a file that is read once, into `out` where it is wanted; `None` if it cannot be read.

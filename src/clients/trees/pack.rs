@@ -195,11 +195,11 @@ impl Pass<'_> {
         let (entry, about) = match self.known(&one) {
             Some(entry) => (Entry { path: one.path, ..entry.clone() }, one.about),
             None => match reader.store(&one.path)? {
-                Outcome::Gone => {
+                None => {
                     self.walk.vanished.push(one.path);
                     return Ok(None);
                 }
-                Outcome::Stored { entry, about, tries } => {
+                Some(Outcome { entry, about, tries }) => {
                     self.read = (self.read.0 + 1, self.read.1 + about.size);
                     if tries > 1 {
                         self.changed.push(one.path);
@@ -223,12 +223,12 @@ impl Pass<'_> {
     /// A number that no pack of these folders has.
     fn next_pack(&self) -> Result<u32, Failure> {
         let known = self.earlier.iter().flat_map(|earlier| &earlier.index.packs).map(|pack| pack.number);
-        let known: BTreeSet<_> = known.collect();
+        let mut number = known.max().unwrap_or(0) + 1;
         let there = names(&self.request.into)?;
-        // All after it are free too.
-        let free =
-            |number: &u32| known.iter().all(|known| known < number) && !there.contains(&pack_name(*number));
-        Ok((1..).find(free).unwrap_or(1))
+        while there.contains(&pack_name(number)) {
+            number += 1;
+        }
+        Ok(number)
     }
 
     /// Lines of files that are in the tree no more.

@@ -123,7 +123,7 @@ impl Reading<'_> {
         if (bytes, &blake3) != (self.pack.file.bytes, &self.pack.file.blake3) {
             return Err(damaged(path, "all files in it are right, and its own hash is another"));
         }
-        if at != self.pack.uncompressed_bytes || at % BLOCK != 0 {
+        if at != self.pack.uncompressed_bytes || !at.is_multiple_of(BLOCK) {
             let why = format!("its content has {at} bytes instead of {}", self.pack.uncompressed_bytes);
             return Err(damaged(path, &why));
         }

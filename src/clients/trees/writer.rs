@@ -10,7 +10,7 @@ use super::{
     desk::Desk,
     entry::{Attribute, Entry},
     index::{KnownPack, pack_name},
-    tar::{BLOCK, Head, padding},
+    tar::{Head, padding},
     walk::About,
 };
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 /// Uncompressed bytes after which the next file goes into the next pack: what is not needed any more can only be
 /// left out by whole packs.
 const LARGEST: u64 = 4 << 30;
+
+/// Two blocks end a tar archive.
+const EMPTY: [u8; 1024] = [0; 1024];
 
 pub(super) struct Writer<'a> {
     desk: &'a Desk,
@@ -109,7 +112,7 @@ impl<'a> Writer<'a> {
     pub(super) fn end(&mut self) -> Result<(), Failure> {
         let open = self.current()?;
         let padding = padding(open.at);
-        open.put(&[0; BLOCK as usize][..padding])?;
+        open.put(&EMPTY[..padding])?;
         open.stored += open.at - open.began;
         Ok(())
     }
@@ -138,8 +141,7 @@ impl<'a> Writer<'a> {
     /// Ends the pack: when this returns the disk has it, still under its `.partial` name.
     fn close(&mut self) -> Result<(), Failure> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
-        // Two empty blocks end a tar archive.
-        open.put(&[0; 2 * BLOCK as usize])?;
+        open.put(&EMPTY)?;
         let Open { place, number, stream, at, stored, .. } = open;
         let done = stream.finish().and_then(|to| {
             to.inner.sync_all()?;

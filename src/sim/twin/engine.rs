@@ -117,6 +117,18 @@ impl DockerRead for Twin {
         self.live().docker.logs(id, tail).await
     }
 
+    async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        if self.lock().containers.made.contains_key(id) {
+            let text = "what is in a container that the plan makes is not known before";
+            return Err(Failure::new("not_on_host", text));
+        }
+        self.live().docker.file(id, path).await
+    }
+
+    async fn gateway(&self) -> Result<Option<String>, Failure> {
+        self.live().docker.gateway().await
+    }
+
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
         let place = self.live().docker.volume(name).await?;
         self.remember(format!("volume `{name}`"), place.as_deref().unwrap_or("missing"));

@@ -88,6 +88,14 @@ impl DockerRead for Once<dyn DockerRead> {
         self.ask(format!("logs {id} {tail:?}"), self.live.logs(id, tail)).await
     }
 
+    async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.ask(format!("file {id} {path}"), self.live.file(id, path)).await
+    }
+
+    async fn gateway(&self) -> Result<Option<String>, Failure> {
+        self.ask("gateway".to_owned(), self.live.gateway()).await
+    }
+
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
         self.ask(format!("volume {name}"), self.live.volume(name)).await
     }

@@ -208,6 +208,8 @@ impl World {
             mounts: Vec::new(),
             ports: BTreeMap::new(),
             networks: [("bridge".to_owned(), format!("172.17.0.{}", state.made % 250 + 2))].into(),
+            aliases: BTreeMap::new(),
+            extra_hosts: Vec::new(),
         };
         edit(&mut shown);
         state.host.instances.insert(id, Instance::still(shown));

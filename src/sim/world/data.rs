@@ -4,7 +4,7 @@ use super::World;
 use crate::{
     ports::{
         files::File,
-        postgres::{Job, Obstacle, Session},
+        postgres::{Job, Obstacle, Session, Way},
     },
     sim::{
         server::{Foreign, Lock, Manner},
@@ -140,6 +140,18 @@ impl World {
             Lock::Held { holder, .. } => Some(holder.clone()),
             Lock::Free | Lock::Denied => None,
         }
+    }
+
+    /// Puts a file into a container.
+    pub fn put_in_container(&self, name: &str, path: &str, bytes: impl AsRef<[u8]>) {
+        let key = (name.to_owned(), path.to_owned());
+        self.lock().host.files.insert(key, bytes.as_ref().to_vec());
+    }
+
+    /// How the site's databases are reached, as the last look at the site found.
+    #[must_use]
+    pub fn way(&self) -> Option<Way> {
+        self.lock().way.clone()
     }
 
     /// The server is restarted: all sessions are gone, statements are taken back, and those who come back are back.

@@ -9,8 +9,9 @@ use std::{
 use uplift::{
     clients,
     event::Teller,
+    ports::postgres::{Dump, There, Way},
     site::{
-        Secret,
+        Endpoint, Secret,
         SslMode::{self, Allow, Disable, Prefer, Require, VerifyCa, VerifyFull},
     },
 };
@@ -76,6 +77,37 @@ pub(super) async fn every_sslmode_does_what_libpq_does(real: &Real) {
     let right = with_tls(real, "another.example");
     assert_eq!(tried(VerifyCa, Some(&right)).await, "well");
     assert_eq!(tried(VerifyFull, Some(&right)).await, "tls_refused", "made out for another");
+    by_its_name_at_an_address(real, "another.example", &right).await;
+}
+
+/// A server that the containers know by a name: it must prove that name, wherever this host finds it, and by the
+/// certificates that the settings name.
+async fn by_its_name_at_an_address(real: &Real, name: &str, right: &Path) {
+    let databases = real.site().databases;
+    let there = There::of(&databases.endpoint);
+    let endpoint =
+        Endpoint { host: name.to_owned(), port: 6000, ssl: VerifyFull, ..databases.endpoint.clone() };
+    let way = |roots: Option<String>| Way {
+        host: name.to_owned(),
+        port: 6000,
+        there: Ok(there.clone()),
+        words: "tested".to_owned(),
+        roots,
+    };
+    let ports = real.ports_in(real.environment.clone());
+    ports.postgres.go_by(&way(None));
+    assert_eq!(code(ports.postgres.server(&endpoint, databases.primary()).await), "tls_refused");
+    ports.postgres.go_by(&way(Some(fs::read_to_string(right).unwrap())));
+    ports.postgres.server(&endpoint, databases.primary()).await.unwrap();
+    let encrypted = request(real, "by_name").await;
+    ports.postgres.dump(&Dump { endpoint: endpoint.clone(), ..encrypted }, &Teller::silent()).await.unwrap();
+    let nowhere = Way { there: Err("it does not run".to_owned()), ..way(None) };
+    ports.postgres.go_by(&nowhere);
+    let failure = ports.postgres.server(&endpoint, databases.primary()).await.unwrap_err();
+    assert_eq!(
+        (failure.code.as_str(), failure.evidence),
+        ("database_unreachable", vec!["it does not run".to_owned()])
+    );
 }
 
 /// Has the server speak TLS with a certificate for `name`; gives the authority's certificate.

@@ -1,0 +1,120 @@
+//! The way from this host to the database server that the containers know by a name of theirs.
+//!
+//! A name is looked up as a container looks it up: what it was told itself, then the engine's name server, then the
+//! names that everybody knows. In another order a name that by chance means something here too would lead to another
+//! server than the product's.
+
+use std::net::IpAddr;
+
+use super::own::{FILE, own};
+use crate::{
+    event::Failure,
+    ports::{
+        Ports,
+        docker::{Container, DockerRead, Select},
+        postgres::{There, Way},
+        project::{named, surroundings},
+    },
+    site::{Endpoint, Site, SslMode},
+};
+
+/// Finds the way to the site's server, whose endpoint names it as the containers do.
+pub async fn way(ports: &Ports, site: &Site) -> Result<Way, Failure> {
+    let endpoint = &site.databases.endpoint;
+    let own = own(&site.project.dir, &*ports.files).await?;
+    let containers = ports.docker.containers(&Select::All).await?;
+    let from = From { docker: &*ports.docker, containers: &containers, site };
+    let around = surroundings(&containers, &site.project.name, &site.web.name);
+    let (there, words) = match &own.host {
+        Some(host) => (Ok(host.clone()), format!("`host` under `[database]` in `{FILE}`: {host}")),
+        None => match looked_up(&from, &around, &endpoint.host).await? {
+            Found::AsItIs => (Ok(endpoint.host.clone()), Endpoint::AS_IT_IS.to_owned()),
+            Found::At(host, words) => (Ok(host), words),
+            Found::Nowhere(why) => (Err(why.clone()), why),
+        },
+    };
+    let port = own.port.unwrap_or(endpoint.port);
+    let words = if port == endpoint.port { words } else { format!("{words}, port {port} by `{FILE}`") };
+    Ok(Way {
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        there: there.map(|host| There { host, port }),
+        words,
+        roots: roots(&from, &around).await?,
+    })
+}
+
+/// What a way is looked for from.
+struct From<'a> {
+    docker: &'a dyn DockerRead,
+    /// All of the engine.
+    containers: &'a [Container],
+    site: &'a Site,
+}
+
+enum Found {
+    AsItIs,
+    At(String, String),
+    Nowhere(String),
+}
+
+async fn looked_up(from: &From<'_>, around: &[&Container], host: &str) -> Result<Found, Failure> {
+    if host.parse::<IpAddr>().is_ok() || host == "localhost" {
+        return Ok(Found::AsItIs);
+    }
+    let told = around.iter().flat_map(|one| &one.extra_hosts).filter_map(|line| line.split_once(':'));
+    if let Some((_, address)) = told.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(host)) {
+        return by_extra_hosts(from, host, address).await;
+    }
+    let found = named(from.containers, around, host);
+    let running: Vec<_> = found.iter().filter(|(.., address)| !address.is_empty()).collect();
+    match (running.as_slice(), found.first()) {
+        ([(one, network, address)], _) => {
+            let words = format!("`{host}` is the container `{}` on `{network}`, at {address}", one.name);
+            Ok(Found::At((*address).to_owned(), words))
+        }
+        ([], Some((one, ..))) => {
+            Ok(Found::Nowhere(format!("`{host}` is the container `{}`, which does not run", one.name)))
+        }
+        ([], None) if host == "host.docker.internal" => {
+            let web = &from.site.web.name;
+            Ok(Found::Nowhere(format!("`{host}` is not among the `extra_hosts` of `{web}`")))
+        }
+        ([], None) => Ok(Found::AsItIs),
+        (several, _) => {
+            let names: Vec<_> = several.iter().map(|(one, ..)| format!("`{}`", one.name)).collect();
+            Ok(Found::Nowhere(format!("`{host}` is the name of several containers: {}", names.join(", "))))
+        }
+    }
+}
+
+async fn by_extra_hosts(from: &From<'_>, host: &str, address: &str) -> Result<Found, Failure> {
+    let web = &from.site.web.name;
+    if address != "host-gateway" {
+        let address = address.trim_matches(['[', ']']).to_owned();
+        let words = format!("`extra_hosts` of `{web}` lead `{host}` to {address}");
+        return Ok(Found::At(address, words));
+    }
+    Ok(match from.docker.gateway().await? {
+        Some(address) => {
+            let words = format!("`extra_hosts` of `{web}` lead `{host}` to this host, at {address}");
+            Found::At(address, words)
+        }
+        None => Found::Nowhere(format!("`{host}` is this host, but the engine has no network `bridge`")),
+    })
+}
+
+/// The certificates that the settings name, out of the container, where that has them.
+async fn roots(from: &From<'_>, around: &[&Container]) -> Result<Option<String>, Failure> {
+    if !matches!(from.site.databases.endpoint.ssl, SslMode::VerifyCa | SslMode::VerifyFull) {
+        return Ok(None);
+    }
+    let setting = |name: &str| from.site.settings.get(name).filter(|value| value.starts_with('/'));
+    let Some(path) = setting("DB_SSLROOTCERT").or_else(|| setting("PGSSLROOTCERT")) else { return Ok(None) };
+    for one in around {
+        if let Some(bytes) = from.docker.file(&one.id, path).await? {
+            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    Ok(None)
+}
