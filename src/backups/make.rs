@@ -51,6 +51,8 @@ pub async fn make(plan: &SetPlan, site: Operate<'_>) -> Result<(), Failure> {
     site.files.make_folder(&MakeFolder { path: half.clone(), what }).await?;
     let manifest = Making { plan, half: &half, site }.all().await?;
     write_manifest(&manifest, &half, site).await?;
+    // The name says that it is whole: what bears it must have a manifest that can be read.
+    whole(&read(site.files, &half).await?, &half, site.files).await?;
     let what = "finished backup".to_owned();
     let to = plan.folder.join(&plan.set);
     site.files.rename(&Rename { from: half, to, what }).await
@@ -103,7 +105,7 @@ impl Making<'_> {
         let (server, snapshot, databases, blobs) = match (report, &self.plan.dumps) {
             (Some(report), Some(dumps)) => {
                 let (server, snapshot) = (server(dumps, &report), snapshot(&report));
-                let databases = entries(dumps, report.databases)?;
+                let databases = entries(dumps, &report.databases)?;
                 proof.dumps(&databases, dumps.server.major(), self.half, eyes).await?;
                 (Some(server), Some(snapshot), databases, report.blobs)
             }
@@ -280,7 +282,7 @@ fn snapshot(report: &DumpReport) -> SnapshotEntry {
 }
 
 /// One entry per planned database: a report that lacks one must not pass for a whole backup.
-fn entries(dumps: &DumpPlan, dumped: Vec<DumpedDatabase>) -> Result<Vec<DatabaseEntry>, Failure> {
+fn entries(dumps: &DumpPlan, dumped: &[DumpedDatabase]) -> Result<Vec<DatabaseEntry>, Failure> {
     let entry = |facts: &crate::ports::postgres::DatabaseFacts| {
         let name = &facts.name;
         let one = dumped.iter().find(|one| one.name == *name).cloned().ok_or_else(|| {

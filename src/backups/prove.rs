@@ -216,7 +216,7 @@ pub(super) fn same_rows(entry: &DatabaseEntry, contents: &Contents) -> Result<()
         match in_dump(table) {
             Some(rows) if rows == counted => {}
             Some(rows) => {
-                wrong.push(format!("{name}: {counted} rows were counted, {rows} are in the backup"))
+                wrong.push(format!("{name}: {counted} rows were counted, {rows} are in the backup"));
             }
             None => wrong.push(format!("{name}: {counted} rows were counted, the backup does not have it")),
         }

@@ -53,6 +53,8 @@ pub struct Goes {
 pub struct Judgement {
     pub sets: Vec<(Listed, Judged)>,
     pub databases: Vec<(KeptDatabase, Judged)>,
+    /// Folders that an earlier removal has left.
+    pub leftovers: Vec<String>,
 }
 
 /// Judges everything: sets of the site, and databases that uplift has made of the site's.
@@ -61,8 +63,8 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
     let sets = list(site.files, &folder(site.site)).await?;
     let judged = judge(&sets, now, keep);
     let all = &site.site.databases;
-    let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
-    let kept = site.postgres.kept(&all.endpoint, &names).await?;
+    let of: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+    let kept = site.postgres.kept(&all.endpoint, &of).await?;
     let databases = judge_databases(&kept, now, named);
     if let Some(named) = named
         && !databases.iter().any(|one| one.name == named && one.goes)
@@ -70,7 +72,9 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
         let text = format!("`{named}` is no database that uplift has made of this site's");
         return Err(Failure::new("not_ours", text).hint("`uplift status` lists those that it has made"));
     }
+    let there = site.files.list(&folder(site.site)).await?;
     Ok(Judgement {
+        leftovers: there.into_iter().filter(|name| name.starts_with(DELETING)).collect(),
         sets: sets.into_iter().zip(judged).collect(),
         databases: kept.into_iter().zip(databases).collect(),
     })
@@ -78,9 +82,8 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
 
 /// Decides what goes.
 pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -> Result<PrunePlan, Failure> {
-    let Judgement { sets, databases } = judgement(keep, named.as_deref(), site).await?;
+    let Judgement { sets, databases, leftovers } = judgement(keep, named.as_deref(), site).await?;
     let folder = folder(site.site);
-    let leftovers = site.files.list(&folder).await?;
     let goes = |name: String, bytes, oid, judged: Judged| Goes { name, bytes, why: judged.why, oid };
     let sets = sets.into_iter().filter(|(_, judged)| judged.goes);
     let databases = databases.into_iter().filter(|(_, judged)| judged.goes);
@@ -91,7 +94,7 @@ pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -
         named,
         sets: sets.map(|(set, judged)| goes(set.set, set.bytes, 0, judged)).collect(),
         databases: databases.map(|(one, judged)| goes(one.name, one.size, one.oid, judged)).collect(),
-        leftovers: leftovers.into_iter().filter(|name| name.starts_with(DELETING)).collect(),
+        leftovers,
         folder,
     })
 }

@@ -35,7 +35,9 @@ async fn list(session: &mut Session) -> Result<ExitClass, Trouble> {
     let all = sets.all().await?;
     if session.json() {
         let mut lines = session.lines();
-        all.iter().for_each(|set| lines.json(set));
+        for set in &all {
+            lines.json(set);
+        }
     } else {
         let folder = sets.folder().display().to_string();
         report::sets(&mut session.sheet(), &all, sets.now(), &folder, &session.typed);

@@ -49,8 +49,8 @@ impl Read for BackupRetention {
         };
         match (outcome.goes.len(), outcome.stays.len()) {
             (0, 0) => "there is nothing that could go".to_owned(),
-            (go, 0) => format!("{go} go, none stays"),
-            (go, stay) => format!("{go} go, {stay} stay ({})", named(&outcome.stays)),
+            (goes, 0) => format!("to go: {goes}; nothing stays"),
+            (goes, _) => format!("to go: {goes}; staying: {}", named(&outcome.stays)),
         }
     }
 
@@ -58,7 +58,9 @@ impl Read for BackupRetention {
         let named = Some(self.database.as_str()).filter(|name| !name.is_empty());
         let judged = backups::judgement(self.keep, named, site).await?;
         let sets = judged.sets.into_iter().map(|(_, judged)| judged);
+        let rest = |name| Judged { name, goes: true, why: "rest of a removed backup".to_owned() };
         let all = sets.chain(judged.databases.into_iter().map(|(_, judged)| judged));
+        let all = all.chain(judged.leftovers.into_iter().map(rest));
         let (goes, stays) = all.partition(|judged| judged.goes);
         Ok(Outcome { goes, stays })
     }

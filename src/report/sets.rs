@@ -24,7 +24,9 @@ pub fn sets(paper: &mut Paper, all: &[Listed], now: Timestamp, folder: &str, typ
         if set.pinned {
             reason.push_str(", pinned");
         }
-        row(paper, [&set.set, &age(set, now), &size(set.bytes), word(&set.standing), &reason]);
+        // That it is unfinished stands in its line.
+        let name = set.set.trim_end_matches(".partial");
+        row(paper, [name, &age(set, now), &size(set.bytes), word(&set.standing), &reason]);
         if let Some(why) = why(&set.standing) {
             paper.paragraph(4, why);
         }

@@ -47,7 +47,9 @@ async fn a_fault_at_every_write() {
             }
             assert!(exit != ExitClass::Done || listed.len() == 1, "{when}: {listed:?}");
             if exit == ExitClass::Refused {
-                assert!(site.all().await.is_empty(), "{when}: {:?}", site.all().await);
+                // Where only the last answer was lost, it is whole; nothing unfinished is left.
+                let all = site.all().await;
+                assert!(all.iter().all(|set| set.standing.is_verified()), "{when}: {all:?}");
             }
         }
     }

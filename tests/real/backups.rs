@@ -58,6 +58,11 @@ fn every_row_has_its_file(field: &Field, set: &str) {
     let rows = storage["checked"]["blobs"].as_u64().unwrap();
     assert!(rows > 0, "users have uploaded files: {storage}");
     assert_eq!(storage["checked"]["wrong_blobs_count"], 0, "{storage}");
+    let primary = &shown["manifest"]["databases"][0];
+    let last = primary["sequences"]["public.orders_id_seq"].as_u64().unwrap_or_default();
+    let tables = primary["tables"].as_array().unwrap();
+    let orders = tables.iter().find(|table| table["name"] == "orders").unwrap();
+    assert!(last >= orders["rows"].as_u64().unwrap() && last > 0, "{}", primary["sequences"]);
     assert!(storage["previous"].is_string(), "the second takes over what the first has: {storage}");
 }
 

@@ -68,17 +68,17 @@ async fn backups_are_made_listed_and_proved() {
     screen("backup_show", &desk, &format!("uplift backup show {name}")).await;
     screen("backup_verify", &desk, &format!("uplift backup verify {name} --restore")).await;
     screen("backup_status", &desk, "uplift status").await;
-    screen("backup_prune_nothing", &desk, "uplift backup prune -y").await;
     desk.world.advance(Duration::from_hours(48));
     screen("backup_prune_plan", &desk, "uplift backup prune --dry-run").await;
     screen("backup_prune", &desk, "uplift backup prune -y").await;
+    screen("backup_prune_nothing", &desk, "uplift backup prune -y").await;
     let dump = sets.join(&name).join("strata_production.dump.zst");
     let mut file = desk.world.file(&dump).unwrap();
     file.bytes[200] ^= 1;
     desk.world.put_file(&dump, &file.bytes, 0o600);
     screen("backup_damaged", &desk, &format!("uplift backup verify {name}")).await;
     screen("backup_list_damaged", &desk, "uplift backup list").await;
-    screen("backup_unknown", &desk, "uplift backup show 20261124-031").await;
+    screen("backup_unknown", &desk, "uplift backup show 20250101").await;
 }
 
 /// Stopped in good order with job down.

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::session::Session;
 use crate::{event::Failure, ports::postgres::TableRows};
 
@@ -32,6 +34,19 @@ pub(super) async fn tables(session: &Session, condition: &str) -> Result<Vec<Tab
         });
     }
     Ok(rows)
+}
+
+/// The last value that every sequence has given, by `schema.name`; those that have given none are left out. A sequence
+/// belongs to no moment: it may be ahead of the rows, never behind them.
+pub(super) async fn sequences(session: &Session) -> Result<BTreeMap<String, i64>, Failure> {
+    let rows = session
+        .rows(
+            "SELECT schemaname::text || '.' || sequencename::text, last_value FROM pg_catalog.pg_sequences \
+             WHERE last_value IS NOT NULL AND schemaname !~ '^pg_'",
+            &[],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((session.column(row, 0)?, session.column(row, 1)?))).collect()
 }
 
 async fn number(session: &Session, query: &str) -> Result<u64, Failure> {

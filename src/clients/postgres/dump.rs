@@ -81,7 +81,7 @@ impl One<'_> {
             uncompressed_blake3: written.plain.blake3,
             tables,
             large_objects,
-            sequences: std::collections::BTreeMap::new(),
+            sequences: count::sequences(&self.pinned.session).await?,
         })
     }
 
