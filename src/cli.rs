@@ -7,6 +7,8 @@ mod bars;
 mod begin;
 mod flags;
 mod history;
+mod places;
+mod restore;
 mod resume;
 mod rollback;
 mod runbook;
@@ -72,10 +74,17 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
             begin::begin(&mut session, &run.name, given, run.dry_run).await
         }
         Verb::Resume(resume) => resume::resume(&mut session, resume).await,
-        Verb::Rollback(rollback) => rollback::rollback(&mut session, rollback).await,
+        Verb::Rollback(rollback) => {
+            let given = flags::given(&matches, &["rollback"]);
+            rollback::rollback(&mut session, rollback, given).await
+        }
         Verb::Backup(backup) => {
             let given = flags::given(&matches, &["backup", backup.what.word()]);
             backup::backup(&mut session, backup.what, given).await
+        }
+        Verb::Restore(restore) => {
+            let given = flags::given(&matches, &["restore"]);
+            restore::restore(&mut session, restore, given).await
         }
         Verb::Status => status::status(&mut session).await,
         Verb::History => history::history(&mut session).await,

@@ -9,10 +9,12 @@ mod held;
 mod library;
 mod log;
 mod past;
+mod points;
 mod runbook;
 mod running;
 mod runs;
 mod sets;
+mod settle;
 mod zero;
 
 pub use door::{Host, HostBuilder};
@@ -23,6 +25,7 @@ pub use runbook::Runbook;
 pub use running::Run;
 pub use runs::{Runs, WayBack, who};
 pub use sets::{Proved, Sets};
+pub use settle::Settled;
 
 // What the command line works with, so that it needs to know no room below this one.
 #[cfg(feature = "cli")]

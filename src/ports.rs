@@ -12,6 +12,7 @@ pub mod files;
 pub mod http;
 pub(crate) mod mount;
 mod outside;
+pub mod points;
 pub mod postgres;
 pub mod project;
 pub mod trees;

@@ -12,7 +12,10 @@ mod held_restarts;
 mod moved_data;
 mod savepoint_copies;
 mod savepoint_room;
+mod set_of;
+mod swapped;
 mod watch;
+pub(crate) mod way_back;
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -41,15 +44,26 @@ stock! {
     read backup_retention::BackupRetention,
     read wait_healthy::WaitHealthy,
     read verify_running::VerifyRunning,
+    read return_point::ReturnPoint,
+    read returned_jobs::ReturnedJobs,
+    read restore_set::RestoreSet,
     effect backup::Backup,
     effect backup_prune::BackupPrune,
     effect pg_dump::PgDump,
     effect storage_copy::StorageCopy,
     effect config_copy::ConfigCopy,
     effect compose_pull::ComposePull,
+    effect image_name::ImageName,
     effect compose_stop::ComposeStop,
     effect pg_savepoint::PgSavepoint,
     effect compose_trial::ComposeTrial,
+    effect pg_return::PgReturn,
+    effect compose_create::ComposeCreate,
+    effect pg_load::PgLoad,
+    effect pg_swap::PgSwap,
+    effect storage_unpack::StorageUnpack,
+    effect storage_swap::StorageSwap,
+    effect config_return::ConfigReturn,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
 }

@@ -5,7 +5,6 @@
 //! module asks nothing and starts nothing.
 
 mod away;
-mod by_hand;
 mod calls;
 mod ending;
 mod failure;
@@ -14,6 +13,7 @@ mod lines;
 mod live;
 mod next;
 mod paper;
+mod places;
 mod plan;
 mod progress;
 mod sets;
@@ -21,13 +21,13 @@ mod show;
 mod status;
 mod words;
 
-pub use by_hand::by_hand;
-pub use ending::{Page, ending, ending_alone};
+pub use ending::{Page, ending, ending_alone, undecided};
 pub use failure::failure;
 pub use history::{history, in_the_way, not_over, way_back, way_on};
 pub use lines::Lines;
 pub use live::{Bars, Live, Loudness};
 pub use paper::Paper;
+pub use places::places;
 pub use plan::{Detail, plan, planned_at};
 pub use sets::{set, sets, verified, verifying};
 pub use show::{Follow, ended, show};

@@ -2,10 +2,12 @@
 
 mod describe;
 mod fingerprint;
+mod place;
 mod secret;
 mod settings;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
+pub use place::{ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Way, Written, WrittenTable};
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;

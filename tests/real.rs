@@ -9,14 +9,17 @@
 #![expect(clippy::print_stderr, reason = "figures, and where a long test is")]
 
 mod alone;
+mod back;
 mod backups;
 mod broken;
 mod field;
 mod killed;
 mod laboratory;
+mod locked;
 mod planned;
 mod preload;
 mod refused;
+mod restored;
 mod routes;
 mod screen;
 mod secrets;

@@ -1,10 +1,12 @@
 //! The stock runbooks on simulated sites, through the same door as the command line: good releases, bad releases,
 //! and a fault at every single write.
 
+mod back;
 mod choices;
 mod faults;
 mod locked;
 mod night;
 mod refusals;
+mod restore;
 mod routed;
 mod stories;

@@ -17,7 +17,7 @@ Examples:
   uplift status                          how the site is, and whether a run waits for you
   uplift upgrade --to 1.1.0 --dry-run    what an upgrade would do; nothing is touched
   uplift upgrade --to 1.1.0              show the plan, ask, upgrade; a failure is taken back
-  uplift rollback                        take the unfinished run back
+  uplift rollback                        go back from an unfinished run, or from the last upgrade
 
 Exit codes:
     0  done, or nothing needed
@@ -102,16 +102,27 @@ Examples:
   uplift resume --outcome applied --reason 'web runs 1.1.0, I looked'
                                              answer what became of a change that nobody could tell")]
     Resume(Resume),
-    /// Take an unfinished run back: the site becomes what it was before
+    /// Take an unfinished run back, or return from a finished upgrade to what ran before it
     #[command(after_help = "\
 Examples:
   uplift rollback --dry-run                  what would be taken back, last first
   uplift rollback                            show it, ask, then go back
   uplift rollback 20261124-031500-7f3a --choose return-code --reason 'users wait'
-                                             with the decision that the run asked for")]
+                                             with the decision that the run asked for
+  uplift rollback --list                     from which upgrades one can return, and what it costs
+  uplift rollback --restore-data always      return from the last upgrade, and the data with it")]
     Rollback(Rollback),
     /// Backups: make one, list them, prove one, remove old ones
     Backup(Backup),
+    /// Restore a backup set: databases, uploaded files and the release that ran
+    #[command(after_help = "\
+Examples:
+  uplift restore 20261124-031500-7f3a --dry-run            what it would do; nothing is touched
+  uplift restore 20261124-031500-7f3a --restore-data always
+                                             what was written since is put aside, and kept
+  uplift restore /mnt/backups/20261124-031500-7f3a --into /srv/strata
+                                             onto a host that has lost everything")]
+    Restore(Restore),
     /// How the site is, and whether a run waits for you
     #[command(after_help = "\
 Examples:
@@ -170,6 +181,9 @@ pub(super) struct Resume {
         hide_possible_values = true
     )]
     pub(super) outcome: Option<Outcome>,
+    /// The answer to what the run stands still for
+    #[arg(long, value_name = "KEY", env = "UPLIFT_CHOOSE", requires = "reason", conflicts_with = "outcome")]
+    pub(super) choose: Option<String>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON")]
     pub(super) reason: Option<String>,
@@ -197,15 +211,30 @@ impl Outcome {
 
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
-    /// The run; else the unfinished one
+    /// The run; else the unfinished one, else the last upgrade
     pub(super) run: Option<String>,
+    /// Show from which finished upgrades one can return, and what each way costs
+    #[arg(long, conflicts_with_all = ["run", "choose", "dry_run"])]
+    pub(super) list: bool,
     /// The decision that the run asked for
     #[arg(long, value_name = "KEY", env = "UPLIFT_CHOOSE", requires = "reason")]
     pub(super) choose: Option<String>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON")]
     pub(super) reason: Option<String>,
-    /// Show what would be taken back and stop: nothing is touched
+    /// Show what would be done and stop: nothing is touched
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The set by its name, or its folder
+    pub(super) set: String,
+    /// Write the configuration of the set into this folder first: for a host that has no site
+    #[arg(long, value_name = "DIR", env = "UPLIFT_INTO")]
+    pub(super) into: Option<PathBuf>,
+    /// Show what would be done and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub(super) dry_run: bool,
 }

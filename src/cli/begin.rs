@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{session::Session, trouble::Trouble, watch::watch};
 use crate::{
     event::{ExitClass, Failure},
-    host::{Plan, PlanEnd, RunState, Runs, Start},
+    host::{Decision, Host, Plan, PlanEnd, RunState, Runbook, Runs, Start, who},
     report::{self, Detail},
 };
 
@@ -33,6 +33,16 @@ pub(super) async fn begin(
         nobody_else(session, &runs)?;
     }
     let runbook = host.runbook(name, &given).await?;
+    carry_out(session, &host, &runbook, dry_run).await
+}
+
+/// Plans, shows the plan, asks, starts, watches.
+pub(super) async fn carry_out(
+    session: &mut Session,
+    host: &Host,
+    runbook: &Runbook,
+    dry_run: bool,
+) -> Result<ExitClass, Trouble> {
     let plan = session.unless_stopped(runbook.plan()).await?;
     if dry_run {
         return Ok(only_shown(session, &plan));
@@ -44,7 +54,7 @@ pub(super) async fn begin(
         }
         PlanEnd::Fails { failure, .. } => {
             let at = report::planned_at(&plan);
-            return Err(Trouble::new(failure.clone(), ExitClass::Refused).at(at));
+            return Err(Trouble::new(failure.clone(), refusal(failure)).at(at));
         }
         PlanEnd::Complete | PlanEnd::Unknown { .. } => {}
     }
@@ -53,11 +63,37 @@ pub(super) async fn begin(
     }
     session.ask("start now?").await?;
     let run = session.unless_stopped(runbook.start(plan, &session.command)).await??;
-    Ok(watch(session, &host, run).await)
+    let id = run.id().to_owned();
+    let mut exit = watch(session, host, run).await;
+    // Who sits at the terminal may answer at once what the run stands still for.
+    while exit == ExitClass::NeedsPerson
+        && let Some(choice) = answer(session, host, &id).await?
+    {
+        let reason = "answered at the terminal".to_owned();
+        let decision = Decision { choice, reason, by: who() };
+        let run = host.resume(Some(&id), Some(decision), &session.command).await?;
+        exit = watch(session, host, run).await;
+    }
+    Ok(exit)
+}
+
+/// The answer of whoever watches, if the run asks how to go on.
+async fn answer(session: &Session, host: &Host, run: &str) -> Result<Option<String>, Trouble> {
+    let shown = host.runs()?.show(Some(run))?;
+    let question = shown.run.ending.as_ref().and_then(crate::event::Ending::question);
+    match question.filter(|question| question.flag.is_some()) {
+        Some(question) => session.choose(question).await,
+        None => Ok(None),
+    }
+}
+
+/// What it means that a run would not begin.
+fn refusal(failure: &Failure) -> ExitClass {
+    if failure.question.is_some() { ExitClass::NeedsPerson } else { ExitClass::Refused }
 }
 
 /// Refuses at once where a run is at work or waits for somebody.
-fn nobody_else(session: &Session, runs: &Runs) -> Result<(), Trouble> {
+pub(super) fn nobody_else(session: &Session, runs: &Runs) -> Result<(), Trouble> {
     let Some(run) = runs.unfinished()? else { return Ok(()) };
     if run.state == RunState::Running && !run.interrupted {
         let who = runs.holder().map_or_else(
@@ -87,8 +123,13 @@ fn only_shown(session: &Session, plan: &Plan) -> ExitClass {
     } else {
         report::plan(&mut session.sheet(), plan, Detail::Full);
     }
-    match plan.end {
-        PlanEnd::Fails { .. } => ExitClass::Refused,
+    match &plan.end {
+        PlanEnd::Fails { failure, .. } => {
+            if let (Some(question), false) = (&failure.question, session.json()) {
+                report::undecided(&mut session.sheet(), question, &session.command);
+            }
+            refusal(failure)
+        }
         PlanEnd::Complete | PlanEnd::NothingNeeded { .. } | PlanEnd::Unknown { .. } => ExitClass::Done,
     }
 }

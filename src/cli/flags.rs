@@ -13,14 +13,23 @@ use crate::host::{Header, Param, ParamType, Start};
 
 /// The runbook behind `uplift upgrade`.
 pub(super) const UPGRADE: &str = "compose/upgrade";
+/// The runbook behind `uplift rollback` of a finished upgrade.
+pub(super) const ROLLBACK: &str = "compose/rollback";
+/// The runbook behind `uplift restore`.
+pub(super) const RESTORE: &str = "compose/restore";
 /// The one behind `uplift backup create`.
 pub(super) const BACKUP: &str = "compose/backup";
 /// The one behind `uplift backup prune`.
 pub(super) const PRUNE: &str = "compose/prune";
 
-/// The verbs that are runbooks, by the words that are typed.
-const VERBS: [(&[&str], &str); 3] =
-    [(&["upgrade"], UPGRADE), (&["backup", "create"], BACKUP), (&["backup", "prune"], PRUNE)];
+/// The verbs that are runbooks, by the words that are typed, with the parameter that is an argument of its own.
+const VERBS: [(&[&str], &str, &str); 5] = [
+    (&["upgrade"], UPGRADE, ""),
+    (&["rollback"], ROLLBACK, "run"),
+    (&["restore"], RESTORE, "set"),
+    (&["backup", "create"], BACKUP, ""),
+    (&["backup", "prune"], PRUNE, ""),
+];
 
 /// Before a parameter's name, so that no header can take the place of an argument of ours.
 const PREFIX: &str = "param:";
@@ -28,9 +37,10 @@ const PREFIX: &str = "param:";
 /// The whole command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
     let mut command = without_values(Cli::command());
-    for (verb, runbook) in VERBS {
+    for (verb, runbook, own) in VERBS {
         if verb.iter().all(|word| words.iter().any(|typed| typed == word)) {
-            let header = (stage.host)(Start::default()).header(runbook).await?;
+            let mut header = (stage.host)(Start::default()).header(runbook).await?;
+            header.params.remove(own);
             command = at(command, verb, &header);
         }
     }

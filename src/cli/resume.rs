@@ -23,11 +23,9 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
         }
         return Ok(ExitClass::Done);
     }
-    let answer = asked.outcome.map(|outcome| Decision {
-        choice: outcome.as_str().to_owned(),
-        reason: asked.reason.clone().unwrap_or_default(),
-        by: who(),
-    });
+    let choice = asked.outcome.map(|outcome| outcome.as_str().to_owned()).or(asked.choose);
+    let answer =
+        choice.map(|choice| Decision { choice, reason: asked.reason.clone().unwrap_or_default(), by: who() });
     let run = host.resume(asked.run.as_deref(), answer, &session.command).await?;
     Ok(watch(session, &host, run).await)
 }

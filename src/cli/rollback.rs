@@ -1,23 +1,51 @@
-use super::{arguments, session::Session, trouble::Trouble, watch::watch};
+use std::collections::BTreeMap;
+
+use super::{
+    arguments, begin::carry_out, flags, places::places, session::Session, trouble::Trouble, watch::watch,
+};
 use crate::{
     event::{ExitClass, Failure},
     host::{Decision, Host, RunRow, RunState, who},
     report,
 };
 
-/// `uplift rollback`.
+/// `uplift rollback`: an unfinished run is taken back, a finished upgrade is returned from.
 pub(super) async fn rollback(
     session: &mut Session,
+    asked: arguments::Rollback,
+    given: BTreeMap<String, String>,
+) -> Result<ExitClass, Trouble> {
+    if asked.list {
+        return places(session).await;
+    }
+    let host = session.open().await?;
+    let row = meant(session, &host, asked.run.as_deref())?;
+    if row.state.unfinished() {
+        return take_back(session, &host, &row, asked).await;
+    }
+    if let Some(choice) = asked.choose {
+        let text = format!("run {} has no open question, so `--choose {choice}` answers nothing", row.id);
+        let failure = Failure::new("nothing_asked", text).hint("whether data returns is `--restore-data`");
+        return Err(Trouble::new(failure, ExitClass::Invalid));
+    }
+    let mut given = given;
+    given.insert("run".to_owned(), row.id.clone());
+    let runbook = host.runbook(flags::ROLLBACK, &given).await?;
+    carry_out(session, &host, &runbook, asked.dry_run).await
+}
+
+async fn take_back(
+    session: &mut Session,
+    host: &Host,
+    row: &RunRow,
     asked: arguments::Rollback,
 ) -> Result<ExitClass, Trouble> {
     let decided = asked.choose.is_some();
     if !asked.dry_run && !decided {
         session.may_ask()?;
     }
-    let host = session.open().await?;
-    let row = meant(session, &host, asked.run.as_deref())?;
     if !decided || asked.dry_run {
-        show(session, &host, &row, asked.dry_run)?;
+        show(session, host, row, asked.dry_run)?;
     }
     if asked.dry_run {
         return Ok(ExitClass::Done);
@@ -31,10 +59,10 @@ pub(super) async fn rollback(
         by: who(),
     });
     let run = host.rollback(Some(&row.id), decision, &session.command).await?;
-    Ok(watch(session, &host, run).await)
+    Ok(watch(session, host, run).await)
 }
 
-/// The run to take back, or why it cannot be.
+/// The run that is meant, or why one cannot go back from it.
 fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Trouble> {
     let runs = host.runs()?;
     let row = match run {
@@ -49,18 +77,18 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     if row.state.unfinished() {
         return Ok(row);
     }
+    // Nothing else may be under way.
+    super::begin::nobody_else(session, &runs)?;
+    let hint = format!("see what one can return from: `{typed} rollback --list`");
     if row.state != RunState::Done {
         let text = format!("run {} is over and left nothing to take back ({})", row.id, row.state_word());
-        let failure = Failure::new("run_is_over", text).hint(format!("list the runs: `{typed} history`"));
-        return Err(Trouble::new(failure, ExitClass::Invalid));
+        return Err(Trouble::new(Failure::new("run_is_over", text).hint(hint), ExitClass::Invalid));
     }
-    let shown = runs.show(Some(&row.id))?;
-    let by_hand = report::by_hand(&host.site().project.dir, &shown.calls);
-    let text = format!("run {} is finished, and returning from a finished upgrade is not built yet", row.id);
-    let failure = Failure::new("return_not_built", text)
-        .evidence(by_hand)
-        .hint("follow these lines by hand, the site stopped, if you must return");
-    Err(Trouble::new(failure, ExitClass::Refused))
+    if !host.is_upgrade(&row.id)? {
+        let text = format!("run {} is finished, and it brought no other release", row.id);
+        return Err(Trouble::new(Failure::new("not_an_upgrade", text).hint(hint), ExitClass::Invalid));
+    }
+    Ok(row)
 }
 
 fn show(session: &Session, host: &Host, row: &RunRow, data: bool) -> Result<(), Trouble> {

@@ -11,7 +11,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    event::{ExitClass, Failure},
+    event::{ExitClass, Failure, Question},
     host::{Host, HostError, Runs, Scrubber, Sets, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
@@ -174,6 +174,20 @@ impl Session {
         }
         let failure = Failure::new("declined", "not begun: the answer was not `y`");
         Err(Trouble::new(failure, ExitClass::Interrupted))
+    }
+
+    /// Asks which of the choices it is to be; `None` if nobody is there, or the answer is none of them. `--yes` is no
+    /// answer to this.
+    pub(super) async fn choose(&self, question: &Question) -> Result<Option<String>, Trouble> {
+        let (Some(answer), false) = (self.stage.answer.clone(), self.json()) else { return Ok(None) };
+        let words: Vec<_> = question.choices.iter().map(|choice| choice.key.clone()).collect();
+        self.paper().ask(&format!("which? [{}]", words.join("/")));
+        let line = tokio::task::spawn_blocking(move || answer());
+        let line = tokio::select! {
+            () = self.signals.wanted(1) => None,
+            line = line => line.ok().flatten(),
+        };
+        Ok(line.filter(|line| words.contains(line)))
     }
 }
 

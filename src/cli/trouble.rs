@@ -35,6 +35,8 @@ impl Trouble {
     pub(super) fn tell(&self, session: &Session) -> ExitClass {
         if session.json() {
             session.lines().failure(&self.failure, self.exit);
+        } else if let Some(question) = &self.failure.question {
+            report::undecided(&mut session.paper(), question, &session.command);
         } else {
             report::failure(&mut session.paper(), &self.failure, self.at.as_deref(), self.exit);
         }

@@ -122,6 +122,10 @@ impl Compose for ComposeCommand {
         self.upped(request).await
     }
 
+    async fn create(&self, request: &Up) -> Result<(), Failure> {
+        self.created(request).await
+    }
+
     async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
         self.ran_aside(request).await
     }

@@ -60,6 +60,9 @@ pub struct Question {
     /// What was looked at and what was found, a line each.
     pub found: Vec<String>,
     pub choices: Vec<Choice>,
+    /// The runbook's parameter that answers it in advance. It is about the way forward then: `resume` takes the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
 }
 
 /// How a run ended, or why it stands still. The words around it are made by `report`.
@@ -128,6 +131,7 @@ impl Ending {
             Self::Done | Self::NothingNeeded { .. } | Self::RolledBack { .. } | Self::Closed { .. } => {
                 ExitClass::Done
             }
+            Self::Refused { failure } if failure.question.is_some() => ExitClass::NeedsPerson,
             Self::Refused { .. } => ExitClass::Refused,
             Self::TakenBack { .. } => ExitClass::TakenBack,
             Self::NeedsPerson { .. } | Self::Stuck { .. } => ExitClass::NeedsPerson,

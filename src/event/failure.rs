@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::Question;
+
 /// Why something could not be done, as a script can catch it and as a person reads it.
 ///
 /// `Display` says the message alone; hint and evidence are shown beside it by `report`.
@@ -25,6 +27,9 @@ pub struct Failure {
     /// Nobody knows whether the effect happened: the answer was lost after work had begun.
     #[serde(default)]
     pub unknown: bool,
+    /// What a person must choose before it can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Box<Question>>,
 }
 
 impl Failure {
@@ -38,7 +43,15 @@ impl Failure {
             excerpt: None,
             retryable: false,
             unknown: false,
+            question: None,
         }
+    }
+
+    /// It cannot be done before a person has chosen.
+    #[must_use]
+    pub fn asks(code: &str, question: Question) -> Self {
+        let question = Some(Box::new(question));
+        Self { question, ..Self::new(code, "a person must choose first") }
     }
 
     /// Adds what to type or to change.

@@ -10,9 +10,9 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    event::Failure,
+    event::{Failure, Question},
     journal::{Choosing, Entry, Reader, RunRow, State},
-    primitives::contract::{Decision, suggest},
+    primitives::contract::{Decision, FORWARD, suggest},
     run::{self, Job},
     script::{Bundle, Source},
     site::{Databases, Site},
@@ -33,7 +33,7 @@ impl Host {
             let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
             return Err(HostError::Invalid(failure));
         }
-        let answer = open.answered(answer)?;
+        let answer = open.answered(answer, Way::Forward)?;
         let OpenRun { row, zero, entries } = open;
         let site = self.frozen(zero.site);
         let script = self.check(&bundle_of(&held.record.reader, &row.id)?)?;
@@ -43,6 +43,10 @@ impl Host {
         match answer {
             Some((seq, Decision { choice, reason, by })) => {
                 writer.decide(&row.id, seq, Choosing { choice, reason, by }, now)?;
+                // What has asked is asked once more, and has its answer now.
+                if failed_last(&entries).contains(&seq) {
+                    writer.reopen(&row.id, seq, now)?;
+                }
             }
             None => {
                 for seq in failed_last(&entries) {
@@ -66,7 +70,7 @@ impl Host {
         command: &str,
     ) -> Result<Run, HostError> {
         let (held, open) = self.take_up(run, "take back", command).await?;
-        let decision = open.answered(decision)?;
+        let decision = open.answered(decision, Way::Back)?;
         let OpenRun { row, zero, .. } = open;
         held.record.writer.adopt(&row.id)?;
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
@@ -129,19 +133,42 @@ struct OpenRun {
 impl OpenRun {
     /// The answer with the number of the call that it is about. Refused before anything is touched if nothing was
     /// asked, or if the answer is none of the choices.
-    fn answered(&self, answer: Option<Decision>) -> Result<Option<(i64, Decision)>, HostError> {
+    fn answered(&self, answer: Option<Decision>, way: Way) -> Result<Option<(i64, Decision)>, HostError> {
         let Some(answer) = answer else { return Ok(None) };
         let Some((seq, question)) = run::asked(&self.entries, self.row.ending.as_ref()) else {
             let failure =
                 Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
             return Err(HostError::Invalid(failure.hint("leave the answer out")));
         };
+        way.fits(&question, &answer.choice, &self.row.id)?;
         let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
         if known.contains(&answer.choice.as_str()) {
             return Ok(Some((seq, answer)));
         }
         let text = format!("`{}` is none of the answers to: {}", answer.choice, question.text);
         Err(HostError::Invalid(Failure::new("no_such_choice", text).hint(suggest(&answer.choice, &known))))
+    }
+}
+
+/// Where a person wants to go with an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Forward,
+    Back,
+}
+
+impl Way {
+    /// An answer about going on must not send a run back, nor the other way round.
+    fn fits(self, question: &Question, choice: &str, run: &str) -> Result<(), HostError> {
+        let forward = question.flag.is_some() || FORWARD.contains(&choice);
+        let verb = match (self, forward) {
+            (Self::Back, true) if question.flag.is_some() => "resume",
+            (Self::Forward, false) => "rollback",
+            _ => return Ok(()),
+        };
+        let text = format!("`{choice}` is no answer for this command: {}", question.text);
+        let hint = format!("type `uplift {verb} {run} --choose {choice} --reason TEXT`");
+        Err(HostError::Invalid(Failure::new("other_way", text).hint(hint)))
     }
 }
 

@@ -6,13 +6,14 @@ use super::{
     error::HostError,
     library,
     past::{self, Shown},
+    points::Recorded,
     runbook::Runbook,
 };
 use crate::{
     clients,
     event::Teller,
     journal::{Folder, Reader, RunRow},
-    ports::{Outside, Port, Ports, files::FilesRead},
+    ports::{Outside, Port, Ports, files::FilesRead, points::Points},
     primitives::contract::Catalogue,
     script,
     site::{Scrubber, Site},
@@ -58,6 +59,10 @@ impl HostBuilder {
         self.ports.as_ref()
     }
 
+    pub(super) fn own_ports(&self) -> Option<&Ports> {
+        self.ports.as_ref()
+    }
+
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
         let needs_real = self.ports.is_none() && library::is_file(name);
@@ -77,8 +82,9 @@ impl HostBuilder {
             let (ports, hands) = clients::real()?;
             (ports, Some(hands))
         };
-        ports.outside = self.outside;
         let site = survey::find(&ports, &self.start).await?;
+        let record = Arc::new(Recorded { state: site.state.clone() });
+        ports.outside = self.outside.with::<Points>(record.clone(), record);
         let scrubber = Scrubber::default();
         for secret in site.secrets.values() {
             scrubber.learn(secret);

@@ -21,6 +21,8 @@ pub struct StockRunbook {
 
 const RUNBOOKS: &[StockRunbook] = &[
     StockRunbook { name: "compose/upgrade", text: include_str!("../../runbooks/compose/upgrade.rhai") },
+    StockRunbook { name: "compose/rollback", text: include_str!("../../runbooks/compose/rollback.rhai") },
+    StockRunbook { name: "compose/restore", text: include_str!("../../runbooks/compose/restore.rhai") },
     StockRunbook { name: "compose/backup", text: include_str!("../../runbooks/compose/backup.rhai") },
     StockRunbook { name: "compose/prune", text: include_str!("../../runbooks/compose/prune.rhai") },
 ];

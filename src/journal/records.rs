@@ -159,6 +159,15 @@ impl Entry {
         self.decisions.last().filter(|decided| decided.epoch > latest).map(|decided| &decided.decision)
     }
 
+    /// What a person chose in answer to the latest attempt, also where another has begun since under the same taking of
+    /// the lock.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&str> {
+        let asked = self.attempts.iter().rev().find(|attempt| attempt.failure.is_some())?.epoch;
+        let last = self.decisions.last().filter(|decided| decided.epoch > asked)?;
+        Some(&last.decision.choice)
+    }
+
     /// When the next attempt is due, while it waits for one.
     #[must_use]
     pub fn next_at(&self) -> Option<Timestamp> {

@@ -35,7 +35,7 @@ impl Scrub {
     }
 
     pub(super) fn failure(&self, failure: &Failure) -> Failure {
-        let Failure { code, message, hint, evidence, excerpt, retryable, unknown } = failure;
+        let Failure { code, message, hint, evidence, excerpt, retryable, unknown, question } = failure;
         Failure {
             code: code.clone(),
             message: self.text(message),
@@ -44,6 +44,7 @@ impl Scrub {
             excerpt: excerpt.as_deref().map(|excerpt| self.text(excerpt)),
             retryable: *retryable,
             unknown: *unknown,
+            question: question.as_deref().map(|question| Box::new(self.question(question))),
         }
     }
 
@@ -58,6 +59,7 @@ impl Scrub {
             text: self.text(&question.text),
             found: self.lines(&question.found),
             choices: question.choices.iter().map(choice).collect(),
+            flag: question.flag.clone(),
         }
     }
 

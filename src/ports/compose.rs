@@ -107,6 +107,10 @@ pub trait Compose: ComposeRead {
     /// A failure after the command has begun is `unknown`.
     async fn up(&self, request: &Up) -> Result<UpReport, Failure>;
 
+    /// Makes the containers of these services, with the volumes and networks that they need, without starting them.
+    /// A failure after the command has begun is `unknown`.
+    async fn create(&self, request: &Up) -> Result<(), Failure>;
+
     /// Id of the container, which was started. One with that name that is there already stays, and its id comes back.
     /// A failure after the command has begun is `unknown`.
     async fn run_aside(&self, request: &RunAside) -> Result<String, Failure>;
@@ -132,6 +136,28 @@ impl Up {
                 shell: shell.take(),
             })
             .collect()
+    }
+
+    /// The arguments after `docker` where nothing is to be started.
+    #[must_use]
+    pub fn create_arguments(&self) -> Vec<String> {
+        let mut arguments = self.arguments();
+        for word in arguments.iter_mut().filter(|word| *word == "--detach") {
+            "--no-start".clone_into(word);
+        }
+        arguments
+    }
+
+    /// What making the containers of services changes.
+    #[must_use]
+    pub fn create_change(&self) -> Write {
+        let words = std::iter::once("docker".to_owned()).chain(self.create_arguments());
+        let change = Change::Added {
+            path: self.services.join(", "),
+            bytes: None,
+            what: "containers with their volumes, not started".to_owned(),
+        };
+        Write { change, shell: Some(words.map(|word| quote(&word)).collect::<Vec<_>>().join(" ")) }
     }
 
     /// The arguments after `docker`.

@@ -198,7 +198,7 @@ async fn question(
         .map(|container| format!("`{}`", container.image))
         .collect();
     let choices = vec![return_code(&old.join(", ")), stay()];
-    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices })
+    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices, flag: None })
 }
 
 fn runs(now: &[Container], image: Option<&String>) -> bool {

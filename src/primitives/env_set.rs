@@ -247,5 +247,6 @@ fn question(intent: &Intent) -> Question {
                     .to_owned(),
             },
         ],
+        flag: None,
     }
 }

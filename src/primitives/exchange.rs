@@ -8,7 +8,7 @@
 //! Callers see to it that no container of the product starts meanwhile: it would make a database whose name it does
 //! not find.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Exchange {
     pub endpoint: Endpoint,
     pub pairs: Vec<Pair>,
+    /// Migrations of the incoming databases by the names that they get, where they are known.
+    #[serde(default)]
+    pub schemas: BTreeMap<String, Vec<String>>,
 }
 
 /// One database and the one that takes its place.
@@ -181,7 +184,8 @@ async fn rename(plan: &Exchange, site: Operate<'_>) -> Result<(), Failure> {
         let (from, to) = (pair.incoming.clone(), pair.live.name.clone());
         renames.push(Renaming { oid: pair.incoming_oid, from, to });
     }
-    let swapped = site.postgres.swap(&Swap { endpoint: plan.endpoint.clone(), renames }).await;
+    let (endpoint, schemas) = (plan.endpoint.clone(), plan.schemas.clone());
+    let swapped = site.postgres.swap(&Swap { endpoint, renames, schemas }).await;
     // An answer that was lost is no failure if the server has done it.
     match (swapped, stands(plan, site.observe()).await) {
         (Ok(()), _) | (Err(_), Ok(Stands::Renamed(_) | Stands::After)) => Ok(()),

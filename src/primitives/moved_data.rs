@@ -1,9 +1,13 @@
 //! Whether data may go back by itself, and what it costs where only a person may say so.
 
-use super::contract::Back;
+use super::{
+    contract::Back,
+    way_back::{PASSING, written},
+};
 use crate::{
     event::{Choice, Failure, Question},
     ports::{Observe, postgres::Job},
+    site::Moment,
 };
 
 /// The databases become what they were, and what users wrote since is put aside.
@@ -12,7 +16,16 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 3] = ["compose_trial", "env_set", "pg_savepoint"];
+const DARK: [&str; 8] = [
+    "compose_create",
+    "compose_trial",
+    "config_return",
+    "env_set",
+    "pg_return",
+    "pg_savepoint",
+    "pg_swap",
+    "storage_swap",
+];
 
 /// How far the new release has come.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,9 +51,6 @@ impl Reached {
         if tried.is_some() { Self::Nobody } else { Self::NotEvenTried }
     }
 }
-
-/// Databases whose rows nobody misses: they are made anew by use.
-const PASSING: [&str; 2] = ["cache", "cable"];
 
 /// What is known when a person is asked what is to become of the data.
 pub(super) struct Offer<'a> {
@@ -75,7 +85,7 @@ pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Result<Que
     }
     choices.push(return_code("the older release"));
     choices.push(stay());
-    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices })
+    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices, flag: None })
 }
 
 /// What is asked once a migration cannot be taken back without a person.
@@ -117,4 +127,24 @@ pub(super) fn stay() -> Choice {
         does: "leave everything as it is now and close this run".to_owned(),
         costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
     }
+}
+
+/// Asks what is to become of the data that has returned and that users may have written to since.
+pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Result<Question, Failure> {
+    let since = Moment { snapshot: since.to_owned(), at: site.clock.now() };
+    let written = written(&since, site).await?;
+    let mut found = written.in_words();
+    if written.rows == 0 {
+        found.push("no rows have been written since the databases returned".to_owned());
+    }
+    let again = Choice {
+        key: RESTORE_DATA.to_owned(),
+        does: "run the newer release again, on its own databases".to_owned(),
+        costs: format!(
+            "{} rows that were written since are put aside with the databases of now, which stay under another name",
+            written.rows
+        ),
+    };
+    let text = "users could write since the databases have returned: what is to run now?".to_owned();
+    Ok(Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None })
 }

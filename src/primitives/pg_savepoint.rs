@@ -185,7 +185,7 @@ impl Effect for PgSavepoint {
         if reached == Reached::NotEvenTried {
             return intent.unused(site).await;
         }
-        let Some(plan) = intent.copies.exchange(site.observe()).await? else {
+        let Some(plan) = intent.copies.exchange(&intent.schemas, site.observe()).await? else {
             intent.copies.open(site).await?;
             let missing = intent.copies.missing(site.observe()).await?;
             return intent.without_copies(&reached, chosen, missing.first(), site).await;
@@ -270,11 +270,11 @@ impl Intent {
 }
 
 /// A copy of what is being written to would be of no moment.
-async fn still(site: Observe<'_>) -> Result<(), Failure> {
+pub(super) async fn still(site: Observe<'_>) -> Result<(), Failure> {
     for service in site.site.product() {
         for container in of_service(site.docker, &site.site.project, &service.name).await? {
             if container.is_up() {
-                let text = format!("`{}` still runs, so its databases cannot be copied", service.name);
+                let text = format!("`{}` still runs, so its databases cannot be moved", service.name);
                 return Err(Failure::new("still_running", text)
                     .hint("stop it in an earlier step: `compose_stop(#{ services: [...] })`"));
             }

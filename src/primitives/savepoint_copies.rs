@@ -3,6 +3,8 @@
 //! A copy is one only if it carries the run's mark, which is the last thing that it gets: a database that merely has
 //! the name may be half of one.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +133,12 @@ impl Copies {
     }
 
     /// The copies in the databases' places, or how far that has come; `None` if there is not a whole copy of each.
-    pub(super) async fn exchange(&self, site: Observe<'_>) -> Result<Option<Exchange>, Failure> {
+    /// `schemas` are the migrations that the copies have.
+    pub(super) async fn exchange(
+        &self,
+        schemas: &BTreeMap<String, Vec<String>>,
+        site: Observe<'_>,
+    ) -> Result<Option<Exchange>, Failure> {
         let kept = site.postgres.kept(&self.endpoint, &self.names()).await?;
         let live = site.postgres.databases(&self.endpoint, &self.names()).await?;
         let mut pairs = Vec::new();
@@ -151,7 +158,7 @@ impl Copies {
                 aside_mark: self.mark(Kept::Failed, &was.name),
             });
         }
-        Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs }))
+        Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs, schemas: schemas.clone() }))
     }
 
     /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours

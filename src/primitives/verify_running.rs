@@ -22,6 +22,9 @@ use crate::{
 pub(super) struct VerifyRunning {
     /// The image tag, e.g. `1.1.0`.
     pub tag: String,
+    /// Names of the services that must run it. Initially all of the product.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +40,7 @@ impl Read for VerifyRunning {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { tag: "1.1.0".to_owned() }
+        Self { tag: "1.1.0".to_owned(), services: Vec::new() }
     }
 
     fn summary(&self) -> String {
@@ -52,7 +55,8 @@ impl Read for VerifyRunning {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let mut services = Vec::new();
         let mut image_id = String::new();
-        for service in site.site.product() {
+        let meant = |one: &&Service| self.services.is_empty() || self.services.contains(&one.name);
+        for service in site.site.product().filter(meant) {
             let reference = format!("{}:{}", service.repository, self.tag);
             let image =
                 site.docker.image(&reference).await?.ok_or_else(|| {

@@ -101,6 +101,11 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
+    if let Some(question) = &failure.question {
+        undecided(paper, question, &page.run.command);
+        kept(paper, page);
+        return;
+    }
     paper.heading(&format!("REFUSED: nothing of {} was changed", page.name()));
     at(paper, page);
     why(paper, failure);
@@ -152,11 +157,20 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     cost(paper, page);
     kept(paper, page);
     paper.labelled("choices", "type one of these:");
+    // With a flag it is about how to go on.
+    let verb = if question.flag.is_some() { page.resume() } else { page.rollback() };
     for choice in &question.choices {
-        let command = format!("{} --choose {} --reason TEXT", page.rollback(), choice.key);
+        let command = format!("{verb} --choose {} --reason TEXT", choice.key);
         option(paper, &command, &choice.does, &choice.costs);
     }
-    if page.calls.iter().all(|call| call.undos.is_empty()) {
+    if let Some(flag) = &question.flag {
+        option(paper, &page.rollback(), "go back to how the site was before this run", "");
+        let words: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+        paper.labelled(
+            "in advance",
+            &format!("`--{flag} {}` decides it before a run begins", words.join("|")),
+        );
+    } else if page.calls.iter().all(|call| call.undos.is_empty()) {
         let does = "mend the cause yourself, then go on from where it failed";
         option(paper, &page.resume(), does, "the site stays as it is now until it is mended");
     }
@@ -213,6 +227,18 @@ fn in_doubt(paper: &mut Paper, page: &Page<'_>, question: &Question) {
         option(paper, &command, &choice.does, &choice.costs);
     }
     option(paper, &page.rollback(), "go back to how the site was before this run", "");
+}
+
+/// A choice that must be made before anything is begun: `command` is what was typed.
+pub fn undecided(paper: &mut Paper, question: &Question, command: &str) {
+    paper.heading("A PERSON MUST DECIDE: nothing was changed");
+    paper.labelled("question", &question.text);
+    list(paper, "found", &question.found);
+    paper.labelled("choices", "type one of these:");
+    let flag = question.flag.as_deref().unwrap_or("choose");
+    for choice in &question.choices {
+        option(paper, &format!("{command} --{flag} {}", choice.key), &choice.does, &choice.costs);
+    }
 }
 
 /// Nobody is at work any more, and nobody has said why.

@@ -35,13 +35,17 @@ impl Lines {
 
     /// Why there is no run: `code`, `message`, `hint`, `evidence` and the exit code.
     pub fn failure(&mut self, failure: &Failure, exit: ExitClass) {
-        self.json(&json!({
+        let mut object = json!({
             "code": failure.code,
             "message": failure.message,
             "hint": failure.hint,
             "evidence": failure.evidence,
             "exit": exit.code(),
-        }));
+        });
+        if let Some(question) = &failure.question {
+            object["question"] = json!(question);
+        }
+        self.json(&object);
     }
 
     /// Text that is data: a runbook.

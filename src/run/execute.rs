@@ -154,6 +154,7 @@ fn stopped(halt: Halt) -> Ending {
         Halt::Question(question) => {
             Ending::Unfinished { why: question.text.clone(), cause: None, question: Some(question) }
         }
+        Halt::Person(question) => Ending::NeedsPerson { failure: None, question },
         Halt::Stalled { address, after } => unfinished_by(format!(
             "`{address}` made no progress for {after} and was given up; what the engine or the database had begun \
              of it may go on"
@@ -171,6 +172,9 @@ async fn before_any_change(context: &Context, record: &Record, halt: &Halt) -> E
         Halt::Cancelled => Ending::Interrupted,
         other => match stopped(other.clone()) {
             Ending::Unfinished { why, .. } => Ending::Refused { failure: Failure::new("stopped", why) },
+            Ending::NeedsPerson { question, .. } => {
+                Ending::Refused { failure: Failure::asks("choice_needed", question) }
+            }
             ending => ending,
         },
     };

@@ -13,7 +13,7 @@ use super::{
     shared_lock::SharedLock,
 };
 use crate::{
-    event::{Event, Failure},
+    event::{Event, Failure, Question},
     journal::{Entry, Kind as Recordable, NewEntry, State as Stands, Writer},
     primitives::contract::{Kind, Verb, WhenUnknown},
     script::{Answer, Asked, Budget, Conduct, Place, Stop},
@@ -121,7 +121,22 @@ impl Live {
         let entry = new_entry(asked, verb, summary, None, None);
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.observe(&self.context.run, entry, stored, self.context.now()))?;
-        self.told_end(&asked.address, started, answer)
+        self.told_look(&asked.address, started, answer)
+    }
+
+    /// A question ends the run where it stands; any other failure is the script's to catch.
+    fn told_look(
+        &self,
+        address: &str,
+        started: Timestamp,
+        answer: Result<(Value, String), Failure>,
+    ) -> Result<Value, Stop> {
+        self.told_end(address, started, answer).map_err(|stop| match stop {
+            Stop::Failed(Failure { question: Some(question), .. }) => {
+                self.halt(Halt::Person(Question { address: address.to_owned(), ..*question }))
+            }
+            stop => stop,
+        })
     }
 
     /// Decides every effect of `asked` by reading, then commits all intents in one transaction. One refusal, and
@@ -251,14 +266,18 @@ impl Live {
         let tell = self.context.tell.at(&asked.address);
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
         let started = self.told_start(&asked.address, &entry.summary);
-        let answer = tokio::select! {
-            biased;
-            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-            answer = call.look(self.context.observe(&tell)) => answer,
+        let chosen = entry.chosen().and_then(|choice| call.decided(choice));
+        let answer = match chosen {
+            Some(answer) => answer,
+            None => tokio::select! {
+                biased;
+                () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
+                answer = call.look(self.context.observe(&tell)) => answer,
+            },
         };
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.outcome(&self.context.run, entry.seq, stored, self.context.now()))?;
-        self.told_end(&asked.address, started, answer)
+        self.told_look(&asked.address, started, answer)
     }
 
     async fn side_by_side(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {

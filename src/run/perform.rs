@@ -273,6 +273,7 @@ impl Live {
                 choice("not-applied", "it was not done: check again and do it"),
                 choice("retry", "do it again, whatever was done"),
             ],
+            flag: None,
         };
         if let Err(stop) = self.written(self.journal.ask(&self.context.run, begun.seq, &question)) {
             return stop;

@@ -15,6 +15,8 @@ pub(super) enum Halt {
     Cancelled,
     /// Nobody knows whether an effect happened; only a person can tell.
     Question(Question),
+    /// A person must choose how it goes on.
+    Person(Question),
     /// An effect made no progress for its whole time; it may go on by itself.
     Stalled {
         address: String,

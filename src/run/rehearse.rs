@@ -71,6 +71,8 @@ struct Rehearsal {
 struct State {
     steps: Vec<PlannedStep>,
     failed: Option<(String, Failure)>,
+    /// What must be decided before anything is changed.
+    asked: Option<(String, Failure)>,
     unknown: Option<String>,
     down: Vec<(String, Timestamp)>,
     downtime: Vec<Downtime>,
@@ -93,6 +95,7 @@ impl Rehearsal {
         ended: Result<Value, script::ScriptError>,
     ) -> Plan {
         let mut state = self.state();
+        let asked = state.asked.take();
         let end = match (ended, state.unknown.take()) {
             (_, Some(why)) => PlanEnd::Unknown { why },
             (Ok(said), None) => {
@@ -112,6 +115,7 @@ impl Rehearsal {
                 PlanEnd::Fails { address, failure: cause }
             }
         };
+        let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.downtime);
         let runbook = runbook.name().to_owned();
@@ -140,8 +144,24 @@ impl Rehearsal {
                 self.planned(asked, summary, undo);
                 Ok(Answer::Known(value))
             }
+            Err(failure) if failure.question.is_some() => {
+                let later = self.would_change();
+                self.planned(asked, summary, None);
+                // Before anything is to be changed the person who plans is asked; later the one who watches the run.
+                if later {
+                    self.state().unknown = failure.question.map(|question| question.text);
+                } else {
+                    self.state().asked = Some((asked.address.clone(), failure));
+                }
+                Err(Stop::Ends)
+            }
             Err(failure) => Err(self.failed(asked, summary, failure)),
         }
+    }
+
+    /// Something is to be changed by what was planned so far.
+    fn would_change(&self) -> bool {
+        self.state().steps.iter().flat_map(|step| &step.calls).any(is_effect)
     }
 
     fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {

@@ -168,6 +168,27 @@ impl State {
         Ok(id)
     }
 
+    /// Makes a service's container where it has none, with its volumes.
+    fn make(&mut self, service: &str, config: &ServiceConfig) -> Result<(), Failure> {
+        let reference = config.image.clone().unwrap_or_default();
+        let image = self.host.image(&reference).map(|image| image.id.clone());
+        let image = image.ok_or_else(|| failed(&not_on_host(&reference)))?;
+        if !self.host.service(&self.model.project.name, service).is_empty() {
+            return Ok(());
+        }
+        self.write(&format!("create {service}"), |state| {
+            state.pass(Duration::from_millis(500));
+            for mount in &config.mounts {
+                let name = format!("{}_{}", state.model.project.name, mount.source);
+                let place = format!("/var/lib/docker/volumes/{name}/_data");
+                state.disk.make_folders(place.as_ref(), 0o755);
+                state.host.volumes.entry(name).or_insert(place);
+            }
+            state.create(service, config, &image);
+            Ok(())
+        })
+    }
+
     /// Brings one service to its configuration, each change a write of its own.
     fn up(&mut self, service: &str, config: &ServiceConfig) -> Result<Vec<String>, Failure> {
         let reference = config.image.clone().unwrap_or_default();
@@ -228,6 +249,18 @@ impl Compose for World {
                 containers.insert(service.clone(), state.up(service, known)?);
             }
             Ok(UpReport { containers })
+        })
+    }
+
+    async fn create(&self, request: &Up) -> Result<(), Failure> {
+        self.act(&format!("create {}", request.services.join(" ")), |state| {
+            state.host.reach()?;
+            let config = state.resolve(&request.project, &BTreeMap::new())?;
+            for service in &request.services {
+                let known = config.services.get(service).ok_or_else(|| unknown(service))?;
+                state.make(service, known)?;
+            }
+            Ok(())
         })
     }
 

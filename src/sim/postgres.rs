@@ -142,7 +142,10 @@ impl PostgresRead for World {
 
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Facts, Failure> {
         self.look(|state| {
-            state.database(endpoint, database)?;
+            // Every server has its own database for administrators.
+            if database != "postgres" {
+                state.database(endpoint, database)?;
+            }
             let server = state.session(endpoint)?;
             Ok(Facts {
                 version_num: server.version_num,

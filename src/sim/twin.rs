@@ -90,6 +90,8 @@ struct Overlay {
     databases: Databases,
     /// Folders that the rehearsal made, with inode and figures.
     trees: BTreeMap<PathBuf, (u64, TreeFacts)>,
+    /// Places of volumes that the rehearsal made, by name.
+    volumes: BTreeMap<String, String>,
 }
 
 impl Twin {
@@ -108,6 +110,7 @@ impl Twin {
             containers: Containers::default(),
             databases: Databases::default(),
             trees: BTreeMap::new(),
+            volumes: BTreeMap::new(),
         };
         Self(Arc::new(Inner { live, site: site.clone(), overlay: Mutex::new(overlay) }))
     }

@@ -137,6 +137,7 @@ impl World {
                     .map(|(role, name)| Database { role: (*role).to_owned(), name: name.clone() })
                     .collect(),
             },
+            compatible: Vec::new(),
             state: state.model.project.dir.join(".uplift"),
             secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             settings,

@@ -162,6 +162,9 @@ pub struct Site {
     /// Settings that are secrets, by name. Never written anywhere.
     #[serde(skip)]
     pub secrets: BTreeMap<String, Secret>,
+    /// Releases whose databases the release before them runs on, by the settings file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compatible: Vec<String>,
     /// Where uplift keeps its own things: `.uplift` in the site folder unless set otherwise.
     pub state: PathBuf,
 }

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{platform::supported, roles::roles, route::way, settings::parted};
+use super::{own::own, platform::supported, roles::roles, route::way, settings::parted};
 use crate::{
     event::Failure,
     ports::{
@@ -78,6 +78,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         version: web.tag.clone(),
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
+        compatible: own(&dir, &*ports.files).await?.compatible,
         state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
         project,
         web,

@@ -17,6 +17,8 @@ pub(super) struct Own {
     /// `host` under `[database]`: the database server as this host reaches it.
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
+    /// `compatible` under `[rollback]`: releases whose databases the release before them runs on.
+    pub(super) compatible: Vec<String>,
 }
 
 /// What the site folder's own file says; nothing if there is none.
@@ -40,12 +42,9 @@ fn read(text: &str) -> Result<Own, Wrong> {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         (format!("line {line}: {}", error.message().trim()), "correct it".to_owned())
     })?;
-    let mut own = Own::default();
-    known(&table, "", &["database"])?;
-    let Some(database) = table.get("database") else { return Ok(own) };
-    let Value::Table(database) = database else {
-        return Err(("`database` is no section".to_owned(), "write `[database]`".to_owned()));
-    };
+    known(&table, "", &["database", "rollback"])?;
+    let mut own = Own { compatible: compatible(&table)?, ..Own::default() };
+    let Some(database) = section(&table, "database")? else { return Ok(own) };
     known(database, "database.", &["host", "port"])?;
     match database.get("host") {
         None => {}
@@ -60,6 +59,25 @@ fn read(text: &str) -> Result<Own, Wrong> {
         Some(value) => return Err(kind("port", value, "a number from 1 to 65535")),
     }
     Ok(own)
+}
+
+fn section<'a>(table: &'a Table, name: &str) -> Result<Option<&'a Table>, Wrong> {
+    match table.get(name) {
+        None => Ok(None),
+        Some(Value::Table(section)) => Ok(Some(section)),
+        Some(_) => Err((format!("`{name}` is no section"), format!("write `[{name}]`"))),
+    }
+}
+
+fn compatible(table: &Table) -> Result<Vec<String>, Wrong> {
+    let Some(rollback) = section(table, "rollback")? else { return Ok(Vec::new()) };
+    known(rollback, "rollback.", &["compatible"])?;
+    let wrong = || {
+        ("`rollback.compatible` is no list of tags".to_owned(), "e.g. `compatible = [\"1.1.0\"]`".to_owned())
+    };
+    let Some(value) = rollback.get("compatible") else { return Ok(Vec::new()) };
+    let tags = value.as_array().ok_or_else(wrong)?;
+    tags.iter().map(|tag| tag.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
 fn kind(name: &str, value: &Value, wanted: &str) -> Wrong {
@@ -86,7 +104,9 @@ mod tests {
     #[test]
     fn what_is_said_is_taken() {
         let own = read("[database]\nhost = \"10.0.0.5\"\nport = 6543\n").unwrap();
-        assert_eq!(own, Own { host: Some("10.0.0.5".to_owned()), port: Some(6543) });
+        assert_eq!(own, Own { host: Some("10.0.0.5".to_owned()), port: Some(6543), ..Own::default() });
+        let own = read("[rollback]\ncompatible = [\"1.1.0\"]\n").unwrap();
+        assert_eq!(own, Own { compatible: vec!["1.1.0".to_owned()], ..Own::default() });
         assert_eq!(read("# nothing yet\n").unwrap(), Own::default());
     }
 
@@ -97,6 +117,7 @@ mod tests {
             ("[database]\nhots = \"x\"", "`database.hots` is no setting", "did you mean `host`?"),
             ("[database]\nport = \"5432\"", "`database.port` cannot be `\"5432\"`", "it is a number"),
             ("[database]\nhost = \"postgres://x/\"", "`database.host` cannot be", "it is an address"),
+            ("[rollback]\ncompatible = true", "`rollback.compatible` is no list", "e.g. `compatible"),
             ("\n[database\n", "line 2: ", "correct it"),
         ] {
             let (said, hinted) = read(text).unwrap_err();

@@ -155,7 +155,11 @@ pub(super) async fn a_swap_is_all_or_nothing(fixture: &dyn Fixture) {
     let aside = Kept::Failed.name(&name, RUN);
     let step = |oid: u32, from: &str, to: &str| Renaming { oid, from: from.to_owned(), to: to.to_owned() };
     let there = step(live.oid, &name, &aside);
-    let swap = |renames: Vec<Renaming>| Swap { endpoint: endpoint.clone(), renames };
+    let swap = |renames: Vec<Renaming>| Swap {
+        endpoint: endpoint.clone(),
+        renames,
+        schemas: std::collections::BTreeMap::new(),
+    };
     let half = swap(vec![there.clone(), step(live.oid, &incoming.name, &name)]);
     assert_eq!(code(postgres.swap(&half).await), "databases_moved");
     assert_eq!(facts(fixture, &name).await.map(|now| now.oid), Some(live.oid), "no name was changed");

@@ -142,6 +142,7 @@ pub(super) fn question(address: &str) -> Question {
         text: "did `web` start?".to_owned(),
         found: vec!["container gone".to_owned()],
         choices: vec![choice("applied"), choice("not-applied")],
+        flag: None,
     }
 }
 

@@ -16,7 +16,7 @@ use uplift::{
 
 use super::{FAULTS, worlds::Start};
 
-const RUN: &str = "20261124-031500-7f3a";
+pub(super) const RUN: &str = "20261124-031500-7f3a";
 
 pub(super) struct Trial<'v> {
     verb: &'v Verb,

@@ -39,7 +39,10 @@ pub(super) const WORLDS: &[Start] = &[
     Start { name: "migrated and set to 1.1.0", make: migrated },
     Start { name: "upgraded to 1.1.0, with a backup and savepoints", make: upgraded },
     Start { name: "stopped, with a backup", make: stopped },
+    Start { name: "stopped at 1.1.0, with savepoints", make: to_return },
     Start { name: "stopped before 1.1.0", make: before_a_trial },
+    Start { name: "stopped, with a set loaded beside", make: loaded },
+    Start { name: "nothing left but a backup", make: lost },
 ];
 
 /// Nothing in a world waits for anything but its own clock, so that whatever is asked of it is there at once.
@@ -47,18 +50,26 @@ fn at_once<T>(work: impl Future<Output = T>) -> T {
     work.now_or_never().expect("a world answers at once")
 }
 
+/// The run that tries what is tried.
+const RUN: &str = super::trial::RUN;
+
 /// As the stock primitive leaves it.
 fn backed_up() -> World {
     let world = World::strata();
+    done(&world, "backup", EARLIER);
+    world
+}
+
+/// A stock primitive's example is executed.
+fn done(world: &World, verb: &str, run: &str) {
     let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
     let catalogue = Catalogue::stock();
-    let verb = catalogue.get("backup").expect("it is in stock");
+    let verb = catalogue.get(verb).expect("it is in stock");
     let call = verb.parse(verb.example.clone()).expect("its example is one");
-    let intent = at_once(call.intend(ports.observe(&site, EARLIER, &tell))).expect("it is decided on");
+    let intent = at_once(call.intend(ports.observe(&site, run, &tell))).expect("it is decided on");
     let intent = intent.0.expect("it is an effect");
     let kept = verb.kept().expect("it is an effect");
-    at_once(kept.execute(verb.version, intent, ports.operate(&site, EARLIER, &tell))).expect("it is made");
-    world
+    at_once(kept.execute(verb.version, intent, ports.operate(&site, run, &tell))).expect("it is made");
 }
 
 /// The run that these worlds have behind them.
@@ -96,6 +107,38 @@ fn upgraded() -> World {
     world
 }
 
+/// As a return stands once everything is stopped.
+fn to_return() -> World {
+    let world = upgraded();
+    rest(&world);
+    polled(&world);
+    world
+}
+
+/// As a restore stands before the swap: a set is loaded into databases of its own, and somebody has edited the settings.
+fn loaded() -> World {
+    let world = stopped();
+    done(&world, "pg_load", RUN);
+    let beside = "/var/lib/docker/volumes/strata_strata_storage/beside";
+    world.put_file(format!("{beside}/k1"), "one", 0o644);
+    world.set("WEB_CONCURRENCY", "7");
+    polled(&world);
+    world
+}
+
+/// Containers, volumes, configuration and databases are gone; somebody has put the configuration back.
+fn lost() -> World {
+    let world = backed_up();
+    let project = world.site().project;
+    let files: Vec<_> = project.config_files().into_iter().map(|path| (world.file(&path), path)).collect();
+    world.lose_everything();
+    for (file, path) in files {
+        let file = file.expect("it was there");
+        world.put_file(path, file.bytes, file.mode);
+    }
+    world
+}
+
 /// Web and job were stopped by hand.
 fn stopped() -> World {
     let world = backed_up();
@@ -128,11 +171,18 @@ fn before_a_trial() -> World {
             container.exit_code = Some(0);
         });
     }
-    // Somebody else looks at the databases from time to time.
-    for database in world.site().databases.all {
+    polled(&world);
+    world
+}
+
+/// Somebody else looks at the databases from time to time.
+fn polled(world: &World) {
+    let product = world.site().databases.all.into_iter().map(|one| one.name);
+    let names: Vec<_> = product.flat_map(|name| [Kept::Restoring.name(&name, RUN), name]).collect();
+    for database in names.into_iter().filter(|name| world.database(name).is_some()) {
         let session = Session {
             pid: 77,
-            database: database.name,
+            database,
             user: "exporter".to_owned(),
             application: "exporter".to_owned(),
             client: "192.0.2.7".to_owned(),
@@ -142,7 +192,6 @@ fn before_a_trial() -> World {
         };
         world.put_session(session, Manner::ComesBack);
     }
-    world
 }
 
 /// The same on the new schema, as after a trial in the dark.

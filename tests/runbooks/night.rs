@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use uplift::{
-    Decision, Ending, Event, Host, HostError, Plan, Start, World,
+    Decision, Ending, Event, Failure, Host, HostError, Plan, Runbook, Settled, Start, World,
     journal::{Entry, RunRow},
-    ports::Ports,
+    ports::{Ports, postgres::Kept},
+    run::PlanEnd,
 };
 
 pub(super) struct Night {
@@ -90,6 +91,75 @@ impl Night {
         Ok(told(run).await)
     }
 
+    /// Returns from the finished upgrade `run`, with these parameters; an error if the plan says no.
+    pub(super) async fn try_return(&self, run: &str, with: &[(&str, &str)]) -> Result<Told, Failure> {
+        let runbook = self.returning(run, with).await.map_err(|error| error.failure())?;
+        let plan = runbook.plan().await;
+        if let PlanEnd::Fails { failure, .. } = plan.end {
+            return Err(failure);
+        }
+        let run = runbook.start(plan, "uplift rollback").await.map_err(|error| error.failure())?;
+        Ok(told(run).await)
+    }
+
+    pub(super) async fn returning(&self, run: &str, with: &[(&str, &str)]) -> Result<Runbook, HostError> {
+        let mut given: BTreeMap<_, _> =
+            [("run", run), ("settle", "10s"), ("patience", "1m")].into_iter().collect();
+        given.extend(with.iter().copied());
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.host().await.runbook("compose/rollback", &given).await
+    }
+
+    /// The same night once more: another world, the same as this one is now, with a copy of its journal.
+    pub(super) fn fork(&self) -> Self {
+        let fork = Self::of(self.world.fork());
+        copy(&self.folder(), &fork.folder());
+        fork.world.move_folder(self.folder(), fork.folder());
+        fork
+    }
+
+    /// Restores a set, by its name or folder; an error if the plan says no.
+    pub(super) async fn try_restore(&self, set: &str, with: &[(&str, &str)]) -> Result<Told, Failure> {
+        let mut given: BTreeMap<_, _> =
+            [("set", set), ("settle", "10s"), ("patience", "1m")].into_iter().collect();
+        given.extend(with.iter().copied());
+        let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let runbook = self.host().await.runbook("compose/restore", &given).await;
+        let runbook = runbook.map_err(|error| error.failure())?;
+        let plan = runbook.plan().await;
+        if let PlanEnd::Fails { failure, .. } = plan.end {
+            return Err(failure);
+        }
+        let run = runbook.start(plan, "uplift restore").await.map_err(|error| error.failure())?;
+        Ok(told(run).await)
+    }
+
+    /// The folder of a set.
+    pub(super) fn set(&self, name: &str) -> std::path::PathBuf {
+        self.folder().join("backups").join(name)
+    }
+
+    /// Writes the configuration of a set into the site's folder.
+    pub(super) async fn settle(&self, set: &std::path::Path) -> Result<Settled, HostError> {
+        Host::at(Start::default()).ports(self.world.ports()).settle(set, "/srv/strata".as_ref(), false).await
+    }
+
+    /// Writes the site's settings file.
+    pub(super) fn settings(&self, text: &str) {
+        self.world.put_file("/srv/strata/uplift.toml", text, 0o644);
+    }
+
+    /// Somebody drops the copies that a run has made.
+    pub(super) async fn drop_savepoint(&self, run: &str) {
+        for database in self.world.site().databases.all {
+            self.world.drop_database(&Kept::Savepoint.name(&database.name, run));
+        }
+    }
+
+    pub(super) async fn answer(&self, choice: &str) -> Told {
+        self.resume(Some(choice)).await
+    }
+
     /// The newest run with its calls.
     pub(super) async fn newest(&self) -> (RunRow, Vec<Entry>) {
         let shown = self.host().await.show(None).unwrap();
@@ -109,6 +179,21 @@ impl Night {
         };
         format!("{} {}", tag("web"), tag("job"))
     }
+}
+
+pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    let mode = std::fs::metadata(from).unwrap().permissions();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+    std::fs::set_permissions(to, mode).unwrap();
 }
 
 pub(super) fn given(tag: &str) -> BTreeMap<String, String> {

@@ -41,6 +41,10 @@ impl ComposeCommand {
         Ok(UpReport { containers })
     }
 
+    pub(super) async fn created(&self, request: &Up) -> Result<(), Failure> {
+        self.run(request, request.create_arguments()).await
+    }
+
     async fn run(&self, request: &Up, arguments: Vec<String>) -> Result<(), Failure> {
         let done = self.docker(arguments, Some(&request.project), &BTreeMap::new()).await;
         let ended = done.map_err(|error| not_started(&error))?;

@@ -73,6 +73,10 @@ pub struct Equip {
 pub struct Swap {
     pub endpoint: Endpoint,
     pub renames: Vec<Renaming>,
+    /// Migrations of the databases that come in, by their new names, where they are known: a rehearsal cannot look into
+    /// one that keeps everybody out.
+    #[serde(default)]
+    pub schemas: std::collections::BTreeMap<String, Vec<String>>,
 }
 
 /// One step of a [`Swap`]. The database is known by its number: a name may be another's by now.

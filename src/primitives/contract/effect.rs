@@ -201,5 +201,11 @@ pub trait Read: Record {
     /// The outcome in a few words, for the screen.
     fn result(outcome: &Self::Outcome) -> String;
 
+    /// A failure with a [`crate::event::Question`] lets the run stand still until a person has chosen.
     fn look(&self, site: Observe<'_>) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send;
+
+    /// The outcome that a person's choice makes, where `look` has asked for one.
+    fn decided(&self, _choice: &str) -> Option<Self::Outcome> {
+        None
+    }
 }

@@ -24,6 +24,8 @@ pub trait Call: Send + Sync {
     fn intend<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Option<Value>, String), Refusal>>;
     /// Reads: the answer with its summary. Effects: a failure (`not_a_read`).
     fn look<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>>;
+    /// Reads: the answer that a person's choice makes, with its summary.
+    fn decided(&self, choice: &str) -> Option<Result<(Value, String), Failure>>;
 }
 
 /// An effect known by name and version alone: all that resume, probe and undo need.
@@ -78,6 +80,11 @@ impl<P: Read> Call for ReadCall<P> {
             Ok((to_value(&outcome)?, P::result(&outcome)))
         })
     }
+
+    fn decided(&self, choice: &str) -> Option<Result<(Value, String), Failure>> {
+        let outcome = self.0.decided(choice)?;
+        Some(to_value(&outcome).map(|value| (value, P::result(&outcome))))
+    }
 }
 
 impl<P: Effect> Call for EffectCall<P> {
@@ -94,6 +101,10 @@ impl<P: Effect> Call for EffectCall<P> {
 
     fn look<'a>(&'a self, _site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>> {
         Box::pin(async { Err(Failure::new("not_a_read", format!("`{}` changes the site", P::NAME))) })
+    }
+
+    fn decided(&self, _: &str) -> Option<Result<(Value, String), Failure>> {
+        None
     }
 }
 

@@ -194,7 +194,13 @@ impl State {
             Ok(())
         })?;
         self.write(&format!("load {name}"), |state| state.load(request))?;
-        self.dress(name, &request.facts, Some(&request.mark))?;
+        let made = self.server.get(name)?;
+        if made.mark().as_ref() != Some(&request.mark) {
+            return Err(Failure::new("not_as_before", format!("`{name}` could not be marked as ours")));
+        }
+        if !is_equipped(&made.facts, &request.facts) {
+            self.dress(name, &request.facts, Some(&request.mark))?;
+        }
         Ok(self.server.get(name)?.contents())
     }
 

@@ -228,6 +228,29 @@ impl Compose for Twin {
         Ok(UpReport { containers })
     }
 
+    async fn create(&self, request: &Up) -> Result<(), Failure> {
+        let config = self.config(&request.project, &BTreeMap::new()).await?;
+        let all = self.all(&Select::Project(request.project.name.clone())).await?;
+        for service in &request.services {
+            let known = config.services.get(service).ok_or_else(|| unknown(service))?;
+            let reference = known.image.clone().unwrap_or_default();
+            let image = self.image(&reference).await?.ok_or_else(|| failed(&not_on_host(&reference)))?;
+            if all.iter().any(|one| one.service() == Some(service.as_str())) {
+                continue;
+            }
+            for mount in known.mounts.iter().filter(|mount| mount.kind == "volume") {
+                let name = config.volumes.get(&mount.source).unwrap_or(&mount.source);
+                self.plan_volume(name).await?;
+            }
+            let made = self.make(request, service, known, &image.id, &[]);
+            self.change(made);
+            self.wrote(
+                Up { project: request.project.clone(), services: vec![service.clone()] }.create_change(),
+            );
+        }
+        Ok(())
+    }
+
     async fn run_aside(&self, request: &RunAside) -> Result<String, Failure> {
         let all = self.all(&Select::All).await?;
         if let Some(known) = all.into_iter().find(|one| one.name == request.name) {

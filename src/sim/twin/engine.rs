@@ -132,7 +132,7 @@ impl DockerRead for Twin {
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
         let place = self.live().docker.volume(name).await?;
         self.remember(format!("volume `{name}`"), place.as_deref().unwrap_or("missing"));
-        Ok(place)
+        Ok(place.or_else(|| self.lock().volumes.get(name).cloned()))
     }
 
     async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure> {

@@ -69,6 +69,12 @@ impl Twin {
         Ok(known.and_then(|known| known.databases.into_iter().find(|one| one.file == name)))
     }
 
+    /// The live database keeps everybody out, a rehearsal too.
+    async fn is_shut(&self, endpoint: &Endpoint, live: &str) -> Result<bool, Failure> {
+        let found = self.live().postgres.databases(endpoint, &[live.to_owned()]).await?;
+        Ok(found.first().is_some_and(|facts| !facts.open))
+    }
+
     /// The hash that a set says of a file in it, if the file has its length.
     pub(super) async fn told_hash(&self, file: &Path) -> Result<Option<String>, Failure> {
         let backups = self.site().state.join("backups");
@@ -142,6 +148,10 @@ impl PostgresRead for Twin {
             return Ok(Some(told));
         }
         if live.is_empty() {
+            return Ok(None);
+        }
+        if !untouched && self.is_shut(endpoint, &live).await? {
+            self.assume(format!("which migrations `{database}` has is known once it lets somebody in"));
             return Ok(None);
         }
         let versions = self.live().postgres.schema_versions(endpoint, &live).await?;
@@ -218,8 +228,10 @@ impl PostgresRead for Twin {
 
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         match self.entered(endpoint, database).await?.origin.live() {
-            Some(live) => self.live().postgres.snapshot(endpoint, live).await,
-            None => Ok(PLANNED.to_owned()),
+            Some(live) if !self.is_shut(endpoint, live).await? => {
+                self.live().postgres.snapshot(endpoint, live).await
+            }
+            _ => Ok(PLANNED.to_owned()),
         }
     }
 
@@ -231,7 +243,7 @@ impl PostgresRead for Twin {
     ) -> Result<Vec<TableRows>, Failure> {
         let planned = self.entered(endpoint, database).await?;
         match planned.origin.live() {
-            Some(live) if snapshot != PLANNED => {
+            Some(live) if snapshot != PLANNED && !self.is_shut(endpoint, live).await? => {
                 self.live().postgres.written_since(endpoint, live, snapshot).await
             }
             _ => Ok(Vec::new()),
@@ -239,10 +251,13 @@ impl PostgresRead for Twin {
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
-        if let Some(live) = self.entered(endpoint, database).await?.origin.live() {
+        let planned = self.entered(endpoint, database).await?;
+        if let Some(live) = planned.origin.live()
+            && !self.is_shut(endpoint, live).await?
+        {
             return self.live().postgres.jobs(endpoint, live, limit).await;
         }
-        self.assume(format!("which jobs `{database}` holds is known once its dump is loaded"));
+        self.assume(format!("which jobs `{database}` holds is known once it is there"));
         Ok(Jobs::default())
     }
 

@@ -24,6 +24,20 @@ const UNPACK: u64 = 190_000_000;
 const LINE: u64 = 200;
 
 impl Twin {
+    /// A volume that is made where there is none: an empty folder below the engine's root.
+    pub(super) async fn plan_volume(&self, name: &str) -> Result<(), Failure> {
+        if self.live().docker.volume(name).await?.is_some() {
+            return Ok(());
+        }
+        let root = self.live().docker.engine().await?.root;
+        let place = Path::new(&root).join("volumes").join(name).join("_data");
+        let mut overlay = self.lock();
+        let number = u64::MAX - overlay.trees.len() as u64;
+        overlay.trees.insert(place.clone(), (number, TreeFacts { files: 0, folders: 1, bytes: 0 }));
+        overlay.volumes.insert(name.to_owned(), place.display().to_string());
+        Ok(())
+    }
+
     /// The folder's place on the live site, if it is there; `None` if the rehearsal made or removed it.
     fn live_folder(&self, path: &Path) -> Option<PathBuf> {
         match self.lock().tree.resolve(path) {
@@ -98,6 +112,9 @@ impl TreesRead for Twin {
     }
 
     async fn beside(&self, live: &Path, name: &str) -> Result<PathBuf, Failure> {
+        if self.lock().trees.contains_key(live) {
+            return Ok(live.with_file_name(name));
+        }
         self.live().trees.beside(live, name).await
     }
 

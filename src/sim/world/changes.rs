@@ -111,6 +111,33 @@ impl World {
         }
     }
 
+    /// A folder is moved, with all that is in it.
+    pub fn move_folder(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) {
+        self.lock().disk.rename(from.as_ref(), to.as_ref());
+    }
+
+    /// The host loses its containers, its volumes and the site's configuration, and the server its databases. Images
+    /// and the state folder stay.
+    pub fn lose_everything(&self) {
+        let mut state = self.lock();
+        state.settle();
+        state.host.instances.clear();
+        let volumes: Vec<_> = std::mem::take(&mut state.host.volumes).into_values().collect();
+        let gone = |path: &Path| volumes.iter().any(|volume| path.starts_with(volume));
+        state.disk.files.retain(|path, _| !gone(path));
+        state.disk.folders.retain(|path, _| !gone(path));
+        let config = state.model.project.config_files();
+        state.disk.files.retain(|path, _| !config.contains(path));
+        state.server.databases.clear();
+        state.server.backends.clear();
+    }
+
+    /// Somebody prunes the image of this tag away.
+    pub fn forget_image(&self, tag: &str) {
+        let reference = format!("{}:{tag}", setup::REPOSITORY);
+        self.lock().host.images.retain(|_, built| !built.image.tags.contains(&reference));
+    }
+
     /// Whether the registry answers, and whether it refuses the host's login.
     pub fn set_registry(&self, reachable: bool, denied: bool) {
         let mut state = self.lock();

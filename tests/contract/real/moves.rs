@@ -284,7 +284,7 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
         Renaming { oid: before.oid, from: PRIMARY.to_owned(), to: Kept::Failed.name(PRIMARY, RUN) },
         Renaming { oid: saved.oid, from: copy.to.clone(), to: PRIMARY.to_owned() },
     ];
-    let swap = Swap { endpoint: at.clone(), renames };
+    let swap = Swap { endpoint: at.clone(), renames, schemas: std::collections::BTreeMap::new() };
     let mut taken = swap.clone();
     taken.renames[1].to = "postgres".to_owned();
     assert!(ports.postgres.swap(&taken).await.is_err(), "the second half cannot be");

@@ -114,7 +114,7 @@ async fn users_write_while_they_reach_web_and_know_what_is_lost() {
         Renaming { oid: from.oid, from: PRIMARY.to_owned(), to: "aside".to_owned() },
         Renaming { oid, from: to, to: PRIMARY.to_owned() },
     ];
-    postgres.swap(&Swap { endpoint, renames }).await.unwrap();
+    postgres.swap(&Swap { endpoint, renames, schemas: std::collections::BTreeMap::new() }).await.unwrap();
     assert_eq!((world.acknowledged(), world.lost_orders()), (told + 12, 12));
 }
 

@@ -283,6 +283,9 @@ impl Postgres for Twin {
         for (one, planned) in steps {
             self.lock().databases.rename(&one.from, &one.to, planned);
         }
+        for (name, versions) in &request.schemas {
+            self.set_schema(name, versions.clone());
+        }
         request.changes().into_iter().for_each(|write| self.wrote(write));
         Ok(())
     }

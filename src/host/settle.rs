@@ -1,0 +1,94 @@
+//! A host that has nothing yet: the configuration of a backup set, so that there is a site to restore.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{door::HostBuilder, error::HostError};
+use crate::{
+    backups::{self, ConfigFile},
+    clients,
+    event::Failure,
+    ports::files::{File, Files, MakeFolder, WriteFile},
+};
+
+/// What [`HostBuilder::settle`] found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    pub written: Vec<PathBuf>,
+    /// They were there, byte for byte as in the set.
+    pub there: Vec<PathBuf>,
+}
+
+impl HostBuilder {
+    /// Writes the configuration of the set in `folder` into `dir`, where there is no site. A file that is there and is
+    /// other than in the set is refused, and then none is written; so it can be begun again. `only_look` writes nothing.
+    pub async fn settle(&self, folder: &Path, dir: &Path, only_look: bool) -> Result<Settled, HostError> {
+        let real = if self.own_ports().is_none() { Some(clients::real()?.0) } else { None };
+        let ports = self.own_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
+        let files = &*ports.files;
+        let manifest = backups::read(files, folder).await?;
+        let Some(env) = manifest.config.first() else {
+            let text = format!("the set `{}` holds no configuration", manifest.set);
+            let hint = "write `.env` and the compose file by hand, then restore without `--into`";
+            return Err(HostError::Site(Failure::new("set_lacks_config", text).hint(hint)));
+        };
+        let home = Path::new(&env.path).parent().unwrap_or(Path::new("/"));
+        let mut settled = Settled { written: Vec::new(), there: Vec::new() };
+        let mut writes = Vec::new();
+        for one in &manifest.config {
+            let path = place(one, home, dir);
+            match files.hash(&path).await? {
+                Some(hash) if hash == one.blake3 => settled.there.push(path),
+                Some(_) => return Err(HostError::Site(other(&path))),
+                None => {
+                    writes.push(written(one, folder, path.clone(), files).await?);
+                    settled.written.push(path);
+                }
+            }
+        }
+        if !only_look {
+            for request in writes {
+                let parent = request.path.parent().unwrap_or(dir).to_owned();
+                if files.list(&parent).await?.is_empty() {
+                    let what = "folder of the site".to_owned();
+                    files.make_folder(&MakeFolder { path: parent, what }).await?;
+                }
+                files.write(&request).await?;
+            }
+        }
+        Ok(settled)
+    }
+}
+
+/// Where a file of the configuration belongs: as it stood to the env file, below the new folder.
+fn place(one: &ConfigFile, home: &Path, dir: &Path) -> PathBuf {
+    let path = Path::new(&one.path);
+    match path.strip_prefix(home) {
+        Ok(rest) => dir.join(rest),
+        Err(_) => dir.join(path.file_name().unwrap_or_default()),
+    }
+}
+
+async fn written(
+    one: &ConfigFile,
+    folder: &Path,
+    path: PathBuf,
+    files: &dyn Files,
+) -> Result<WriteFile, Failure> {
+    let from = folder.join(&one.file);
+    let stored = files.read(&from).await?;
+    let stored = stored.filter(|file| blake3::hash(&file.bytes).to_hex().as_str() == one.blake3);
+    let stored = stored.ok_or_else(|| {
+        Failure::new("set_damaged", format!("`{}` is not what was written", from.display()))
+            .hint("take another set: `uplift backup list`")
+    })?;
+    let file = File { bytes: stored.bytes, mode: one.mode, uid: one.uid, gid: one.gid };
+    Ok(WriteFile { path, file, what: "configuration of the set".to_owned() })
+}
+
+fn other(path: &Path) -> Failure {
+    let text = format!("`{}` is there and is other than in the set", path.display());
+    Failure::new("config_there", text)
+        .hint("restore without `--into` onto the site that is there, or name an empty folder")
+}

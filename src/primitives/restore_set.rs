@@ -1,0 +1,225 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    config_return::differing,
+    contract::Read,
+    return_point::{Jobs, RestoreData},
+    set_of::{as_named_here, open, server},
+    way_back::written,
+};
+use crate::{
+    backups::{self, ImageEntry, Manifest},
+    event::{Choice, Failure, Question},
+    ports::{Observe, docker::Select, project::repository},
+    site::{Moment, NameToGive, Storage, Written},
+};
+
+/// Find a backup set, prove it, and say what it would cost to restore it here.
+///
+/// Nothing is decided: what users wrote since the set was made is counted where the server is the same, and a person has
+/// said beforehand that it may be put aside, or is asked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RestoreSet {
+    /// The set by its name, or by its folder.
+    pub set: String,
+    /// Whether what was written since may be put aside: `ask`, `always`.
+    #[serde(default)]
+    pub restore_data: RestoreData,
+    /// Whether jobs of the restored queue have been decided on, where web runs them itself: `ask`, `run`, `hold`.
+    #[serde(default)]
+    pub jobs: Jobs,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub set: String,
+    /// Its folder.
+    pub path: PathBuf,
+    pub version: String,
+    /// The tag under which compose finds exactly what ran.
+    pub tag: String,
+    /// Names that images must get before.
+    #[schemars(with = "serde_json::Value")]
+    pub names: Vec<NameToGive>,
+    /// Uploaded files are in it, and this site keeps its own on this host.
+    pub files: bool,
+    /// Files of the configuration that are other than in the set.
+    pub config: Vec<String>,
+    /// The product's databases are there now.
+    pub replaces: bool,
+    /// The project has no container yet: a host that has nothing.
+    pub empty: bool,
+}
+
+impl Read for RestoreSet {
+    const NAME: &'static str = "restore_set";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { set: "20261120-031500-0001".to_owned(), restore_data: RestoreData::Always, jobs: Jobs::Hold }
+    }
+
+    fn summary(&self) -> String {
+        format!("read the set `{}` to its end", self.set)
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let files = if outcome.files { " and uploaded files" } else { "" };
+        format!("`{}` is whole: databases{files} of {}", outcome.path.display(), outcome.version)
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        let path = self.path(site);
+        let manifest = open(&path, site).await?;
+        server(&manifest, site).await?;
+        let entries = as_named_here(&manifest, site)?;
+        let names: Vec<_> = entries.iter().map(|one| one.facts.name.clone()).collect();
+        let live = site.postgres.databases(&site.site.databases.endpoint, &names).await?;
+        let (tag, names) = tag(&manifest, site).await?;
+        let proved = backups::prove(&manifest, &path, site.into()).await?;
+        if let Some(why) = proved.why {
+            site.tell.warn(why);
+        }
+        if !live.is_empty() && self.restore_data != RestoreData::Always {
+            return Err(Failure::asks("choice_needed", question(&manifest, site).await?));
+        }
+        let config = differing(&manifest, &path, site).await?;
+        for file in &config {
+            site.tell.warn(file.in_words());
+        }
+        Ok(Outcome {
+            files: files(&manifest, site),
+            config: config.into_iter().map(|file| file.path).collect(),
+            replaces: !live.is_empty(),
+            empty: site.docker.containers(&Select::Project(site.site.project.name.clone())).await?.is_empty(),
+            set: manifest.set,
+            version: manifest.version,
+            path,
+            tag,
+            names,
+        })
+    }
+}
+
+impl RestoreSet {
+    fn path(&self, site: Observe<'_>) -> PathBuf {
+        if self.set.contains('/') {
+            PathBuf::from(&self.set)
+        } else {
+            backups::folder(site.site).join(&self.set)
+        }
+    }
+}
+
+/// Whether uploaded files go back from the set; if not, why, for whoever watches.
+fn files(manifest: &Manifest, site: Observe<'_>) -> bool {
+    match (&manifest.storage, &site.site.storage) {
+        (Some(_), Storage::Local { .. }) => true,
+        (Some(_), Storage::Object { kind }) => {
+            site.tell.warn(format!("uploaded files are in `{kind}` here: those of the set are not used"));
+            false
+        }
+        (None, _) => {
+            site.tell.warn("no uploaded files are in the set: those of now stay".to_owned());
+            false
+        }
+    }
+}
+
+/// The tag under which compose finds exactly what ran when the set was made, and the names that images need for that.
+async fn tag(manifest: &Manifest, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
+    let mut stays = true;
+    let mut names: Vec<NameToGive> = Vec::new();
+    for image in manifest.images.values() {
+        let id = here(image, site).await?;
+        let repository = repository(&image.reference);
+        let named = site.docker.image(&format!("{repository}:{}", manifest.version)).await?;
+        stays &= named.is_some_and(|found| found.id == id);
+        let reference = format!("{repository}:uplift-{}", manifest.set);
+        if !names.iter().any(|known| known.reference == reference) {
+            names.push(NameToGive { image: id, reference });
+        }
+    }
+    if stays && !super::check_release::is_moving(&manifest.version) {
+        return Ok((manifest.version.clone(), Vec::new()));
+    }
+    Ok((format!("uplift-{}", manifest.set), names))
+}
+
+/// The id of an image of the set on this host.
+async fn here(image: &ImageEntry, site: Observe<'_>) -> Result<String, Failure> {
+    if let Some(found) = site.docker.image(&image.id).await? {
+        return Ok(found.id);
+    }
+    let by_digest = image.digest.as_ref().map(|digest| {
+        let digest = digest.rsplit_once('@').map_or(digest.as_str(), |(_, digest)| digest);
+        format!("{}@{digest}", repository(&image.reference))
+    });
+    if let Some(reference) = &by_digest
+        && let Some(found) = site.docker.image(reference).await?
+    {
+        return Ok(found.id);
+    }
+    let text = format!("the release of the set is not on this host (`{}`)", image.reference);
+    let failure = Failure::new("image_missing", text);
+    Err(match by_digest {
+        Some(reference) => failure.hint(format!("bring it by its digest: `docker pull {reference}`")),
+        None => failure.hint("no registry knew it: load it from a copy with `docker load`"),
+    })
+}
+
+/// Whether what was written since may be put aside, with what that is.
+async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Failure> {
+    let mut found = Vec::new();
+    let cost = match since(manifest, site).await {
+        Ok(written) => {
+            found.extend(written.in_words());
+            if written.rows == 0 {
+                found.push("no rows were written since the set was made".to_owned());
+            }
+            written.cost()
+        }
+        Err(failure) => {
+            found
+                .push(format!("what was written since {} cannot be counted: {failure}", manifest.created_at));
+            "rows that nobody can count".to_owned()
+        }
+    };
+    let choices = vec![Choice {
+        key: "always".to_owned(),
+        does: format!(
+            "load the set beside, stop the site, let it take the databases' places, run `{}`",
+            manifest.version
+        ),
+        costs: format!("{cost} are put aside with the databases of now, which stay under another name"),
+    }];
+    let text = format!(
+        "databases are there: may what was written since the set of {} be put aside?",
+        manifest.created_at
+    );
+    Ok(Question { address: String::new(), text, found, choices, flag: Some("restore-data".to_owned()) })
+}
+
+/// What users wrote since the set was made, counted where the server is the very same.
+async fn since(manifest: &Manifest, site: Observe<'_>) -> Result<Written, Failure> {
+    let unknown = |why: &str| Failure::new("cannot_count", why);
+    let (Some(then), Some(snapshot)) = (&manifest.server, &manifest.snapshot) else {
+        return Err(unknown("the set does not say its moment"));
+    };
+    let all = &site.site.databases;
+    let now = site.postgres.server(&all.endpoint, all.primary()).await?;
+    let same = if then.system.is_empty() || now.system.is_empty() {
+        (then.host.as_str(), then.port) == (all.endpoint.host.as_str(), all.endpoint.port)
+    } else {
+        then.system == now.system
+    };
+    if !same {
+        return Err(unknown("the set is of another server"));
+    }
+    let at = manifest.created_at.parse().map_err(|_| unknown("the set does not say when it was made"))?;
+    written(&Moment { snapshot: snapshot.text.clone(), at }, site).await
+}

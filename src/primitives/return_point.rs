@@ -1,0 +1,241 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{contract::Read, way_back::place};
+use crate::{
+    event::{Choice, Failure, Question},
+    ports::{Observe, points::Points},
+    site::{NameToGive, Place, Way},
+};
+
+/// Find what ran before a finished upgrade, and how the site can return to it.
+///
+/// Nothing is decided here: where databases were migrated, a person has said beforehand whether they return too, or is
+/// asked, with what it costs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnPoint {
+    /// The upgrade to return from, by the name of its run.
+    pub run: String,
+    /// Whether migrated databases return too: `ask`, `never` (only where the settings call that compatible), `always`.
+    #[serde(default)]
+    pub restore_data: RestoreData,
+    /// Whether jobs that would run a second time have been decided on: `ask`, `run`, `hold`.
+    #[serde(default)]
+    pub jobs: Jobs,
+}
+
+/// What a person has said about migrated databases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RestoreData {
+    #[default]
+    Ask,
+    Never,
+    Always,
+}
+
+/// What a person has said about jobs that would run a second time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Jobs {
+    #[default]
+    Ask,
+    Run,
+    Hold,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub run: String,
+    /// The release that ran before, as its tag was called.
+    pub version: String,
+    /// The tag under which compose finds exactly what ran.
+    pub tag: String,
+    /// Names that images must get before.
+    #[schemars(with = "serde_json::Value")]
+    pub names: Vec<NameToGive>,
+    /// The databases return to the savepoint.
+    pub data: bool,
+    /// All of it is so already.
+    pub already: bool,
+}
+
+impl Read for ReturnPoint {
+    const NAME: &'static str = "return_point";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self { run: "20261120-031500-0001".to_owned(), restore_data: RestoreData::Always, jobs: Jobs::Hold }
+    }
+
+    fn summary(&self) -> String {
+        format!("look what ran before run {}", self.run)
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let data = if outcome.data { "; the databases return to the savepoint" } else { "; the data stays" };
+        format!("{}{data}", outcome.version)
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        let place = self.find(site).await?;
+        let data = self.with_data(&place)?;
+        present(&place)?;
+        if data {
+            self.web_runs_jobs(&place, site)?;
+        }
+        Ok(Outcome {
+            already: place.runs_now && !data,
+            run: place.point.run,
+            version: place.point.from,
+            tag: place.tag,
+            names: place.names,
+            data,
+        })
+    }
+}
+
+impl ReturnPoint {
+    async fn find(&self, site: Observe<'_>) -> Result<Place, Failure> {
+        let record = site.port::<Points>().ok_or_else(|| {
+            Failure::new("no_record", "there is no record of earlier runs here")
+                .hint("return with a backup set: `uplift restore SET`")
+        })?;
+        let point = record.points()?.into_iter().find(|point| point.run == self.run).ok_or_else(|| {
+            let text = format!("run `{}` is no finished upgrade of this site", self.run);
+            Failure::new("no_return_point", text).hint("see what there is: `uplift rollback --list`")
+        })?;
+        place(point, site).await
+    }
+
+    /// Whether the databases return; a failure that asks, or says why not, where that is not plain.
+    fn with_data(&self, place: &Place) -> Result<bool, Failure> {
+        if place.migrated.is_empty() {
+            return Ok(false);
+        }
+        match (self.restore_data, &place.way) {
+            (RestoreData::Never, _) if place.compatible => Ok(false),
+            (RestoreData::Never, _) => Err(not_compatible(place)),
+            (RestoreData::Always, Way::Savepoint { .. }) => Ok(true),
+            (_, Way::Set { .. } | Way::Nothing | Way::Code) => Err(by_a_set(place)),
+            (RestoreData::Ask, Way::Savepoint { .. }) => Err(Failure::asks("choice_needed", question(place))),
+        }
+    }
+
+    /// A site without a worker of its own runs its jobs in web: they cannot be held back there, so they are decided on
+    /// before anything is done.
+    fn web_runs_jobs(&self, place: &Place, site: Observe<'_>) -> Result<(), Failure> {
+        let waiting = place.point.savepoint.as_ref().map_or(0, |one| one.jobs_waiting);
+        if site.site.job.is_some() || waiting == 0 || self.jobs == Jobs::Run {
+            return Ok(());
+        }
+        let choices = vec![Choice {
+            key: "run".to_owned(),
+            does: "return, and let web run the jobs of the returned queue".to_owned(),
+            costs: format!("up to {waiting} jobs run a second time"),
+        }];
+        let text =
+            "web runs the jobs of this site itself: are those of the returned queue to run?".to_owned();
+        let flag = Some("jobs".to_owned());
+        let question = Question { address: String::new(), text, found: jobs(place), choices, flag };
+        Err(Failure::asks("choice_needed", question))
+    }
+}
+
+/// Whether all images are on this host.
+fn present(place: &Place) -> Result<(), Failure> {
+    let Some(image) = place.missing.first() else { return Ok(()) };
+    let text = format!(
+        "what `{}` ran before is no longer on this host (image {})",
+        image.service,
+        image.id.get(..19).unwrap_or(&image.id)
+    );
+    let failure = Failure::new("image_missing", text);
+    Err(match &image.digest {
+        Some(digest) => failure.hint(format!("bring it back by its digest: `docker pull {digest}`")),
+        None => failure.hint("no registry knew it: load it from a copy with `docker load`"),
+    })
+}
+
+fn not_compatible(place: &Place) -> Failure {
+    let Place { point, .. } = place;
+    let text = format!(
+        "`{}` has migrated {}, and `{}` is not known to run on that",
+        point.to,
+        named(&place.migrated),
+        point.from
+    );
+    Failure::new("not_compatible", text).hint(format!(
+        "let the data return too with `--restore-data always`; or, if the vendor says that `{}` runs on it, write \
+         `compatible = [\"{}\"]` under `[rollback]` in `uplift.toml`",
+        point.from, point.to
+    ))
+}
+
+/// There is no savepoint: what is left is a backup set, or nothing.
+fn by_a_set(place: &Place) -> Failure {
+    let moved = named(&place.migrated);
+    let Way::Set { set, path, created_at } = &place.way else {
+        let text =
+            format!("{moved} was migrated since, and neither savepoint nor backup of that run is left");
+        return Failure::new("no_way_back", text).hint("see the sets that there are: `uplift backup list`");
+    };
+    let text = format!("{moved} was migrated since, and the savepoint is gone: only a backup set is left");
+    let cost = match &place.written {
+        Some(written) => format!("it costs {}", written.cost()),
+        None => "what was written since cannot be counted".to_owned(),
+    };
+    let lines = place.written.iter().flat_map(crate::site::Written::in_words);
+    Failure::new("needs_restore", text)
+        .evidence(std::iter::once(format!("`{path}`, made {created_at}; {cost}")).chain(lines))
+        .hint(format!("return with it: `uplift restore {set}`"))
+}
+
+/// Whether the data is to return, with what that costs.
+fn question(place: &Place) -> Question {
+    let point = &place.point;
+    let mut found = vec![format!("`{}` has migrated {}", point.to, named(&place.migrated))];
+    match &place.written {
+        Some(written) if written.rows == 0 => {
+            found.push("no rows were written since users could reach it".to_owned());
+        }
+        Some(written) => found.extend(written.in_words()),
+        None => found.extend(place.why.clone()),
+    }
+    found.extend(jobs(place));
+    let cost = place.written.as_ref().map_or("rows that nobody can count".to_owned(), |one| one.cost());
+    let mut choices = vec![Choice {
+        key: "always".to_owned(),
+        does: format!(
+            "stop the site, let the databases of before take their places, run `{}`; takes about a boot",
+            point.from
+        ),
+        costs: format!("{cost} are put aside with the databases of now, which stay under another name"),
+    }];
+    if place.compatible {
+        choices.push(Choice {
+            key: "never".to_owned(),
+            does: format!("run `{}` on the databases as they are, as the settings allow", point.from),
+            costs: "no rows are lost".to_owned(),
+        });
+    } else {
+        found
+            .push(format!("`--restore-data never` is refused: `{}` is not known to run on that", point.from));
+    }
+    let text = format!("`{}` has changed the databases: are they to return too?", point.to);
+    Question { address: String::new(), text, found, choices, flag: Some("restore-data".to_owned()) }
+}
+
+/// What the queue of the savepoint would run a second time.
+fn jobs(place: &Place) -> Vec<String> {
+    let Some(savepoint) = place.point.savepoint.as_ref().filter(|one| one.jobs_waiting > 0) else {
+        return Vec::new();
+    };
+    let named = savepoint.jobs.join("; ");
+    vec![format!("up to {} jobs would run a second time: {named}", savepoint.jobs_waiting)]
+}
+
+fn named(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

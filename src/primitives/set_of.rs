@@ -1,0 +1,55 @@
+//! A backup set as a restore needs it: found, read, and under the names that this site has.
+
+use std::path::Path;
+
+use crate::{
+    backups::{self, DatabaseEntry, Manifest},
+    event::Failure,
+    ports::{Observe, postgres::Server},
+};
+
+/// The manifest of the set in this folder.
+pub(super) async fn open(folder: &Path, site: Observe<'_>) -> Result<Manifest, Failure> {
+    backups::read(site.files, folder).await
+}
+
+/// The databases of the set under the names that this site's settings give them now.
+pub(super) fn as_named_here(manifest: &Manifest, site: Observe<'_>) -> Result<Vec<DatabaseEntry>, Failure> {
+    let mut entries = Vec::new();
+    for database in &site.site.databases.all {
+        let entry = manifest.databases.iter().find(|one| one.role == database.role).ok_or_else(|| {
+            let text = format!("the set `{}` holds no {} database", manifest.set, database.role);
+            Failure::new("set_lacks_database", text).hint("take another set: `uplift backup list`")
+        })?;
+        let mut entry = entry.clone();
+        entry.facts.name.clone_from(&database.name);
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// The server that the set is to be loaded on; its own databases may be gone.
+pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Server, Failure> {
+    let all = &site.site.databases;
+    let server = match site.postgres.server(&all.endpoint, all.primary()).await {
+        Err(failure) if failure.code == "database_missing" => {
+            site.postgres.server(&all.endpoint, "postgres").await?
+        }
+        found => found?,
+    };
+    let made_on = manifest.server.as_ref().map_or(0, backups::ServerEntry::major);
+    if server.major() < made_on {
+        let text = format!("the set is of PostgreSQL {made_on}, and this server is {}", server.major());
+        return Err(
+            Failure::new("server_older", text).hint("restore it on a server of that major, or a newer one")
+        );
+    }
+    if !server.may_create {
+        let user = &all.endpoint.user;
+        let text = format!("`{user}` may not create databases");
+        return Err(Failure::new("may_not_create", text).hint(format!(
+            "let it: `ALTER ROLE \"{user}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL` to an administrator's address"
+        )));
+    }
+    Ok(server)
+}

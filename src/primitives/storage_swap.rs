@@ -1,0 +1,120 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::{Back, Effect, Found, Undone, WhenUnknown};
+use crate::{
+    event::{Failure, Refusal},
+    ports::{Observe, Operate, trees::ExchangeTrees},
+};
+
+/// Let a folder that `storage_unpack` has filled take the place of the live uploaded files, in one moment.
+///
+/// The application stands still. What was live stays beside it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StorageSwap {
+    /// The live folder and the one beside it, with its number, as `storage_unpack` gives them.
+    pub live: PathBuf,
+    pub beside: PathBuf,
+    pub inode: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Intent {
+    live: PathBuf,
+    beside: PathBuf,
+    inode: u64,
+    /// Number of the folder that was live.
+    was: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub live: PathBuf,
+    /// Where the files lie that were live before.
+    pub aside: PathBuf,
+}
+
+impl Effect for StorageSwap {
+    const NAME: &'static str = "storage_swap";
+    type Intent = Intent;
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self {
+            live: "/var/lib/docker/volumes/strata_strata_storage/_data".into(),
+            beside: "/var/lib/docker/volumes/strata_strata_storage/beside".into(),
+            inode: String::new(),
+        }
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Probe
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        super::pg_savepoint::still(site).await?;
+        let gone = |path: &PathBuf| {
+            Refusal(Failure::new("tree_missing", format!("there is no folder `{}`", path.display())))
+        };
+        let was = site.trees.inode(&self.live).await?.ok_or_else(|| gone(&self.live))?;
+        let there = site.trees.inode(&self.beside).await?.ok_or_else(|| gone(&self.beside))?;
+        // Without a number whatever lies there is meant.
+        if !self.inode.is_empty() && there.to_string() != self.inode {
+            let text = format!("`{}` is not the folder that was filled", self.beside.display());
+            return Err(Refusal(Failure::new("tree_replaced", text).hint("begin again")));
+        }
+        Ok(Intent { live: self.live.clone(), beside: self.beside.clone(), inode: there, was })
+    }
+
+    fn summary(intent: &Intent) -> String {
+        format!("let the unpacked files take the place of `{}`", intent.live.display())
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        format!("the files are those of the set; those of before lie in `{}`", outcome.aside.display())
+    }
+
+    fn undo_summary(_: &Intent) -> String {
+        "let the files of before take their place again".to_owned()
+    }
+
+    async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        Ok(match site.trees.inode(&intent.live).await? {
+            Some(inode) if inode == intent.inode => Found::Applied(outcome(intent)),
+            Some(inode) if inode == intent.was => Found::NotApplied,
+            _ => Found::CannotTell(format!("`{}` is another folder by now", intent.live.display())),
+        })
+    }
+
+    async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
+        super::pg_savepoint::still(site.observe()).await?;
+        exchange(intent, intent.inode, site).await?;
+        Ok(outcome(intent))
+    }
+
+    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        if site.trees.inode(&intent.live).await? == Some(intent.was) {
+            return Ok(Undone::nothing("the uploaded files are the ones from before"));
+        }
+        exchange(intent, intent.was, site).await?;
+        Ok(Undone::restored("the uploaded files are the ones from before again"))
+    }
+}
+
+/// Lets the folder with this number be the live one, and looks whether it is.
+async fn exchange(intent: &Intent, expected: u64, site: Operate<'_>) -> Result<(), Failure> {
+    let (live, other) = (intent.live.clone(), intent.beside.clone());
+    site.trees.exchange(&ExchangeTrees { live, other, expected }).await?;
+    if site.trees.inode(&intent.live).await? == Some(expected) {
+        return Ok(());
+    }
+    let text = format!("`{}` is not the folder that was to take its place", intent.live.display());
+    Err(Failure::new("tree_replaced", text).hint("look at it and at what lies beside it"))
+}
+
+fn outcome(intent: &Intent) -> Outcome {
+    Outcome { live: intent.live.clone(), aside: intent.beside.clone() }
+}

@@ -1,0 +1,206 @@
+//! Databases that took the product's places, and their way back: shared by what lets a savepoint return and by what
+//! swaps in a backup set.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    contract::{Back, Found, Undone},
+    exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
+    moved_data::{RESTORE_DATA, Reached, returned_question},
+    pg_savepoint::still,
+};
+use crate::{
+    event::Failure,
+    ports::{
+        Observe, Operate,
+        postgres::{Admit, DatabaseFacts, EndSessions, Kept, KeptDatabase, Mark, Renaming, Swap},
+    },
+};
+
+/// How long nobody should drop what was replaced.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// All that taking places, and taking that back, needs. It is an intent.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Swapped {
+    run: String,
+    /// The moment at which nobody had written to the incoming databases yet.
+    snapshot: String,
+    #[schemars(with = "serde_json::Value")]
+    pub exchange: Exchange,
+    /// Marks that the incoming databases had, in the same order.
+    #[schemars(with = "serde_json::Value")]
+    pub marks: Vec<Mark>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    /// Databases that have others' places now.
+    pub databases: Vec<String>,
+    /// Names of those that were replaced.
+    pub aside: Vec<String>,
+}
+
+impl Swapped {
+    /// Decides on it: each of `live`, whose number is 0 where there is none, is replaced by the one of `incoming` that is
+    /// marked as its own.
+    pub(super) async fn decide(
+        live: Vec<DatabaseFacts>,
+        incoming: &[KeptDatabase],
+        schemas: BTreeMap<String, Vec<String>>,
+        site: Observe<'_>,
+    ) -> Result<Self, Failure> {
+        let endpoint = site.site.databases.endpoint.clone();
+        still(site).await?;
+        let there: Vec<_> = live.iter().filter(|one| one.oid != 0).map(|one| one.name.clone()).collect();
+        free(&there, site).await?;
+        let now = site.clock.now();
+        let snapshot = match there.first() {
+            Some(name) => site.postgres.snapshot(&endpoint, name).await?,
+            None => String::new(),
+        };
+        let (mut pairs, mut marks) = (Vec::new(), Vec::new());
+        for live in live {
+            let own = incoming.iter().find(|one| one.mark.as_ref().is_some_and(|mark| mark.of == live.name));
+            let Some((one, mark)) = own.and_then(|one| Some((one, one.mark.clone()?))) else {
+                let text = format!("nothing is there to take the place of `{}`", live.name);
+                let hint = "see what is left to return by: `uplift rollback --list`, `uplift backup list`";
+                return Err(Failure::new("copy_missing", text).hint(hint));
+            };
+            pairs.push(Pair {
+                incoming: one.name.clone(),
+                incoming_oid: one.oid,
+                aside: Kept::Failed.name(&live.name, site.run),
+                aside_mark: Mark {
+                    kind: Kept::Failed,
+                    of: live.name.clone(),
+                    run: site.run.to_owned(),
+                    made: now.to_string(),
+                    expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
+                    snapshot: snapshot.clone(),
+                },
+                live,
+            });
+            marks.push(mark);
+        }
+        let exchange = Exchange { endpoint, pairs, schemas };
+        Ok(Self { run: site.run.to_owned(), snapshot, exchange, marks })
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        let pairs = &self.exchange.pairs;
+        let replaced = pairs.iter().filter(|pair| pair.live.oid != 0);
+        Outcome {
+            databases: pairs.iter().map(|pair| pair.live.name.clone()).collect(),
+            aside: replaced.map(|pair| pair.aside.clone()).collect(),
+        }
+    }
+
+    pub(super) async fn probe(&self, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        Ok(match stands(&self.exchange, site).await? {
+            Stands::After => Found::Applied(self.outcome()),
+            Stands::Before => Found::NotApplied,
+            Stands::Closed => {
+                Found::Partial("the databases keep everybody out, and have their old names".to_owned())
+            }
+            Stands::Renamed(left) => Found::Partial(left),
+            Stands::Unlike(found) => Found::CannotTell(found.join("; ")),
+        })
+    }
+
+    pub(super) async fn execute(&self, site: Operate<'_>) -> Result<Outcome, Failure> {
+        if !matches!(stands(&self.exchange, site.observe()).await?, Stands::After) {
+            still(site.observe()).await?;
+            exchange(&self.exchange, site).await?;
+        }
+        Ok(self.outcome())
+    }
+
+    pub(super) async fn undo(&self, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        let reached = Reached::of(back);
+        let written_to = matches!(reached, Reached::Users { .. });
+        let plan = self.backwards(written_to);
+        let is_back = plan.pairs.is_empty() || stands(&plan, site.observe()).await? == Stands::After;
+        if is_back && !self.came_from_nothing(site.observe()).await? {
+            return Ok(Undone::nothing("the databases are the ones from before"));
+        }
+        let chosen = back.decision.as_ref().is_some_and(|decision| decision.choice == RESTORE_DATA);
+        let now = stands(&self.exchange, site.observe()).await?;
+        let begun = matches!(now, Stands::Renamed(_) | Stands::After);
+        if written_to && begun && !chosen {
+            let question = returned_question(&self.snapshot, site.observe()).await?;
+            return Ok(Undone::NeedsPerson { question });
+        }
+        if !plan.pairs.is_empty() {
+            exchange(&plan, site).await?;
+        }
+        self.back_to_nothing(site).await?;
+        Ok(Undone::restored("the databases are the ones from before again"))
+    }
+
+    /// The exchange that takes this one back. A copy that somebody may have written to is no savepoint any more.
+    fn backwards(&self, written_to: bool) -> Exchange {
+        let replaced = self.exchange.pairs.iter().zip(&self.marks).filter(|(pair, _)| pair.live.oid != 0);
+        let pairs = replaced.map(|(pair, mark)| {
+            let mut live = pair.live.clone();
+            live.oid = pair.incoming_oid;
+            let (aside, aside_mark) = if written_to {
+                let name = Kept::Failed.name(&pair.live.name, &format!("{}-returned", self.run));
+                (name, pair.aside_mark.clone())
+            } else {
+                (pair.incoming.clone(), mark.clone())
+            };
+            Pair { live, incoming: pair.aside.clone(), incoming_oid: pair.live.oid, aside, aside_mark }
+        });
+        let endpoint = self.exchange.endpoint.clone();
+        Exchange { endpoint, pairs: pairs.collect(), schemas: BTreeMap::new() }
+    }
+
+    /// Databases that took a place where none was, with the names that they had.
+    async fn newcomers(&self, site: Observe<'_>) -> Result<Vec<Renaming>, Failure> {
+        let new: Vec<_> = self.exchange.pairs.iter().filter(|pair| pair.live.oid == 0).collect();
+        let names: Vec<_> = new.iter().map(|pair| pair.live.name.clone()).collect();
+        let found = site.postgres.databases(&self.exchange.endpoint, &names).await?;
+        let there =
+            |pair: &&Pair| found.iter().any(|one| one.name == pair.live.name && one.oid == pair.incoming_oid);
+        let renaming = |pair: &Pair| Renaming {
+            oid: pair.incoming_oid,
+            from: pair.live.name.clone(),
+            to: pair.incoming.clone(),
+        };
+        Ok(new.into_iter().filter(there).map(renaming).collect())
+    }
+
+    async fn came_from_nothing(&self, site: Observe<'_>) -> Result<bool, Failure> {
+        Ok(!self.newcomers(site).await?.is_empty())
+    }
+
+    /// Those that took a place where none was get their old names back.
+    async fn back_to_nothing(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let renames = self.newcomers(site.observe()).await?;
+        if renames.is_empty() {
+            return Ok(());
+        }
+        let endpoint = self.exchange.endpoint.clone();
+        let databases: Vec<_> = renames.iter().map(|one| one.from.clone()).collect();
+        let admit = Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false };
+        site.postgres.admit(&admit).await?;
+        let end = EndSessions { endpoint: endpoint.clone(), databases, patience: PATIENCE };
+        site.postgres.end_sessions(&end).await?;
+        site.postgres.swap(&Swap { endpoint, renames, schemas: BTreeMap::new() }).await
+    }
+}
+
+/// What ending sessions does not remove is found before anything is closed.
+async fn free(names: &[String], site: Observe<'_>) -> Result<(), Failure> {
+    let obstacles = site.postgres.obstacles(&site.site.databases.endpoint, names).await?;
+    let holds = |kind: &str| ["prepared_transaction", "subscription"].contains(&kind);
+    let Some(first) = obstacles.iter().find(|one| holds(&one.kind)) else { return Ok(()) };
+    let kind = first.kind.replace('_', " ");
+    let text = format!("`{}` is held by a {kind}: `{}`", first.database, first.name);
+    Err(Failure::new("database_held", text).hint("end it, then type the command again"))
+}

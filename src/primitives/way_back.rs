@@ -1,0 +1,151 @@
+//! How a site can return from a finished upgrade, and what each way costs: looked at now, decided by nobody.
+
+use jiff::Timestamp;
+
+use super::check_release::is_moving;
+use crate::{
+    backups,
+    event::Failure,
+    ports::{
+        Observe,
+        postgres::{Kept, KeptDatabase},
+        project::of_service,
+    },
+    site::{ImageThen, Moment, NameToGive, Place, Point, Way, Written, WrittenTable},
+};
+
+/// Databases whose rows nobody misses: they are made anew by use.
+pub(super) const PASSING: [&str; 2] = ["cache", "cable"];
+/// Tables that releases write, and users never.
+const RELEASES: [&str; 2] = ["schema_migrations", "ar_internal_metadata"];
+
+/// How the site stands to each of these now.
+pub(crate) async fn places(points: Vec<Point>, site: Observe<'_>) -> Result<Vec<Place>, Failure> {
+    let mut places = Vec::new();
+    for point in points {
+        places.push(place(point, site).await?);
+    }
+    Ok(places)
+}
+
+/// How the site stands to one finished upgrade.
+pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Failure> {
+    let mut missing = Vec::new();
+    for image in &point.images {
+        if site.docker.image(&image.id).await?.is_none() {
+            missing.push(image.clone());
+        }
+    }
+    let (tag, names) = tag(&point, site).await?;
+    let runs_now = runs(&point.images, site).await?;
+    let migrated = migrated(&point, site).await?;
+    let (way, since) = match migrated.is_empty() {
+        true => (Way::Code, None),
+        false => way(&point, site).await?,
+    };
+    let (written, why) = match since {
+        Some(since) => match written(&since, site).await {
+            Ok(written) => (Some(written), None),
+            Err(failure) => (None, Some(format!("what was written since cannot be counted: {failure}"))),
+        },
+        None => (None, None),
+    };
+    let compatible = site.site.compatible.contains(&point.to);
+    Ok(Place { tag, names, missing, runs_now, migrated, compatible, way, why, written, point })
+}
+
+/// The tag under which compose finds exactly what ran, and the names that the images need for that. A tag that may mean
+/// another image tomorrow is none: then the images get one of ours.
+async fn tag(point: &Point, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
+    let mut stays = !is_moving(&point.from);
+    for image in &point.images {
+        let found = site.docker.image(&format!("{}:{}", image.repository, point.from)).await?;
+        stays &= found.is_some_and(|found| found.id == image.id);
+    }
+    if stays {
+        return Ok((point.from.clone(), Vec::new()));
+    }
+    let ours = format!("uplift-{}", point.run);
+    let mut names: Vec<NameToGive> = Vec::new();
+    for image in &point.images {
+        let reference = format!("{}:{ours}", image.repository);
+        if !names.iter().any(|known| known.reference == reference) {
+            names.push(NameToGive { image: image.id.clone(), reference });
+        }
+    }
+    Ok((ours, names))
+}
+
+/// Whether all the product's services run these images now.
+async fn runs(images: &[ImageThen], site: Observe<'_>) -> Result<bool, Failure> {
+    let mut all = !images.is_empty();
+    for image in images {
+        let now = of_service(site.docker, &site.site.project, &image.service).await?;
+        all &= !now.is_empty() && now.iter().all(|one| one.image_id == image.id && one.is_running());
+    }
+    Ok(all)
+}
+
+/// Databases whose migrations are not the ones from before.
+async fn migrated(point: &Point, site: Observe<'_>) -> Result<Vec<String>, Failure> {
+    let mut moved = Vec::new();
+    for (database, then) in &point.schemas {
+        let now = site.postgres.schema_versions(&site.site.databases.endpoint, database).await?;
+        if now.unwrap_or_default() != *then {
+            moved.push(database.clone());
+        }
+    }
+    Ok(moved)
+}
+
+/// How migrated databases can return, and the moment that they would return to.
+async fn way(point: &Point, site: Observe<'_>) -> Result<(Way, Option<Moment>), Failure> {
+    let users = point.reached.clone().or_else(|| Some(point.savepoint.as_ref()?.made.clone()));
+    let copies = copies(&point.run, site).await?;
+    let count = copies.len() as u64;
+    if point.savepoint.is_some() && copies.len() == site.site.databases.all.len() {
+        let bytes = copies.iter().map(|one| one.size).sum();
+        return Ok((Way::Savepoint { copies: count, bytes }, users));
+    }
+    let sets = backups::list(site.files, &backups::folder(site.site)).await?;
+    let of_run = |name: &str| name == point.run || name.starts_with(&format!("{}-", point.run));
+    let set = sets.into_iter().find(|one| of_run(&one.set) && one.standing.is_verified());
+    let Some((set, manifest)) = set.and_then(|one| Some((one.clone(), one.manifest?))) else {
+        return Ok((Way::Nothing, users));
+    };
+    let at: Option<Timestamp> = manifest.created_at.parse().ok();
+    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at });
+    let path = set.path.display().to_string();
+    Ok((Way::Set { set: set.set, path, created_at: manifest.created_at }, since))
+}
+
+/// The copies that the savepoint of a run has left on the server.
+pub(super) async fn copies(run: &str, site: Observe<'_>) -> Result<Vec<KeptDatabase>, Failure> {
+    let all = &site.site.databases;
+    let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+    let mut kept = site.postgres.kept(&all.endpoint, &names).await?;
+    kept.retain(|one| one.mark.as_ref().is_some_and(|mark| mark.kind == Kept::Savepoint && mark.run == run));
+    Ok(kept)
+}
+
+/// What users wrote since a moment, counted in every database whose rows somebody would miss.
+pub(super) async fn written(since: &Moment, site: Observe<'_>) -> Result<Written, Failure> {
+    let all = &site.site.databases;
+    let (mut tables, mut rows) = (Vec::new(), 0);
+    for database in all.all.iter().filter(|one| !PASSING.contains(&one.role.as_str())) {
+        for table in site.postgres.written_since(&all.endpoint, &database.name, &since.snapshot).await? {
+            if RELEASES.contains(&table.name.as_str()) {
+                continue;
+            }
+            rows += table.rows;
+            tables.push(WrittenTable {
+                database: database.name.clone(),
+                table: table.name,
+                rows: table.rows,
+            });
+        }
+    }
+    tables.sort_by_key(|one| std::cmp::Reverse(one.rows));
+    let seconds = site.clock.now().duration_since(since.at).as_secs().unsigned_abs();
+    Ok(Written { since: since.at, minutes: seconds.div_ceil(60), rows, tables })
+}

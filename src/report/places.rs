@@ -1,0 +1,76 @@
+use super::{
+    paper::{LABEL, Paper},
+    words::{size, time},
+};
+use crate::site::{Place, Way};
+
+/// The finished upgrades that one can return from, newest first, each with its way and what that costs.
+pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
+    if places.is_empty() {
+        paper.line("no finished upgrade of this site is recorded: there is nothing to return from");
+        return;
+    }
+    for place in places {
+        one(paper, place, typed);
+        paper.blank();
+    }
+}
+
+fn one(paper: &mut Paper, place: &Place, typed: &str) {
+    let point = &place.point;
+    paper.heading(&format!(
+        "run {} brought {} in the place of {}, {}",
+        point.run,
+        point.to,
+        point.from,
+        time(point.ended)
+    ));
+    if place.runs_now {
+        paper.labelled("now", &format!("{} runs already: nothing is needed", point.from));
+        return;
+    }
+    for image in &point.images {
+        let id = image.id.get(..19).unwrap_or(&image.id);
+        let here = if place.missing.contains(image) { "is NOT on this host" } else { "is on this host" };
+        paper.labelled("ran", &format!("`{}` from {id}, which {here}", image.service));
+        if let (Some(digest), true) = (&image.digest, place.missing.contains(image)) {
+            paper.line(&format!("{:LABEL$}  docker pull {digest}", ""));
+        }
+    }
+    paper.labelled("data", &data(place));
+    if let Some(written) = &place.written {
+        paper.labelled("cost", &format!("{} if the data returns", written.cost()));
+        for line in written.in_words() {
+            paper.labelled("", &line);
+        }
+    }
+    if let Some(why) = &place.why {
+        paper.labelled("cost", why);
+    }
+    let command = match &place.way {
+        Way::Code => format!("{typed} rollback {}", point.run),
+        Way::Savepoint { .. } => format!("{typed} rollback {} --restore-data always", point.run),
+        Way::Set { set, .. } => format!("{typed} restore {set}"),
+        Way::Nothing => return,
+    };
+    paper.labelled("type", &command);
+    if place.compatible && place.way != Way::Code {
+        let command = format!("{typed} rollback {} --restore-data never", point.run);
+        paper.labelled("or", &format!("{command} (the settings say that {} runs on it)", point.from));
+    }
+}
+
+fn data(place: &Place) -> String {
+    let named: Vec<_> = place.migrated.iter().map(|name| format!("`{name}`")).collect();
+    let moved = format!("{} was migrated since", named.join(", "));
+    match &place.way {
+        Way::Code => "no database was migrated since: the data stays".to_owned(),
+        Way::Savepoint { copies, bytes } => {
+            format!("{moved}; a savepoint is there ({copies} copies, {}): about a boot", size(*bytes))
+        }
+        Way::Set { path, created_at, .. } => {
+            format!("{moved}; the savepoint is gone, the backup of {created_at} is there: `{path}`")
+        }
+        Way::Nothing => format!("{moved}, and neither savepoint nor backup of this run is left"),
+    }
+}

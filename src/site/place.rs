@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A finished upgrade, as the record of its run has it: what ran before it, and what it left to return by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    pub run: String,
+    pub command: String,
+    pub ended: Timestamp,
+    /// The tag that the settings asked for before it.
+    pub from: String,
+    /// The tag that it set.
+    pub to: String,
+    /// What the product's services really ran before it: web first.
+    pub images: Vec<ImageThen>,
+    /// Applied migrations by database before it.
+    pub schemas: BTreeMap<String, Vec<String>>,
+    pub savepoint: Option<SavepointThen>,
+    /// From when on users could write with the new release, where it was tried in the dark first.
+    pub reached: Option<Moment>,
+}
+
+/// What one service ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageThen {
+    pub service: String,
+    /// The image without its tag.
+    pub repository: String,
+    /// The engine's own id.
+    pub id: String,
+    /// As `name@sha256:...`, where a registry knows it.
+    pub digest: Option<String>,
+}
+
+/// Copies of the databases that a run made while the application stood still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavepointThen {
+    pub made: Moment,
+    /// Applied migrations by database in the copies.
+    pub schemas: BTreeMap<String, Vec<String>>,
+    /// Jobs of the queue that were not done then.
+    pub jobs_waiting: u64,
+    /// Some of them in words, those that a worker had taken first.
+    pub jobs: Vec<String>,
+}
+
+/// A moment as the database server can tell it from others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// `pg_current_snapshot()` as text.
+    pub snapshot: String,
+    pub at: Timestamp,
+}
+
+/// A finished upgrade that can be returned from, and how the site stands to it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    #[serde(flatten)]
+    pub point: Point,
+    /// The tag that compose is to be given.
+    pub tag: String,
+    /// Names that images must get before, so that compose runs exactly them.
+    pub names: Vec<NameToGive>,
+    /// Images that are no longer on this host.
+    pub missing: Vec<ImageThen>,
+    /// Web runs it now.
+    pub runs_now: bool,
+    /// Databases that have been migrated since.
+    pub migrated: Vec<String>,
+    /// The settings say that the release of before runs on these databases.
+    pub compatible: bool,
+    pub way: Way,
+    /// Why it is this way, where that is not plain.
+    pub why: Option<String>,
+    /// What users wrote since, where it can be counted.
+    pub written: Option<Written>,
+}
+
+/// An image and the name that it is to get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameToGive {
+    pub image: String,
+    pub reference: String,
+}
+
+/// How a site can return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "way", rename_all = "snake_case")]
+pub enum Way {
+    /// The older release runs on the databases as they are.
+    Code,
+    /// The copies of the savepoint take the databases' places: about a boot.
+    Savepoint { copies: u64, bytes: u64 },
+    /// The savepoint is gone, and a backup set is there: `uplift restore SET`.
+    Set { set: String, path: String, created_at: String },
+    /// The databases were migrated, and nothing is left to return them by.
+    Nothing,
+}
+
+/// Rows that users wrote since a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    pub since: Timestamp,
+    pub minutes: u64,
+    pub rows: u64,
+    /// Per table that has any.
+    pub tables: Vec<WrittenTable>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenTable {
+    pub database: String,
+    pub table: String,
+    pub rows: u64,
+}
+
+impl Written {
+    /// A sentence for each table, the largest first.
+    #[must_use]
+    pub fn in_words(&self) -> Vec<String> {
+        let line = |one: &WrittenTable| {
+            format!("{} rows written in `{}`.`{}` since", one.rows, one.database, one.table)
+        };
+        self.tables.iter().map(line).collect()
+    }
+
+    /// e.g. `312 rows of 14 min`.
+    #[must_use]
+    pub fn cost(&self) -> String {
+        format!("{} rows of {} min", self.rows, self.minutes)
+    }
+}

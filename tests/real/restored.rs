@@ -1,0 +1,99 @@
+//! Restoring a backup set.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use super::Field;
+use crate::lab::{Shape, Shell};
+
+/// Makes a set while users write, and gives its folder.
+fn a_set(field: &Field) -> PathBuf {
+    let made = field.uplift("backup create -y -o json").ends(0);
+    let text = made.everything();
+    let sets = fs::read_dir(field.state("backups")).unwrap();
+    let mut sets: Vec<_> = sets.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    sets.sort();
+    sets.pop().unwrap_or_else(|| panic!("no set was made: {text}"))
+}
+
+/// Everything of the site is gone but the set, a database server with the role, and the images.
+#[test]
+fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    field.assert_nothing_lost(&ledger);
+    field.stack.settle().unwrap();
+    let before = field.stack.state().unwrap();
+    let uploads = uploaded(&field);
+    let set = a_set(&field);
+    let elsewhere = field.dir().with_extension("set").join(set.file_name().unwrap());
+    let copy = format!("-a -- {} {}", set.display(), made(&elsewhere).display());
+    Shell::new("cp").args(&copy).output().unwrap();
+
+    field.stack.compose("down -v -t 1").unwrap();
+    for database in ["", "_queue", "_cache", "_cable"] {
+        let drop = format!("DROP DATABASE strata_production{database} WITH (FORCE)");
+        field.stack.psql("postgres", &drop).unwrap();
+    }
+    for entry in fs::read_dir(field.dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    let words = format!("restore {} --into {} -y --settle 2s", elsewhere.display(), field.dir().display());
+    let screen = field.uplift(&words).ends(0);
+    eprintln!("back from nothing in {:.1} s", screen.seconds());
+    field.assert_runs("1.0.0");
+    field.assert_up();
+    assert_eq!(ledger.missing(&field.stack).unwrap(), Vec::<String>::new());
+    assert_eq!(uploaded(&field), uploads, "every uploaded file with its content, owner and mode");
+    let owners = "SELECT string_agg(DISTINCT pg_get_userbyid(datdba), ' ') FROM pg_database WHERE datname LIKE 'strata%'";
+    assert_eq!(field.stack.psql("postgres", owners).unwrap(), "strata");
+    field.stack.settle().unwrap();
+    assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new());
+    field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
+    fs::remove_dir_all(elsewhere.parent().unwrap()).unwrap();
+    field.end();
+}
+
+fn made(path: &std::path::Path) -> PathBuf {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    path.to_owned()
+}
+
+/// Names, owners, modes and hashes of the uploaded files, as the containers see them.
+fn uploaded(field: &Field) -> String {
+    let list = "cd /rails/storage && find . -type f -printf '%p %u %g %m ' -exec sha256sum {} ';' | sort";
+    field.stack.compose_words(&["exec", "-T", "web", "sh", "-c", list]).unwrap()
+}
+
+#[test]
+fn a_set_is_restored_onto_the_site_that_runs() {
+    let field = Field::quick(Shape::Present, "1.0.0");
+    let ((), first) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    field.assert_nothing_lost(&first);
+    let uploads = uploaded(&field);
+    let set = a_set(&field);
+    let name = set.file_name().unwrap().to_string_lossy().into_owned();
+    field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
+    let ((), later) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    let before = field.stack.state().unwrap();
+
+    field.uplift(&format!("restore {name} -y")).ends(7).shows(&[
+        "rows written in `strata_production`.`orders`",
+        "--restore-data always",
+        "nothing was changed",
+    ]);
+    assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new());
+    let words = format!("restore {name} --restore-data always --jobs run -y --settle 2s");
+    let screen = field.uplift(&words).ends(0);
+    eprintln!("restored in {:.1} s", screen.seconds());
+    field.assert_runs("1.0.0");
+    field.assert_up();
+    assert_eq!(first.missing(&field.stack).unwrap(), Vec::<String>::new(), "what the set has is there");
+    assert_eq!(later.missing(&field.stack).unwrap().len(), later.acknowledged.len(), "the rest is put aside");
+    assert_eq!(uploaded(&field), uploads);
+    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_\\_failed\\_%' AND NOT datallowconn";
+    assert_eq!(field.stack.psql("postgres", kept).unwrap(), "4");
+    field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
+    field.end();
+}

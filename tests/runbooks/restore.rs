@@ -1,0 +1,151 @@
+//! Restoring a backup set, on simulated sites: onto the site that runs, and onto a host that has lost everything.
+
+use uplift::{Ending, World, event::ExitClass, sim::Fault};
+
+use super::night::Night;
+
+/// A site with uploads and jobs, upgraded to 1.1.0: the upgrade has made a set of 1.0.0. Gives the set's name.
+async fn with_a_set() -> (Night, String) {
+    let world = World::strata();
+    world.upload("k1aaaaaaaaaaaaaaaaaaaaaaaaaa", "one");
+    world.put_job("SendInvoice", None);
+    let night = Night::of(world);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let set = night.newest().await.0.id;
+    night.world.advance(std::time::Duration::from_mins(5));
+    night.world.place_orders(7);
+    night.world.upload("k2bbbbbbbbbbbbbbbbbbbbbbbbbb", "two");
+    (night, set)
+}
+
+const ALWAYS: [(&str, &str); 2] = [("restore_data", "always"), ("jobs", "run")];
+
+#[tokio::test]
+async fn a_restore_says_first_what_was_written_since() {
+    let (night, set) = with_a_set().await;
+    let (before, writes) = (night.world.running(), night.world.writes());
+    let failure = night.try_restore(&set, &[]).await.err().expect("a person is asked");
+    let question = failure.question.expect("with a question");
+    assert_eq!(question.flag.as_deref(), Some("restore-data"));
+    assert!(question.choices[0].costs.contains(" rows of "), "{question:?}");
+    assert!(
+        question.found.join("\n").contains("7 rows written in `strata_production`.`orders`"),
+        "{question:?}"
+    );
+    assert_eq!((night.world.running(), night.world.writes()), (before, writes), "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_restore_brings_databases_files_and_release_back() {
+    let (night, set) = with_a_set().await;
+    let told = night.try_restore(&set, &ALWAYS).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+    assert_eq!(night.world.lost_orders(), 7, "what was written since is put aside");
+    let there = |key: &str| night.world.file(night.world.uploaded(key)).is_some();
+    assert!(there("k1aaaaaaaaaaaaaaaaaaaaaaaaaa") && !there("k2bbbbbbbbbbbbbbbbbbbbbbbbbb"));
+    let returned = night.newest().await.0.id.replace('-', "_");
+    for name in ["strata_production", "strata_production_queue"] {
+        let aside = night.world.database(&format!("{name}__failed_{returned}"));
+        assert!(aside.is_some_and(|one| !one.facts.open), "the newer `{name}` is kept, closed");
+    }
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free again");
+}
+
+#[tokio::test]
+async fn a_damaged_set_is_refused_before_anything_is_begun() {
+    let (night, set) = with_a_set().await;
+    let dump = night.set(&set).join("strata_production.dump.zst");
+    let mut bytes = night.world.file(&dump).unwrap().bytes;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    night.world.put_file(&dump, bytes, 0o600);
+    let before = night.world.running();
+    let told = night.try_restore(&set, &ALWAYS).await;
+    let failure = match told {
+        Err(failure) => failure,
+        Ok(told) => match told.ending {
+            Ending::Refused { failure } => failure,
+            other => panic!("{other:?}"),
+        },
+    };
+    assert_eq!(failure.code, "set_damaged");
+    assert_eq!(night.world.running(), before);
+}
+
+#[tokio::test]
+async fn the_configuration_of_the_set_goes_back_only_where_it_is_asked_for() {
+    let (night, set) = with_a_set().await;
+    let then = night.world.setting("WEB_CONCURRENCY");
+    night.world.set("WEB_CONCURRENCY", "7");
+    night.try_restore(&set, &ALWAYS).await.unwrap();
+    assert_eq!(night.world.setting("WEB_CONCURRENCY").as_deref(), Some("7"));
+    let told =
+        night.try_restore(&set, &[("restore_data", "always"), ("jobs", "run"), ("config", "true")]).await;
+    assert_eq!(told.unwrap().ending, Ending::Done);
+    assert_eq!(night.world.setting("WEB_CONCURRENCY"), then);
+}
+
+/// Containers, volumes and databases are gone; what is left is the set and a database server with the role.
+#[tokio::test]
+async fn a_set_brings_a_site_back_onto_an_empty_host() {
+    let (night, set) = with_a_set().await;
+    let path = night.set(&set);
+    night.world.lose_everything();
+    let settled = night.settle(&path).await.unwrap();
+    assert_eq!(settled.written.len(), 2, "the env file and the compose file: {settled:?}");
+    let told = night.try_restore(&path.display().to_string(), &[]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+    assert!(night.world.file(night.world.uploaded("k1aaaaaaaaaaaaaaaaaaaaaaaaaa")).is_some());
+    let primary = night.world.database("strata_production").expect("the primary is back");
+    assert_eq!(primary.facts.owner, "strata");
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+}
+
+#[tokio::test]
+async fn a_fault_at_every_write_of_a_restore() {
+    let (night, set) = with_a_set().await;
+    let (before, start) = (night.fork(), night.world.writes());
+    night.try_restore(&set, &ALWAYS).await.unwrap();
+    let writes = night.world.writes() - start;
+    let mut tried = 0;
+    for n in 1..=writes {
+        for fault in [Fault::FailBefore, Fault::TimeoutAfter] {
+            faulty(&before, &set, n, fault).await;
+            tried += 1;
+        }
+    }
+    println!("{tried} faults tried");
+    assert!(tried > 60, "only {tried}");
+}
+
+async fn faulty(before: &Night, set: &str, n: usize, fault: Fault) {
+    let night = before.fork();
+    let when = format!("{fault:?} at write {n}");
+    let before = night.world.running();
+    night.world.fault(n, fault);
+    let told = night.try_restore(set, &ALWAYS).await;
+    night.world.clear_faults();
+    let Ok(told) = told else {
+        assert_eq!(night.world.running(), before, "{when}");
+        return;
+    };
+    match told.ending.exit() {
+        ExitClass::Done => assert_eq!(night.runs(), "1.0.0 1.0.0", "{when}"),
+        ExitClass::Refused | ExitClass::TakenBack => assert_eq!(night.world.running(), before, "{when}"),
+        ExitClass::NeedsPerson | ExitClass::Unfinished => {
+            let choice = told.ending.question().and_then(|question| question.choices.first());
+            let mut back = night.rollback(choice.map(|choice| choice.key.as_str())).await;
+            if let Some(question) = back.ending.question() {
+                let key = question.choices[0].key.clone();
+                back = night.rollback(Some(&key)).await;
+            }
+            assert!(matches!(back.ending, Ending::RolledBack { .. }), "{when}: {:?}", back.ending);
+            assert_eq!(night.world.running(), before, "{when}");
+            assert_eq!(night.world.lost_orders(), 0, "{when}");
+        }
+        other => panic!("{when}: {other:?}"),
+    }
+    assert!(night.unfinished().await.is_none(), "{when}");
+}
