@@ -19,7 +19,7 @@ fn a_set(field: &Field) -> PathBuf {
 #[test]
 fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
     let field = Field::quick(Shape::Present, "1.0.0");
-    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
     field.assert_nothing_lost(&ledger);
     field.stack.settle().unwrap();
     let before = field.stack.state().unwrap();
@@ -69,13 +69,13 @@ fn uploaded(field: &Field) -> String {
 #[test]
 fn a_set_is_restored_onto_the_site_that_runs() {
     let field = Field::quick(Shape::Present, "1.0.0");
-    let ((), first) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    let ((), first) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
     field.assert_nothing_lost(&first);
     let uploads = uploaded(&field);
     let set = a_set(&field);
     let name = set.file_name().unwrap().to_string_lossy().into_owned();
     field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
-    let ((), later) = field.while_writing(|| std::thread::sleep(Duration::from_secs(4)));
+    let ((), later) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
     let before = field.stack.state().unwrap();
 
     field.uplift(&format!("restore {name} -y")).ends(7).shows(&[

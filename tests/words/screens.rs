@@ -25,6 +25,19 @@ async fn a_good_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_return_from_a_finished_upgrade() {
+    let desk = Desk::new();
+    desk.world.put_job("SendInvoice", Some("worker 7"));
+    desk.types("uplift upgrade --to 1.1.0 -y").await;
+    desk.world.advance(Duration::from_mins(9));
+    desk.world.place_orders(12);
+    screen("return_list", &desk, "uplift rollback --list").await;
+    screen("return_never", &desk, "uplift rollback --restore-data never -y").await;
+    screen("return_jobs", &desk, "uplift rollback --restore-data always -y").await;
+    screen("return_resumed", &desk, "uplift resume --choose hold --reason later").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan() {
     screen("plan", &Desk::new(), "uplift upgrade --to 1.1.0 --dry-run").await;
     screen("plan_fails", &Desk::new(), "uplift upgrade --to 9.9.9 --dry-run").await;
