@@ -135,7 +135,13 @@ pub(super) async fn ended_sessions_stay_out_of_a_closed_database(fixture: &dyn F
     let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
     let queue = databases.all[1].name.clone();
     let names = std::slice::from_ref(&queue);
-    assert!(!postgres.sessions(&databases.endpoint, names).await.unwrap().is_empty(), "job is in its queue");
+    // A worker that was started just now may take a while to come to its queue.
+    let mut waited = 0;
+    while postgres.sessions(&databases.endpoint, names).await.unwrap().is_empty() {
+        waited += 1;
+        assert!(waited < 120, "job is in its queue");
+        fixture.ports().clock.sleep(Duration::from_millis(500)).await;
+    }
     admit(fixture, &queue, false).await;
     let endpoint = databases.endpoint.clone();
     let request = EndSessions { endpoint, databases: names.to_vec(), patience: Duration::from_secs(10) };

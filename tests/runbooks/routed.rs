@@ -15,15 +15,15 @@ async fn found(night: &Night) -> (Result<There, String>, String) {
     (night.world.way().expect("a way was looked for").there, route)
 }
 
-fn at(host: &str, port: u16) -> Result<There, String> {
-    Ok(There { host: host.to_owned(), port })
+fn at(host: &str, port: u16) -> There {
+    There { host: host.to_owned(), port }
 }
 
 #[tokio::test]
 async fn a_name_on_the_projects_network_leads_to_its_container() {
     let night = hidden();
     let (there, route) = found(&night).await;
-    assert_eq!(there, at("172.18.0.2", 5432));
+    assert_eq!(there, Ok(at("172.18.0.2", 5432)));
     assert_eq!(route, "`db` is the container `strata-db-1` on `strata_default`, at 172.18.0.2");
     assert_eq!(night.plan("1.1.0").await.route, Some(route.clone()));
     let status = night.host().await.status().await;
@@ -41,7 +41,7 @@ async fn a_server_that_has_moved_is_found_again_whatever_the_journal_says() {
     night.world.stop_database();
     night.world.start_database_elsewhere();
     let (there, _) = found(&night).await;
-    assert!(there != at("172.18.0.2", 5432) && there.is_ok(), "{there:?}");
+    assert!(there != Ok(at("172.18.0.2", 5432)) && there.is_ok(), "{there:?}");
     let told = night.rollback(Some("restore-data")).await;
     assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
     assert_eq!(night.world.running().databases, before.databases);
@@ -68,7 +68,7 @@ async fn names_of_other_projects_and_of_several_containers_lead_nowhere() {
         one.networks = [("other_default".to_owned(), "172.19.0.2".to_owned())].into();
         one.aliases = [("other_default".to_owned(), vec!["db".to_owned()])].into();
     });
-    assert_eq!(found(&night).await.0, at("172.18.0.2", 5432), "it is on no network of ours");
+    assert_eq!(found(&night).await.0, Ok(at("172.18.0.2", 5432)), "it is on no network of ours");
     night.world.put_container("second-db", "postgres:15", |one| {
         one.networks = [("strata_default".to_owned(), "172.18.0.77".to_owned())].into();
         one.aliases = [("strata_default".to_owned(), vec!["DB".to_owned()])].into();
@@ -85,14 +85,14 @@ async fn what_a_container_was_told_itself_goes_before_the_networks() {
         ("DB:host-gateway", "172.17.0.1", "`extra_hosts` of `web` lead `db` to this host, at 172.17.0.1"),
     ] {
         night.world.edit_container("strata-web-1", |web| web.extra_hosts = vec![line.to_owned()]);
-        assert_eq!(found(&night).await, (at(host, 5432), words.to_owned()));
+        assert_eq!(found(&night).await, (Ok(at(host, 5432)), words.to_owned()));
     }
 }
 
 #[tokio::test]
 async fn an_address_that_everybody_reaches_is_taken_as_it_is() {
     let night = Night::of(World::strata());
-    assert_eq!(found(&night).await, (at("db.example", 5432), Endpoint::AS_IT_IS.to_owned()));
+    assert_eq!(found(&night).await, (Ok(at("db.example", 5432)), Endpoint::AS_IT_IS.to_owned()));
     assert_eq!(night.plan("1.1.0").await.route, None);
     night.world.set("DB_HOST", "host.docker.internal");
     let (there, route) = found(&night).await;
@@ -105,10 +105,10 @@ async fn an_operators_own_word_goes_before_everything() {
     let file = "/srv/strata/uplift.toml";
     night.world.put_file(file, "[database]\nhost = \"10.0.0.9\"\nport = 6543\n", 0o644);
     let (there, route) = found(&night).await;
-    assert_eq!(there, at("10.0.0.9", 6543));
+    assert_eq!(there, Ok(at("10.0.0.9", 6543)));
     assert!(route.contains("uplift.toml") && route.contains("10.0.0.9") && route.contains("6543"), "{route}");
     night.world.put_file(file, "[database]\nport = 6543\n", 0o644);
-    assert_eq!(found(&night).await.0, at("172.18.0.2", 6543));
+    assert_eq!(found(&night).await.0, Ok(at("172.18.0.2", 6543)));
     night.world.put_file(file, "[database]\nhots = \"10.0.0.9\"\n", 0o644);
     let error = night.try_host().await.err().expect("refused");
     assert_eq!(

@@ -24,8 +24,8 @@ async fn containers_come_back_as_they_were() {
     assert_eq!(before, after);
     assert_eq!(real.docker(&format!("exec {} cat /anonymous/kept", rich.name)), "kept");
     real.docker(&format!("exec {} ln -s ../anonymous/./kept /anonymous/link", rich.name));
-    let read = real.ports().docker.file(&rich.id(&real), "/anonymous/link").await.unwrap();
-    assert_eq!(read.as_deref(), Some(&b"kept"[..]), "a link is followed");
+    let linked = real.ports().docker.file(&rich.id(&real), "/anonymous/link").await.unwrap();
+    assert_eq!(linked.as_deref(), Some(&b"kept"[..]), "a link is followed");
     a_moved_tag_changes_nothing(&real, &rich, snapshot).await;
     drop(rich);
     a_stop_is_never_shorter_than_the_container_s_own(&real).await;
