@@ -117,22 +117,25 @@ impl Desk {
         if by.len() > 3 {
             text = text.replace(&by, "you@here");
         }
-        for (before, joint) in [("-0315", '-'), ("_0315", '_')] {
-            text = drawn(&text, before, joint);
+        // The hour of a first run, and of one that comes ten minutes later.
+        for hour in ["0315", "0325"] {
+            for joint in ['-', '_'] {
+                text = drawn(&text, hour, joint);
+            }
         }
         text
     }
 }
 
 /// The name of a run ends with four digits that are drawn; in names of databases it stands with low lines.
-fn drawn(text: &str, before: &str, joint: char) -> String {
+fn drawn(text: &str, hour: &str, joint: char) -> String {
     let (mut plain, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find(before) {
+    while let Some(at) = rest.find(&format!("{joint}{hour}")) {
         let end = (at + 12).min(rest.len());
         let id = &rest[at..end];
         plain.push_str(&rest[..at]);
         let is_id = id.chars().nth(7) == Some(joint);
-        plain.push_str(&if is_id { format!("{joint}031500{joint}7f3a") } else { id.to_owned() });
+        plain.push_str(&if is_id { format!("{joint}{hour}00{joint}7f3a") } else { id.to_owned() });
         rest = &rest[end..];
     }
     plain + rest
