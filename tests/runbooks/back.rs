@@ -97,7 +97,7 @@ async fn never_is_refused_unless_the_settings_call_it_compatible() {
 #[tokio::test]
 async fn without_its_savepoint_the_way_is_a_backup_set() {
     let (night, run) = at_1_1_0().await;
-    night.drop_savepoint(&run).await;
+    night.drop_savepoint(&run);
     let failure = night.try_return(&run, &ALWAYS).await.err().expect("refused");
     assert_eq!(failure.code, "needs_restore");
     let hint = failure.hint.unwrap_or_default();
@@ -119,7 +119,7 @@ async fn the_list_says_where_one_can_return_to_and_what_it_costs() {
     assert_eq!((places[1].point.from.as_str(), places[1].point.to.as_str()), ("1.0.0", "1.1.0"));
     assert!(places.iter().all(|place| place.missing.is_empty() && place.names.is_empty()));
 
-    night.drop_savepoint(&first).await;
+    night.drop_savepoint(&first);
     night.world.forget_image("1.0.0");
     let places = night.host().await.places().await.unwrap();
     assert!(matches!(&places[1].way, Way::Set { set, .. } if *set == first), "{:?}", places[1].way);

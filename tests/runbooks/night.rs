@@ -150,7 +150,7 @@ impl Night {
     }
 
     /// Somebody drops the copies that a run has made.
-    pub(super) async fn drop_savepoint(&self, run: &str) {
+    pub(super) fn drop_savepoint(&self, run: &str) {
         for database in self.world.site().databases.all {
             self.world.drop_database(&Kept::Savepoint.name(&database.name, run));
         }

@@ -163,7 +163,7 @@ async fn once_its_cause_is_mended_a_run_goes_on_where_it_failed() {
     let told = night.upgrade("1.6.0").await;
     assert_eq!(told.ending.exit(), ExitClass::NeedsPerson);
     night.world.mend_release("1.6.0");
-    night.world.advance(std::time::Duration::from_secs(120));
+    night.world.advance(std::time::Duration::from_mins(2));
     let told = night.resume(None).await;
     assert_eq!(told.ending, Ending::Done);
     assert_eq!(night.runs(), "1.6.0 1.6.0");

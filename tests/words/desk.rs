@@ -135,7 +135,8 @@ fn drawn(text: &str, hour: &str, joint: char) -> String {
         let id = &rest[at..end];
         plain.push_str(&rest[..at]);
         let is_id = id.chars().nth(7) == Some(joint);
-        plain.push_str(&if is_id { format!("{joint}{hour}00{joint}7f3a") } else { id.to_owned() });
+        let masked = format!("{joint}{hour}00{joint}7f3a");
+        plain.push_str(if is_id { &masked } else { id });
         rest = &rest[end..];
     }
     plain + rest

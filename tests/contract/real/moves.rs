@@ -286,7 +286,7 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
     ];
     let swap = Swap { endpoint: at.clone(), renames, schemas: std::collections::BTreeMap::new() };
     let mut taken = swap.clone();
-    taken.renames[1].to = "postgres".to_owned();
+    "postgres".clone_into(&mut taken.renames[1].to);
     assert!(ports.postgres.swap(&taken).await.is_err(), "the second half cannot be");
     assert_eq!(facts(&ports, &at, PRIMARY).await.oid, before.oid, "so the first half was not");
     for _ in 0..2 {
@@ -303,6 +303,12 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
     let now = facts(&ports, &at, PRIMARY).await;
     assert_eq!((now.oid, &now.comment), (saved.oid, &before.comment));
     same_but_for_names(&now, &before);
+    what_was_put_aside_is_dropped(&ports, equip, before.oid).await;
+    real.stack.wait_up().unwrap();
+}
+
+async fn what_was_put_aside_is_dropped(ports: &Ports, equip: uplift::ports::postgres::Equip, oid: u32) {
+    let at = equip.endpoint.clone();
     let failed = Kept::Failed.name(PRIMARY, RUN);
     let marked = uplift::ports::postgres::Equip {
         database: failed.clone(),
@@ -310,7 +316,6 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
         ..equip
     };
     ports.postgres.equip(&marked).await.unwrap();
-    let drop = DropDatabase { endpoint: at.clone(), name: failed, oid: before.oid };
+    let drop = DropDatabase { endpoint: at, name: failed, oid };
     ports.postgres.drop_database(&drop).await.unwrap();
-    real.stack.wait_up().unwrap();
 }

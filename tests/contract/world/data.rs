@@ -91,7 +91,7 @@ async fn users_write_while_they_reach_web_and_know_what_is_lost() {
     rest(&world).await;
     let told = world.acknowledged();
     aside(&world, "1.1.1").await;
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     assert_eq!(world.acknowledged(), told, "no user reaches a trial");
     stop(&world, "strata-trial").await;
     let names = [PRIMARY.to_owned()];
@@ -137,11 +137,11 @@ async fn a_slow_migration_shows_at_work_and_goes_through() {
     let world = World::strata();
     let (postgres, endpoint) = (world.ports().postgres, world.site().databases.endpoint);
     aside(&world, "1.4.0").await;
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     let seen = postgres.activity(&endpoint, &[PRIMARY.to_owned()]).await.unwrap();
     assert!(seen.len() == 1 && seen[0].migrating, "{seen:?}");
     assert_eq!(versions(&world).len(), 5, "those before it are through");
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     assert_eq!(postgres.activity(&endpoint, &[PRIMARY.to_owned()]).await.unwrap(), []);
     assert_eq!(versions(&world).len(), 6);
     let new = postgres.written_since(&endpoint, PRIMARY, "1:7301:").await.unwrap();
@@ -154,7 +154,7 @@ async fn a_long_statement_goes_on_when_its_container_is_gone() {
     rest(&world).await;
     let before = world.database(PRIMARY).unwrap();
     aside(&world, "1.9.0").await;
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     stop(&world, "strata-trial").await;
     world.advance(Duration::from_mins(20));
     let after = world.database(PRIMARY).unwrap();
@@ -168,7 +168,7 @@ async fn a_long_statement_ends_when_it_is_ended() {
     rest(&world).await;
     let before = world.database(PRIMARY).unwrap();
     aside(&world, "1.9.0").await;
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_mins(1));
     stop(&world, "strata-trial").await;
     let (postgres, endpoint) = (world.ports().postgres, world.site().databases.endpoint);
     let sessions = postgres.sessions(&endpoint, &[PRIMARY.to_owned()]).await.unwrap();
