@@ -137,8 +137,8 @@ async fn tag(manifest: &Manifest, site: Observe<'_>) -> Result<(String, Vec<Name
     for image in manifest.images.values() {
         let id = here(image, site).await?;
         let repository = repository(&image.reference);
-        let named = site.docker.image(&format!("{repository}:{}", manifest.version)).await?;
-        stays &= named.is_some_and(|found| found.id == id);
+        let found = site.docker.image(&format!("{repository}:{}", manifest.version)).await?;
+        stays &= found.is_some_and(|found| found.id == id);
         let reference = format!("{repository}:uplift-{}", manifest.set);
         if !names.iter().any(|known| known.reference == reference) {
             names.push(NameToGive { image: id, reference });

@@ -39,10 +39,7 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
     let (tag, names) = tag(&point, site).await?;
     let runs_now = runs(&point.images, site).await?;
     let migrated = migrated(&point, site).await?;
-    let (way, since) = match migrated.is_empty() {
-        true => (Way::Code, None),
-        false => way(&point, site).await?,
-    };
+    let (way, since) = if migrated.is_empty() { (Way::Code, None) } else { way(&point, site).await? };
     let (written, why) = match since {
         Some(since) => match written(&since, site).await {
             Ok(written) => (Some(written), None),
@@ -51,7 +48,7 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
         None => (None, None),
     };
     let compatible = site.site.compatible.contains(&point.to);
-    Ok(Place { tag, names, missing, runs_now, migrated, compatible, way, why, written, point })
+    Ok(Place { point, tag, names, missing, runs_now, migrated, compatible, way, why, written })
 }
 
 /// The tag under which compose finds exactly what ran, and the names that the images need for that. A tag that may mean

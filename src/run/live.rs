@@ -267,13 +267,14 @@ impl Live {
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
         let started = self.told_start(&asked.address, &entry.summary);
         let chosen = entry.chosen().and_then(|choice| call.decided(choice));
-        let answer = match chosen {
-            Some(answer) => answer,
-            None => tokio::select! {
+        let answer = if let Some(answer) = chosen {
+            answer
+        } else {
+            tokio::select! {
                 biased;
                 () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
                 answer = call.look(self.context.observe(&tell)) => answer,
-            },
+            }
         };
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.outcome(&self.context.run, entry.seq, stored, self.context.now()))?;
