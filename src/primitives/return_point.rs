@@ -5,7 +5,7 @@ use super::{contract::Read, way_back::place};
 use crate::{
     event::{Choice, Failure, Question},
     ports::{Observe, points::Points},
-    site::{NameToGive, Place, Way},
+    site::{NameToGive, Place, Way, Written},
 };
 
 /// Find what ran before a finished upgrade, and how the site can return to it.
@@ -186,7 +186,7 @@ fn by_a_set(place: &Place) -> Failure {
         Some(written) => format!("it costs {}", written.cost()),
         None => "what was written since cannot be counted".to_owned(),
     };
-    let lines = place.written.iter().flat_map(crate::site::Written::in_words);
+    let lines = place.written.iter().flat_map(Written::in_words);
     Failure::new("needs_restore", text)
         .evidence(std::iter::once(format!("`{path}`, made {created_at}; {cost}")).chain(lines))
         .hint(format!("return with it: `uplift restore {set}`"))
