@@ -204,8 +204,7 @@ fn question(place: &Place) -> Question {
         None => found.extend(place.why.clone()),
     }
     found.extend(jobs(place));
-    let cost =
-        place.written.as_ref().map_or("rows that nobody can count".to_owned(), crate::site::Written::cost);
+    let cost = place.written.as_ref().map_or("rows that nobody can count".to_owned(), Written::cost);
     let mut choices = vec![Choice {
         key: "always".to_owned(),
         does: format!(
