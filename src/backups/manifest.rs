@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{
-    postgres::{BlobList, DatabaseFacts, TableRows},
+    postgres::{BlobList, Contents, DatabaseFacts, TableRows},
     trees::{Packed, TreeCheck, TreeFacts},
 };
 
@@ -118,6 +118,14 @@ pub struct DatabaseEntry {
     /// `last_value` of every sequence, by `schema.name`. Empty in format 1.
     #[serde(default)]
     pub sequences: BTreeMap<String, i64>,
+}
+
+impl DatabaseEntry {
+    /// Rows and large objects as they were counted at the set's moment.
+    #[must_use]
+    pub fn counted(&self) -> Contents {
+        Contents { tables: self.tables.clone(), large_objects: self.large_objects }
+    }
 }
 
 /// Uploaded files: where they were, the packs that hold them, and how they compare with the rows of the same moment.

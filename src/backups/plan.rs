@@ -189,15 +189,10 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
             return Err(Refusal(Failure::new("storage_elsewhere", text).hint(hint)));
         }
     };
-    let from = if Path::new(volume).is_absolute() {
-        PathBuf::from(volume)
-    } else {
-        let place = site.docker.volume(volume).await?;
-        PathBuf::from(place.ok_or_else(|| {
-            Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
-                .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
-        })?)
-    };
+    let from = self::volume(volume, site).await?.ok_or_else(|| {
+        Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
+            .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
+    })?;
     let facts = site.trees.facts(&from).await?;
     let sets = list(site.files, folder).await?;
     let verified = sets.into_iter().filter(|one| one.standing.is_verified());
@@ -209,6 +204,14 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
     let previous = previous.map(|one| one.path);
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+/// The folder on this host behind a volume's name, or the folder that is mounted itself.
+pub async fn volume(name: &str, site: Observe<'_>) -> Result<Option<PathBuf>, Failure> {
+    if Path::new(name).is_absolute() {
+        return Ok(Some(name.into()));
+    }
+    Ok(site.docker.volume(name).await?.map(PathBuf::from))
 }
 
 async fn room(folder: &Path, needed: u64, site: Observe<'_>) -> Result<(), Refusal> {

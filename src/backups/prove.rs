@@ -201,32 +201,38 @@ fn same_bytes(entry: &DatabaseEntry, decoded: &Decoded, path: &Path) -> Result<(
     }
 }
 
-/// What the dump holds is what was counted in the database at the same moment. Tables that only the dump has are an
-/// extension's own: nobody counts these.
-pub(super) fn same_rows(entry: &DatabaseEntry, contents: &Contents) -> Result<(), Failure> {
+/// What a dump, or a database that it was loaded into, has otherwise than was counted at the set's moment: a sentence
+/// each. Tables that only it has are an extension's own: nobody counts these.
+#[must_use]
+pub fn unlike_rows(counted: &Contents, contents: &Contents, database: &str) -> Vec<String> {
     let in_dump = |table: &TableRows| {
         let same = |one: &&TableRows| one.schema == table.schema && one.name == table.name;
         contents.tables.iter().find(same).map(|one| one.rows)
     };
-    let database = &entry.facts.name;
     let mut wrong = Vec::new();
-    for table in &entry.tables {
-        let counted = table.rows;
+    for table in &counted.tables {
+        let rows_then = table.rows;
         let name = format!("`{}`.`{}` of `{database}`", table.schema, table.name);
         match in_dump(table) {
-            Some(rows) if rows == counted => {}
+            Some(rows) if rows == rows_then => {}
             Some(rows) => {
-                wrong.push(format!("{name}: {counted} rows were counted, {rows} are in the backup"));
+                wrong.push(format!("{name}: {rows_then} rows were counted, {rows} are in the backup"));
             }
-            None => wrong.push(format!("{name}: {counted} rows were counted, the backup does not have it")),
+            None => wrong.push(format!("{name}: {rows_then} rows were counted, the backup does not have it")),
         }
     }
-    if contents.large_objects != entry.large_objects {
-        let (counted, found) = (entry.large_objects, contents.large_objects);
+    if contents.large_objects != counted.large_objects {
+        let (counted, found) = (counted.large_objects, contents.large_objects);
         wrong.push(format!(
             "large objects of `{database}`: {counted} were counted, {found} are in the backup"
         ));
     }
+    wrong
+}
+
+/// What the dump holds is what was counted in the database at the same moment.
+pub(super) fn same_rows(entry: &DatabaseEntry, contents: &Contents) -> Result<(), Failure> {
+    let wrong = unlike_rows(&entry.counted(), contents, &entry.facts.name);
     let Some(first) = wrong.first() else { return Ok(()) };
     let text = format!("the backup is not what was in the database: {first}");
     Err(Failure::new("not_proved", text).hint("do not rely on this backup; make a new one").evidence(wrong))

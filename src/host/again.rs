@@ -167,7 +167,11 @@ impl Way {
             _ => return Ok(()),
         };
         let text = format!("`{choice}` is no answer for this command: {}", question.text);
-        let hint = format!("type `uplift {verb} {run} --choose {choice} --reason TEXT`");
+        let hint = if question.choices.iter().any(|known| known.key == choice) {
+            format!("type `uplift {verb} {run} --choose {choice} --reason TEXT`")
+        } else {
+            "leave the answer out: what has to be chosen for this command is asked then".to_owned()
+        };
         Err(HostError::Invalid(Failure::new("other_way", text).hint(hint)))
     }
 }

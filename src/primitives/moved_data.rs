@@ -1,8 +1,8 @@
 //! Whether data may go back by itself, and what it costs where only a person may say so.
 
 use super::{
-    contract::Back,
-    way_back::{PASSING, written},
+    contract::{Back, Later},
+    way_back::written,
 };
 use crate::{
     event::{Choice, Failure, Question},
@@ -44,12 +44,21 @@ pub(super) enum Reached {
 impl Reached {
     pub(super) fn of(back: &Back) -> Self {
         let tried = back.later.iter().find(|one| one.verb == "compose_trial");
-        if back.later.iter().any(|one| !one.adds_only && !DARK.contains(&one.verb.as_str())) {
+        if back.later.iter().any(brings_users) {
             let snapshot = tried.and_then(|one| one.outcome.as_ref()?.get("snapshot")?.as_str());
             return Self::Users { since: snapshot.map(str::to_owned) };
         }
         if tried.is_some() { Self::Nobody } else { Self::NotEvenTried }
     }
+}
+
+fn brings_users(one: &Later) -> bool {
+    !one.adds_only && !DARK.contains(&one.verb.as_str())
+}
+
+/// Whether users could reach what a later `verb` has put in its place.
+pub(super) fn users_had(back: &Back, verb: &str) -> bool {
+    back.later.iter().skip_while(|one| one.verb != verb).skip(1).any(brings_users)
 }
 
 /// What is known when a person is asked what is to become of the data.
@@ -65,23 +74,15 @@ pub(super) struct Offer<'a> {
 
 /// Asks what is to become of the data, with what was written since.
 pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Result<Question, Failure> {
-    let all = &site.site.databases;
-    let (mut found, mut rows) = (Vec::new(), 0);
-    for database in all.all.iter().filter(|one| !PASSING.contains(&one.role.as_str())) {
-        for table in site.postgres.written_since(&all.endpoint, &database.name, offer.since).await? {
-            rows += table.rows;
-            found.push(format!(
-                "{} rows written in `{}`.`{}` since users could reach the new release",
-                table.rows, database.name, table.name
-            ));
-        }
-    }
-    if rows == 0 {
+    let written = written(&Moment { snapshot: offer.since.to_owned(), at: site.clock.now() }, site).await?;
+    let reached = |line: String| format!("{line} users could reach the new release");
+    let mut found: Vec<_> = written.in_words().into_iter().map(reached).collect();
+    if written.rows == 0 {
         found.push("no rows have been written since users could reach the new release".to_owned());
     }
     let mut choices = Vec::new();
     if offer.savepoint {
-        choices.push(offer.restore_data(rows));
+        choices.push(offer.restore_data(written.rows));
     }
     choices.push(return_code("the older release"));
     choices.push(stay());
@@ -131,18 +132,22 @@ pub(super) fn stay() -> Choice {
 
 /// Asks what is to become of the data that has returned and that users may have written to since.
 pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Result<Question, Failure> {
-    let since = Moment { snapshot: since.to_owned(), at: site.clock.now() };
-    let written = written(&since, site).await?;
-    let mut found = written.in_words();
-    if written.rows == 0 {
-        found.push("no rows have been written since the databases returned".to_owned());
-    }
+    let (found, rows) = if since.is_empty() {
+        let text = "there were no databases before, so what was written since cannot be counted";
+        (vec![text.to_owned()], "all".to_owned())
+    } else {
+        let written = written(&Moment { snapshot: since.to_owned(), at: site.clock.now() }, site).await?;
+        let mut found = written.in_words();
+        if written.rows == 0 {
+            found.push("no rows have been written since the databases returned".to_owned());
+        }
+        (found, written.rows.to_string())
+    };
     let again = Choice {
         key: RESTORE_DATA.to_owned(),
         does: "run the newer release again, on its own databases".to_owned(),
         costs: format!(
-            "{} rows that were written since are put aside with the databases of now, which stay under another name",
-            written.rows
+            "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
         ),
     };
     let text = "users could write since the databases have returned: what is to run now?".to_owned();

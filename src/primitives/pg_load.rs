@@ -10,10 +10,11 @@ use super::{
     set_of::{as_named_here, open, server},
 };
 use crate::{
+    backups::{self, DatabaseEntry},
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        postgres::{Contents, DropDatabase, DumpClient, Equip, Kept, LoadDump, Mark, TableRows},
+        postgres::{Contents, DropDatabase, DumpClient, Equip, Kept, LoadDump, Mark},
     },
     site::Endpoint,
 };
@@ -48,8 +49,7 @@ pub(super) struct Intent {
 #[derive(Debug, Serialize, Deserialize)]
 struct Load {
     request: LoadDump,
-    tables: Vec<TableRows>,
-    large_objects: u64,
+    counted: Contents,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +85,7 @@ impl Effect for PgLoad {
         room(needed + needed / 10, site).await?;
         let now = site.clock.now();
         let expires = now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string();
-        let load = |entry: crate::backups::DatabaseEntry| {
+        let load = |entry: DatabaseEntry| {
             let mark = Mark {
                 kind: Kept::Restoring,
                 of: entry.facts.name.clone(),
@@ -95,8 +95,7 @@ impl Effect for PgLoad {
                 snapshot: String::new(),
             };
             Load {
-                tables: entry.tables,
-                large_objects: entry.large_objects,
+                counted: entry.counted(),
                 request: LoadDump {
                     endpoint: endpoint.clone(),
                     client: client.clone(),
@@ -201,22 +200,9 @@ impl Load {
         Failure::new("not_loaded", format!("`{}` is not there as it should be", self.request.to))
     }
 
-    /// What is in the new database is what the set says. Tables that only the database has are an extension's own.
+    /// What is in the new database is what the set says.
     fn same(&self, contents: &Contents) -> Result<(), Failure> {
-        let of = &self.request.facts.name;
-        let mut wrong = Vec::new();
-        for table in &self.tables {
-            let same = |one: &&TableRows| one.schema == table.schema && one.name == table.name;
-            let rows = contents.tables.iter().find(same).map(|one| one.rows);
-            if rows != Some(table.rows) {
-                let found = rows.map_or("is not there".to_owned(), |rows| format!("has {rows} rows"));
-                wrong.push(format!("`{}` of `{of}` {found}, the set says {}", table.name, table.rows));
-            }
-        }
-        if contents.large_objects != self.large_objects {
-            let (found, said) = (contents.large_objects, self.large_objects);
-            wrong.push(format!("`{of}` has {found} large objects, the set says {said}"));
-        }
+        let wrong = backups::unlike_rows(&self.counted, contents, &self.request.facts.name);
         if wrong.is_empty() {
             return Ok(());
         }

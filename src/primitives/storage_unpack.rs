@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    moved_data::users_had,
     set_of::open,
 };
 use crate::{
+    backups,
     event::{Failure, Refusal},
     ports::{Observe, Operate, files::Remove, trees::UnpackTree},
     site::Storage,
@@ -79,7 +81,7 @@ impl Effect for StorageUnpack {
     }
 
     fn undo_summary(_: &Intent) -> String {
-        "remove what was unpacked".to_owned()
+        "remove what was unpacked, unless users could upload files there".to_owned()
     }
 
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
@@ -116,11 +118,17 @@ impl Effect for StorageUnpack {
         Ok(outcome)
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let path = &intent.request.into;
         let Some(inode) = site.trees.inode(path).await? else {
             return Ok(Undone::nothing("nothing of what was unpacked is there"));
         };
+        if users_had(back, "storage_swap") {
+            let path = path.display();
+            return Ok(Undone::nothing(format!(
+                "users may have uploaded files there since, so `{path}` stays"
+            )));
+        }
         // The live folder lies there if the exchange was not taken back.
         if site.trees.inode(&intent.live).await?.is_none() {
             let text = format!("`{}` is gone, so `{}` stays", intent.live.display(), path.display());
@@ -146,12 +154,8 @@ pub(super) async fn live(site: Observe<'_>) -> Result<PathBuf, Failure> {
         let text = "the uploaded files of this site lie in object storage";
         return Err(Failure::new("object_storage", text).hint("bring them back there, by its own versions"));
     };
-    if volume.starts_with('/') {
-        return Ok(volume.into());
-    }
-    let place = site.docker.volume(volume).await?.ok_or_else(|| {
-        Failure::new("volume_missing", format!("the engine has no volume `{volume}`"))
+    backups::volume(volume, site).await?.ok_or_else(|| {
+        Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
             .hint("make the site's containers once: `docker compose create`")
-    })?;
-    Ok(place.into())
+    })
 }

@@ -17,7 +17,7 @@ use crate::{
     event::Failure,
     ports::{
         Observe, Operate,
-        postgres::{Admit, DatabaseFacts, EndSessions, Kept, KeptDatabase, Mark, Renaming, Swap},
+        postgres::{Admit, DatabaseFacts, EndSessions, Equip, Kept, KeptDatabase, Mark, Renaming, Swap},
     },
 };
 
@@ -138,7 +138,7 @@ impl Swapped {
         if !plan.pairs.is_empty() {
             exchange(&plan, site).await?;
         }
-        self.back_to_nothing(site).await?;
+        self.back_to_nothing(written_to, site).await?;
         Ok(Undone::restored("the databases are the ones from before again"))
     }
 
@@ -149,8 +149,7 @@ impl Swapped {
             let mut live = pair.live.clone();
             live.oid = pair.incoming_oid;
             let (aside, aside_mark) = if written_to {
-                let name = Kept::Failed.name(&pair.live.name, &format!("{}-returned", self.run));
-                (name, pair.aside_mark.clone())
+                (self.returned(&pair.live.name), pair.aside_mark.clone())
             } else {
                 (pair.incoming.clone(), mark.clone())
             };
@@ -158,6 +157,11 @@ impl Swapped {
         });
         let endpoint = self.exchange.endpoint.clone();
         Exchange { endpoint, pairs: pairs.collect(), schemas: BTreeMap::new() }
+    }
+
+    /// The name of a database that was put in place by this and that users may have written to.
+    fn returned(&self, name: &str) -> String {
+        Kept::Failed.name(name, &format!("{}-returned", self.run))
     }
 
     /// Databases that took a place where none was, with the names that they had.
@@ -179,9 +183,13 @@ impl Swapped {
         Ok(!self.newcomers(site).await?.is_empty())
     }
 
-    /// Those that took a place where none was get their old names back.
-    async fn back_to_nothing(&self, site: Operate<'_>) -> Result<(), Failure> {
-        let renames = self.newcomers(site.observe()).await?;
+    /// Those that took a place where none was get their old names back, where they are dropped as what was only loaded. If
+    /// users may have written to them they are put aside instead.
+    async fn back_to_nothing(&self, written_to: bool, site: Operate<'_>) -> Result<(), Failure> {
+        let mut renames = self.newcomers(site.observe()).await?;
+        for one in renames.iter_mut().filter(|_| written_to) {
+            one.to = self.returned(&one.from);
+        }
         if renames.is_empty() {
             return Ok(());
         }
@@ -189,8 +197,17 @@ impl Swapped {
         let databases: Vec<_> = renames.iter().map(|one| one.from.clone()).collect();
         let admit = Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false };
         site.postgres.admit(&admit).await?;
-        let end = EndSessions { endpoint: endpoint.clone(), databases, patience: PATIENCE };
+        let end =
+            EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
+        // Marked before the rename, so that whoever comes after a crash finds them marked.
+        for pair in
+            self.exchange.pairs.iter().filter(|pair| written_to && databases.contains(&pair.live.name))
+        {
+            let (endpoint, facts) = (endpoint.clone(), pair.live.clone());
+            let (database, mark) = (facts.name.clone(), Some(pair.aside_mark.clone()));
+            site.postgres.equip(&Equip { endpoint, database, facts, mark }).await?;
+        }
         site.postgres.swap(&Swap { endpoint, renames, schemas: BTreeMap::new() }).await
     }
 }

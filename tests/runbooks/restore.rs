@@ -1,6 +1,6 @@
 //! Restoring a backup set, on simulated sites: onto the site that runs, and onto a host that has lost everything.
 
-use uplift::{Ending, World, event::ExitClass, sim::Fault};
+use uplift::{Ending, World, event::ExitClass, ports::postgres::Kept, sim::Fault};
 
 use super::night::Night;
 
@@ -148,4 +148,46 @@ async fn faulty(before: &Night, set: &str, n: usize, fault: Fault) {
         other => panic!("{when}: {other:?}"),
     }
     assert!(night.unfinished().await.is_none(), "{when}");
+}
+
+/// Users could reach what was restored: whoever takes the restore back must not take away what they did there.
+#[tokio::test]
+async fn what_users_did_on_a_restored_site_stays_when_it_is_taken_back() {
+    let (night, set) = with_a_set().await;
+    let told = night.try_restore(&set, &[("restore_data", "always")]).await.unwrap();
+    assert_eq!(told.ending.exit(), ExitClass::NeedsPerson, "the jobs are asked about, and web is open");
+    night.world.place_orders(3);
+    night.world.upload("k3cccccccccccccccccccccccccc", "three");
+    let wrong = night.try_rollback(Some("restore-data")).await.err().expect("that was not asked");
+    assert!(format!("{wrong:?}").contains("leave the answer out"), "{wrong:?}");
+    assert_eq!(night.rollback(None).await.ending.exit(), ExitClass::NeedsPerson, "users could write");
+    let told = night.rollback(Some("restore-data")).await;
+    assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
+    let there = |key: &str| night.world.file(night.world.uploaded(key)).is_some();
+    assert!(there("k2bbbbbbbbbbbbbbbbbbbbbbbbbb") && !there("k3cccccccccccccccccccccccccc"));
+    let kept = night.world.files_in("/var/lib/docker/volumes");
+    assert!(kept.iter().any(|path| path.ends_with("k3cccccccccccccccccccccccccc")), "{kept:?}");
+}
+
+/// The same where there was nothing before: the databases that users wrote to are put aside, not dropped.
+#[tokio::test]
+async fn what_users_wrote_on_a_host_that_was_empty_stays_when_it_is_taken_back() {
+    let (night, set) = with_a_set().await;
+    let path = night.set(&set);
+    night.world.lose_everything();
+    night.settle(&path).await.unwrap();
+    let whole = night.fork();
+    let start = whole.world.writes();
+    whole.try_restore(&whole.set(&set).display().to_string(), &[]).await.unwrap();
+    let log = whole.world.log();
+    let job = start + 1 + log[start..].iter().position(|line| line == "up job").expect("job comes up last");
+    night.world.fault(job, Fault::FailBefore);
+    let told = night.try_restore(&path.display().to_string(), &[]).await.unwrap();
+    assert_eq!(told.ending.exit(), ExitClass::NeedsPerson, "{:?}", told.ending);
+    night.world.place_orders(3);
+    let run = night.newest().await.0.id;
+    night.rollback(Some("restore-data")).await;
+    let aside = Kept::Failed.name("strata_production", &format!("{run}-returned"));
+    let aside = night.world.database(&aside).expect("what users wrote to is kept");
+    assert!(aside.facts.comment.is_some_and(|comment| comment.starts_with("uplift: ")), "and marked");
 }
