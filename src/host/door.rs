@@ -59,10 +59,6 @@ impl HostBuilder {
         self.ports.as_ref()
     }
 
-    pub(super) fn own_ports(&self) -> Option<&Ports> {
-        self.ports.as_ref()
-    }
-
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
         let needs_real = self.ports.is_none() && library::is_file(name);

@@ -24,8 +24,8 @@ impl HostBuilder {
     /// Writes the configuration of the set in `folder` into `dir`, where there is no site. A file that is there and is
     /// other than in the set is refused, and then none is written; so it can be begun again. `only_look` writes nothing.
     pub async fn settle(&self, folder: &Path, dir: &Path, only_look: bool) -> Result<Settled, HostError> {
-        let real = if self.own_ports().is_none() { Some(clients::real()?.0) } else { None };
-        let ports = self.own_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
+        let real = if self.given_ports().is_none() { Some(clients::real()?.0) } else { None };
+        let ports = self.given_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
         let files = &*ports.files;
         let manifest = backups::read(files, folder).await?;
         let Some(env) = manifest.config.first() else {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::ServiceBefore,
+    compose_up::image_of,
     contract::{Back, Effect, Found, Undone, WhenUnknown},
 };
 use crate::{
@@ -57,16 +58,7 @@ impl Effect for ComposeCreate {
         let configured = configured_images(site.compose, &site.site.project).await?;
         let mut services = Vec::new();
         for service in &self.services {
-            let reference = configured.get(service).ok_or_else(|| {
-                Refusal(Failure::new(
-                    "no_such_service",
-                    format!("the compose files have no service `{service}`"),
-                ))
-            })?;
-            if site.docker.image(reference).await?.is_none() {
-                let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
-                return Err(Refusal(failure.hint("pull it first")));
-            }
+            image_of(service, &configured, site).await?;
             let before = ServiceBefore::look(service, site).await?;
             if before.containers.is_empty() {
                 services.push(before);

@@ -66,17 +66,7 @@ impl Effect for ComposeUp {
         let mut services = Vec::new();
         let mut images = BTreeMap::new();
         for service in &self.services {
-            let reference = configured.get(service).ok_or_else(|| {
-                let failure =
-                    Failure::new("no_such_service", format!("the compose files have no service `{service}`"));
-                let known = configured.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                Refusal(failure.hint(format!("their services: {known}")))
-            })?;
-            let image = site.docker.image(reference).await?.ok_or_else(|| {
-                let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
-                Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook"))
-            })?;
-            images.insert(service.clone(), image.id);
+            images.insert(service.clone(), image_of(service, &configured, site).await?);
             services.push(ServiceBefore::look(service, site).await?);
         }
         Ok(Intent { project: site.site.project.clone(), services, images, schemas: schemas(site).await? })
@@ -149,6 +139,25 @@ impl Effect for ComposeUp {
         let left = if added.is_empty() { Vec::new() } else { vec![Left::Schema] };
         Ok(Undone::Restored { what: format!("made {} what it was", names.join(", ")), left })
     }
+}
+
+/// Id of the image that the compose files name for a service.
+pub(super) async fn image_of(
+    service: &str,
+    configured: &BTreeMap<String, String>,
+    site: Observe<'_>,
+) -> Result<String, Refusal> {
+    let reference = configured.get(service).ok_or_else(|| {
+        let failure =
+            Failure::new("no_such_service", format!("the compose files have no service `{service}`"));
+        let known = configured.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        Refusal(failure.hint(format!("their services: {known}")))
+    })?;
+    let image = site.docker.image(reference).await?.ok_or_else(|| {
+        let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
+        Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook"))
+    })?;
+    Ok(image.id)
 }
 
 async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
