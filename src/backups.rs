@@ -16,11 +16,13 @@ pub use manifest::{
     ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
     StorageEntry, Stored, ToolEntry, Verification,
 };
-pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, plan, volume};
+pub use plan::{
+    DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, newest_with_uploads, plan, volume,
+};
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune};
 pub use retention::{Judged, KEEP, judge, judge_databases};
-pub use set::{folder, partial, read, set_id};
+pub use set::{folder, partial, read, set_id, stands_still};
 pub use try_restore::{drop_trial, try_restore};
 
 /// `412.0 MiB`.

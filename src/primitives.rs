@@ -10,6 +10,7 @@ mod env_file;
 mod exchange;
 mod held_restarts;
 mod moved_data;
+mod others;
 mod savepoint_copies;
 mod savepoint_room;
 mod set_of;
@@ -55,6 +56,7 @@ stock! {
     effect compose_pull::ComposePull,
     effect image_name::ImageName,
     effect compose_stop::ComposeStop,
+    effect storage_savepoint::StorageSavepoint,
     effect pg_savepoint::PgSavepoint,
     effect compose_trial::ComposeTrial,
     effect pg_return::PgReturn,

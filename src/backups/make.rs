@@ -155,6 +155,7 @@ impl Making<'_> {
             into: self.half.to_owned(),
             previous: tree.previous.clone(),
             keep_vanished,
+            trust_previous: false,
         };
         let packed = self.site.trees.pack(&request, self.site.tell).await?;
         // The next pass builds on this one: what it only believes to have is missing in the end.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    list::list,
+    list::{Listed, list},
     manifest::{ImageEntry, Manifest, Part},
     set::{folder, set_id},
     size,
@@ -194,16 +194,27 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
             .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
     })?;
     let facts = site.trees.facts(&from).await?;
-    let sets = list(site.files, folder).await?;
-    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
-    let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
-    let previous = verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like));
+    let previous = newest_of(volume, folder, site).await?;
     let known = previous.as_ref().and_then(|one| one.manifest.as_ref()?.storage.as_ref());
     // What is unchanged is linked; how much that is, nobody knows before all of it was looked at.
     let known = known.map_or(0, |storage| storage.packed.bytes);
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
     let previous = previous.map(|one| one.path);
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+/// The newest verified set with the files of this volume.
+async fn newest_of(volume: &str, folder: &Path, site: Observe<'_>) -> Result<Option<Listed>, Failure> {
+    let sets = list(site.files, folder).await?;
+    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
+    let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
+    Ok(verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like)))
+}
+
+/// Folder of the newest verified set with the site's uploaded files.
+pub async fn newest_with_uploads(site: Observe<'_>) -> Result<Option<PathBuf>, Failure> {
+    let Storage::Local { volume, .. } = &site.site.storage else { return Ok(None) };
+    Ok(newest_of(volume, &folder(site.site), site).await?.map(|one| one.path))
 }
 
 /// The folder on this host behind a volume's name, or the folder that is mounted itself.

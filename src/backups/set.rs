@@ -17,6 +17,14 @@ pub fn partial(folder: &Path, set: &str) -> PathBuf {
     folder.join(format!("{set}.partial"))
 }
 
+/// Where a run notes the uploaded files while the application stands still. It is no set: it goes with the next prune.
+#[must_use]
+pub fn stands_still(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{STANDS_STILL}{run}"))
+}
+
+pub(super) const STANDS_STILL: &str = ".uploads-";
+
 /// The set of a run: one run makes at most one of each number, so that it is found again after a crash.
 #[must_use]
 pub fn set_id(run: &str, number: usize) -> String {

@@ -24,7 +24,7 @@ mod watch;
 
 use std::{
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -48,37 +48,56 @@ pub(super) struct PostgresClient {
     processes: Processes,
     password: Arc<RwLock<Option<Secret>>>,
     way: Arc<RwLock<Option<Way>>>,
+    /// A database that the product's user has been in.
+    entered: Arc<RwLock<Option<String>>>,
+    /// When the server was started that the administrator's address is known to lead to.
+    met: Arc<OnceLock<i64>>,
 }
 
 impl PostgresClient {
     pub(super) fn new(processes: Processes) -> Self {
-        Self { processes, password: Arc::default(), way: Arc::default() }
+        let (password, way) = (Arc::default(), Arc::default());
+        Self { processes, password, way, entered: Arc::default(), met: Arc::default() }
     }
 
     pub(super) fn set_password(&self, password: Secret) {
-        *self.password.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(password);
+        *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password);
     }
 
     fn password(&self) -> Option<Secret> {
-        self.password.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.password.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn connect(&self, endpoint: &Endpoint, database: &str) -> Result<Connection, Failure> {
-        Connection::open(&self.reach(endpoint)?, endpoint, database, self.password().as_ref()).await
+        let session =
+            Connection::open(&self.reach(endpoint)?, endpoint, database, self.password().as_ref()).await?;
+        *self.entered.write().unwrap_or_else(PoisonError::into_inner) = Some(database.to_owned());
+        Ok(session)
+    }
+
+    fn entered(&self) -> Option<String> {
+        self.entered.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
 impl PostgresRead for PostgresClient {
     fn go_by(&self, way: &Way) {
-        *self.way.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(way.clone());
+        *self.way.write().unwrap_or_else(PoisonError::into_inner) = Some(way.clone());
     }
 
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure> {
         let session = self.connect(endpoint, database).await?;
         let server = facts::server(&session).await;
         session.close().await;
-        server
+        let mut server = server?;
+        if self.has_admin() {
+            let session = self.maintain(endpoint).await?;
+            let admin = facts::server(&session).await;
+            session.close().await;
+            server.may_create = admin?.may_create;
+        }
+        Ok(server)
     }
 
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
@@ -188,7 +207,7 @@ impl PostgresRead for PostgresClient {
         jobs
     }
 
-    /// A server on this host whose folder an administrator may be told; of every other it is not known here.
+    /// No server tells it to a client.
     async fn room(&self, _endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
         Ok(None)
     }

@@ -76,8 +76,8 @@ pub struct UpReport {
 }
 
 /// Runs a service's image once, beside the project's own containers: with the service's settings, volumes and
-/// networks; without published ports, without the service's name on a network, without labels that proxies read, and
-/// never started again by the engine.
+/// networks; without published ports, without the service's name on a network, without labels that proxies read, without
+/// working off jobs in web, and never started again by the engine. Needs compose [`RunAside::SINCE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunAside {
     pub project: Project,
@@ -86,6 +86,11 @@ pub struct RunAside {
     pub name: String,
     /// Variables that win over the project's env files, e.g. `STRATA_VERSION`.
     pub overrides: BTreeMap<String, String>,
+}
+
+impl RunAside {
+    /// The first compose that can take values out of a file, with `!reset`.
+    pub const SINCE: semver::Version = semver::Version::new(2, 24, 4);
 }
 
 #[async_trait]

@@ -33,6 +33,10 @@ pub struct PackTree {
     pub previous: Option<PathBuf>,
     /// Files that an earlier pass has and the tree has no more stay in the index: their rows were there at the cut.
     pub keep_vanished: bool,
+    /// Packs of `previous` are linked without being read: for a pass while nobody may work. Whoever unpacks them reads
+    /// them, and finds what is damaged.
+    #[serde(default)]
+    pub trust_previous: bool,
 }
 
 /// What [`Trees::pack`] made.

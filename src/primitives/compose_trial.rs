@@ -89,6 +89,16 @@ impl Effect for ComposeTrial {
             let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
             return Err(Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook")));
         }
+        // Found by the plan: when the site stands still it is too late.
+        let version = site.compose.version().await?;
+        if version < RunAside::SINCE {
+            let text = format!("`docker compose` {version} cannot run a release without its proxy labels");
+            let hint = format!(
+                "a trial in the dark needs {} or newer: `sudo apt install --only-upgrade docker-compose-plugin`",
+                RunAside::SINCE
+            );
+            return Err(Refusal(Failure::new("compose_too_old", text).hint(hint)));
+        }
         let all = &site.site.databases;
         Ok(Intent {
             aside: RunAside {

@@ -45,6 +45,14 @@ pub(super) fn set(text: &str, name: &str, value: &str) -> String {
     format!("{text}{gap}{name}={}{line_end}", quoted_like("", value))
 }
 
+/// `text` without the last assignment of `name`, with the lines that it stands on.
+pub(super) fn without(text: &str, name: &str) -> String {
+    let Some(range) = value_range(text, name) else { return text.to_owned() };
+    let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[range.end..].find('\n').map_or(text.len(), |end| range.end + end + 1);
+    format!("{}{}", &text[..start], &text[end..])
+}
+
 /// The name of a line's assignment, and where its value begins in the line.
 fn assignment(line: &str) -> Option<(&str, usize)> {
     let trimmed = line.trim_start();
@@ -128,6 +136,18 @@ mod tests {
         assert_eq!(set("A=1", "B", "2"), "A=1\nB=2\n");
         assert_eq!(set("A=1\r\n", "B", "a b"), "A=1\r\nB='a b'\r\n");
         assert_eq!(set("", "B", "2"), "B=2\n");
+    }
+
+    #[test]
+    fn what_was_appended_is_taken_out_again() {
+        for text in ["A=1\n", "A=1\r\n", "", "A=1\nC=3\n"] {
+            assert_eq!(without(&set(text, "B", "2"), "B"), text);
+        }
+        assert_eq!(
+            without(UGLY, "MULTI"),
+            UGLY.replacen("MULTI=\"one\r\nPLAIN=not this\r\nthree\"\r\n", "", 1)
+        );
+        assert_eq!(without(UGLY, "ABSENT"), UGLY);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
     exchange::{Stands, exchange, stands},
     moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, question},
+    others,
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
 };
@@ -93,6 +94,9 @@ impl Effect for PgSavepoint {
             Verdict::None(why) => Some(why),
         };
         still(site).await?;
+        if none.is_none() {
+            others::announce(&names, site).await?;
+        }
         let mut schemas = BTreeMap::new();
         for name in &names {
             let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
@@ -163,6 +167,7 @@ impl Effect for PgSavepoint {
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
         if intent.none.is_none() {
             still(site.observe()).await?;
+            others::none_at_work(&intent.copies.names(), site.observe()).await?;
             intent.copies.close(site).await?;
             if let Err(failure) = intent.copies.make(site).await {
                 // What was closed is opened by the undo as well; the sooner the better.

@@ -11,6 +11,7 @@ use super::{
     contract::{Back, Found, Undone},
     exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
     moved_data::{RESTORE_DATA, Reached, returned_question},
+    others,
     pg_savepoint::still,
 };
 use crate::{
@@ -115,6 +116,9 @@ impl Swapped {
     pub(super) async fn execute(&self, site: Operate<'_>) -> Result<Outcome, Failure> {
         if !matches!(stands(&self.exchange, site.observe()).await?, Stands::After) {
             still(site.observe()).await?;
+            let pairs = self.exchange.pairs.iter().filter(|pair| pair.live.oid != 0);
+            let names: Vec<_> = pairs.map(|pair| pair.live.name.clone()).collect();
+            others::none_at_work(&names, site.observe()).await?;
             exchange(&self.exchange, site).await?;
         }
         Ok(self.outcome())

@@ -76,6 +76,7 @@ impl State {
             state: "idle".to_owned(),
             query: "SELECT 1".to_owned(),
             seconds: one.shown.started.map_or(0, |at| self.now.duration_since(at).as_secs().unsigned_abs()),
+            quiet_ms: 0,
         };
         (4_100..).zip(pairs.filter(there)).map(session).collect()
     }

@@ -189,6 +189,7 @@ fn polled(world: &World) {
             state: "idle".to_owned(),
             query: "SELECT 1".to_owned(),
             seconds: 60,
+            quiet_ms: 0,
         };
         world.put_session(session, Manner::ComesBack);
     }

@@ -1,6 +1,11 @@
 //! What an upgrade refuses before it stops anything.
 
-use uplift::{Ending, World, ports::docker::State};
+use uplift::{
+    Ending, World,
+    ports::{docker::State, postgres::Session},
+    run::PlanEnd,
+    sim::Manner,
+};
 
 use super::night::Night;
 
@@ -36,5 +41,69 @@ async fn a_service_that_keeps_dying_is_told_from_one_that_is_stopped() {
         let night = Night::of(World::strata());
         night.world.edit_container("strata-job-1", |job| (job.state, job.restarts) = (state, 5));
         assert_eq!(refused(&night).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_second_worker_that_would_go_on_with_the_old_code_is_named() {
+    let world = World::strata();
+    world.put_service("mailer", "job");
+    let image = format!("{}:1.0.0", world.site().web.repository);
+    world.put_container("strata-mailer-1", &image, |one| {
+        let labels = [("com.docker.compose.project", "strata"), ("com.docker.compose.service", "mailer")];
+        one.labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    });
+    let night = Night::of(world);
+    let (code, text) = refused(&night).await;
+    assert!(code == "more_services" && text.contains("`mailer`"), "{code}: {text}");
+    night.world.edit_container("strata-mailer-1", |mailer| mailer.state = State::Exited);
+    assert_eq!(
+        night.upgrade("1.1.0").await.ending,
+        Ending::Done,
+        "one that stands still is nobody's business"
+    );
+}
+
+/// While the site still runs: at the trial itself it would be down.
+#[tokio::test]
+async fn a_compose_that_cannot_try_a_release_in_the_dark_is_found_by_the_plan() {
+    let night = Night::of(World::strata());
+    night.world.set_compose_version(semver::Version::new(2, 23, 3));
+    let PlanEnd::Fails { failure, .. } = night.plan("1.1.0").await.end else { panic!("it is planned") };
+    assert_eq!(failure.code, "compose_too_old");
+}
+
+fn session(application: &str, quiet_ms: u64) -> Session {
+    Session {
+        pid: 77,
+        database: "strata_production".to_owned(),
+        user: "strata".to_owned(),
+        application: application.to_owned(),
+        client: "192.0.2.7".to_owned(),
+        state: "idle".to_owned(),
+        query: "SELECT 1".to_owned(),
+        seconds: 600,
+        quiet_ms,
+    }
+}
+
+/// What another host writes while this one's site is down would be put aside with the databases.
+#[tokio::test]
+async fn a_host_that_works_on_the_same_databases_is_found_before_they_are_copied() {
+    for (application, quiet_ms, is_found) in
+        [("puma: cluster worker 0", 20, true), ("puma: cluster worker 0", 60_000, false), ("psql", 20, false)]
+    {
+        let night = Night::of(World::strata());
+        night.world.put_session(session(application, quiet_ms), Manner::ComesBack);
+        let before = night.world.running();
+        let told = night.upgrade("1.1.0").await;
+        if !is_found {
+            assert_eq!(told.ending, Ending::Done, "`{application}`, quiet for {quiet_ms} ms");
+            continue;
+        }
+        let Ending::TakenBack { failure, .. } = told.ending else { panic!("{:?}", told.ending) };
+        assert_eq!(failure.code, "works_elsewhere");
+        assert!(failure.evidence.join(" ").contains("192.0.2.7"), "{failure:?}");
+        assert_eq!(night.world.running(), before);
     }
 }

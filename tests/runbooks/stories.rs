@@ -81,6 +81,12 @@ async fn a_release_that_fails_in_the_dark_is_taken_back_with_its_migrations() {
         let told = night.upgrade(tag).await;
         assert!(matches!(told.ending, Ending::TakenBack { .. }), "{tag}: {:?}", told.ending);
         assert_eq!(night.world.running(), before, "{tag}");
+        let files_are_back = |event: &Event| matches!(event, Event::Undone { result, .. } if result.contains("/uplift-restore-"));
+        assert_eq!(
+            told.events.iter().any(files_are_back),
+            tag == "1.5.0",
+            "{tag}: it deletes an uploaded file"
+        );
         assert_eq!(night.runs(), "1.0.0 1.0.0", "{tag}");
         assert!(night.unfinished().await.is_none(), "{tag}");
     }

@@ -110,6 +110,9 @@ pub struct Session {
     /// First 200 characters of what it runs or ran last; literals masked.
     pub query: String,
     pub seconds: u64,
+    /// Milliseconds since it last began or ended a statement or a transaction.
+    #[serde(default)]
+    pub quiet_ms: u64,
 }
 
 /// A statement that is at work in a database, of whoever: what a wait shows, and counts as progress.

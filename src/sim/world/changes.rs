@@ -255,6 +255,13 @@ impl World {
         edit(&mut self.lock().host.engine);
     }
 
+    /// One more service in the compose file, written as `like` is.
+    pub fn put_service(&self, name: &str, like: &str) {
+        let mut state = self.lock();
+        let Some(service) = state.model.services.get(like).cloned() else { return };
+        state.model.services.insert(name.to_owned(), service);
+    }
+
     /// Sets the version of the compose plugin.
     pub fn set_compose_version(&self, version: semver::Version) {
         self.lock().model.version = version;

@@ -27,6 +27,7 @@ async fn databases_are_moved_and_nothing_of_them_is_lost() {
     what_was_written_is_counted(&real).await;
     one_lock_for_all(&real).await;
     the_lock_needs_the_maintenance_database(&real).await;
+    an_administrator_is_one_of_the_sites_own_server(&real).await;
     who_does_not_go_is_named(&real);
     a_dump_is_read_and_loaded(&real).await;
     a_copy_is_equal_and_takes_the_place(&real).await;
@@ -134,6 +135,32 @@ async fn the_lock_needs_the_maintenance_database(real: &Real) {
     assert!(held.is_held().await, "as the hint says");
     drop(held);
     real.stack.psql("postgres", "GRANT CONNECT ON DATABASE postgres TO PUBLIC").unwrap();
+}
+
+/// What an administrator may do counts, and only on the server that the site is on.
+async fn an_administrator_is_one_of_the_sites_own_server(real: &Real) {
+    let at = endpoint(real);
+    let as_admin = |host: &str, port: u16| {
+        let url = format!("postgres://postgres:admin-{CANARY}@{host}:{port}/postgres");
+        real.ports_in(real.environment.clone().with("UPLIFT_DB_ADMIN_URL", url))
+    };
+    real.stack.psql("postgres", "ALTER ROLE strata NOCREATEDB").unwrap();
+    let ports = real.ports();
+    assert!(!ports.postgres.server(&at, PRIMARY).await.unwrap().may_create);
+    let admin = as_admin(&at.host, at.port);
+    assert!(admin.postgres.server(&at, PRIMARY).await.unwrap().may_create);
+    real.stack.psql("postgres", "ALTER ROLE strata CREATEDB").unwrap();
+
+    let image = real.docker(&format!("inspect -f {{{{.Config.Image}}}} {}", real.stack.postgres()));
+    let name = format!("{}-other", real.stack.postgres());
+    let run = format!("run -d --name {name} -e ADMIN_PASSWORD=admin-{CANARY} -e APP_PASSWORD=x {image}");
+    real.docker(&run);
+    let address = real.docker(&format!("inspect -f {{{{.NetworkSettings.IPAddress}}}} {name}"));
+    dumps::until("the other server", || std::net::TcpStream::connect((address.as_str(), 5432)).is_ok()).await;
+    let stray = as_admin(&address, 5432);
+    let kept = stray.postgres.kept(&at, &[PRIMARY.to_owned()]).await;
+    assert_eq!(code(kept), "admin_elsewhere");
+    real.docker(&format!("rm -f -v {name}"));
 }
 
 /// The product's user may not end a superuser's session, nor see what kind it is.

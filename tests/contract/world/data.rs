@@ -188,6 +188,7 @@ fn session(user: &str, application: &str) -> Session {
         state: "idle".to_owned(),
         query: "SELECT 1".to_owned(),
         seconds: 60,
+        quiet_ms: 0,
     }
 }
 
