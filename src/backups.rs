@@ -22,7 +22,7 @@ pub use plan::{
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune};
 pub use retention::{Judged, KEEP, judge, judge_databases};
-pub use set::{folder, partial, read, set_id, stands_still};
+pub use set::{folder, note, notes, partial, read, set_id};
 pub use try_restore::{drop_trial, try_restore};
 
 /// `412.0 MiB`.

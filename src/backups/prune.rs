@@ -9,7 +9,7 @@ use super::{
     list::{DELETING, Listed, list},
     prove::{Eyes, hashes},
     retention::{Judged, judge, judge_databases},
-    set::{STANDS_STILL, folder, stands_still},
+    set::folder,
 };
 use crate::{
     event::Failure,
@@ -73,12 +73,8 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
         return Err(Failure::new("not_ours", text).hint("`uplift status` lists those that it has made"));
     }
     let there = site.files.list(&folder(site.site)).await?;
-    // Only one run is at work: what another has noted nobody needs any more.
-    let own = stands_still(Path::new(""), site.run);
-    let is_left =
-        |name: &String| name.starts_with(DELETING) || name.starts_with(STANDS_STILL) && !own.ends_with(name);
     Ok(Judgement {
-        leftovers: there.into_iter().filter(is_left).collect(),
+        leftovers: there.into_iter().filter(|name| name.starts_with(DELETING)).collect(),
         sets: sets.into_iter().zip(judged).collect(),
         databases: kept.into_iter().zip(databases).collect(),
     })
@@ -118,7 +114,7 @@ pub struct Pruned {
 pub async fn prune(plan: &PrunePlan, site: Operate<'_>) -> Result<Pruned, Failure> {
     let mut pruned = Pruned::default();
     for name in &plan.leftovers {
-        remove(&plan.folder.join(name), "rest of earlier work on backups", site).await?;
+        remove(&plan.folder.join(name), "rest of a removed backup", site).await?;
     }
     if !plan.sets.is_empty() {
         newest_is_whole(plan, site.observe()).await?;

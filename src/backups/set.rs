@@ -17,13 +17,20 @@ pub fn partial(folder: &Path, set: &str) -> PathBuf {
     folder.join(format!("{set}.partial"))
 }
 
-/// Where a run notes the uploaded files while the application stands still. It is no set: it goes with the next prune.
+/// Where a run notes the uploaded files while the application stands still. It is no set: only that run's own way back
+/// needs it, and the next run removes it.
 #[must_use]
-pub fn stands_still(folder: &Path, run: &str) -> PathBuf {
-    folder.join(format!("{STANDS_STILL}{run}"))
+pub fn note(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{NOTE}{run}"))
 }
 
-pub(super) const STANDS_STILL: &str = ".uploads-";
+const NOTE: &str = ".uploads-";
+
+/// Notes that runs have left.
+pub async fn notes(files: &dyn FilesRead, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let names = files.list(folder).await?.into_iter();
+    Ok(names.filter(|name| name.starts_with(NOTE)).map(|name| folder.join(name)).collect())
+}
 
 /// The set of a run: one run makes at most one of each number, so that it is found again after a crash.
 #[must_use]

@@ -11,7 +11,7 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    clients,
+    backups, clients,
     journal::{NewRun, Reader, RunRow, new_run_id},
     ports::files::Remove,
     run::{self, Job, Plan},
@@ -32,6 +32,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         return Err(HostError::Stale { changes });
     }
     forget_never_begun(host, &held.record.reader).await?;
+    forget_notes(host).await?;
     let (context, listener) = context(host, &id, Arc::clone(&host.0.site));
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
@@ -70,6 +71,17 @@ async fn forget_never_begun(host: &Host, reader: &Reader) -> Result<(), HostErro
             let what = "kept copies of a run that never began".to_owned();
             host.0.ports.files.remove(&Remove { path: folder.join(name), what }).await?;
         }
+    }
+    Ok(())
+}
+
+/// What earlier runs noted of the uploaded files, for a way back that nobody needs any more: all of them have ended.
+async fn forget_notes(host: &Host) -> Result<(), HostError> {
+    let files = &host.0.ports.files;
+    for path in backups::notes(files.as_ref(), &backups::folder(&host.0.site)).await? {
+        files
+            .remove(&Remove { path, what: "note of the uploaded files of an earlier run".to_owned() })
+            .await?;
     }
     Ok(())
 }

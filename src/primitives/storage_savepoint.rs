@@ -78,7 +78,7 @@ impl Effect for StorageSavepoint {
             Err(failure) => return Err(failure.into()),
         };
         let previous = backups::newest_with_uploads(site).await?;
-        let into = backups::stands_still(&folder, site.run);
+        let into = backups::note(&folder, site.run);
         let request = PackTree { from, into, previous, keep_vanished: false, trust_previous: true };
         Ok(Intent { request, beside, told: site.kept().join("uploads.json") })
     }
@@ -209,8 +209,11 @@ impl Intent {
         let mut there = false;
         for path in [self.again().into, self.request.into.clone()] {
             if !site.files.list(&path).await?.is_empty() {
-                let what = "note of the uploaded files".to_owned();
-                site.files.remove(&Remove { path, what }).await?;
+                let (what, removed) = ("note of the uploaded files".to_owned(), path.clone());
+                site.files.remove(&Remove { path: removed, what }).await?;
+                if !site.files.list(&path).await?.is_empty() {
+                    return Err(Failure::new("not_removed", format!("`{}` is still there", path.display())));
+                }
                 there = true;
             }
         }
