@@ -89,7 +89,10 @@ impl Effect for StorageSavepoint {
 
     fn result(outcome: &Outcome) -> String {
         let Outcome { files, new_files, new_bytes, .. } = outcome;
-        format!("{files} files, {new_files} of them ({}) newer than the backup", Size(*new_bytes))
+        match new_files {
+            0 => format!("{files} files, the backup has all of them"),
+            _ => format!("{files} files, {new_files} of them ({}) newer than the backup", Size(*new_bytes)),
+        }
     }
 
     fn undo_summary(_: &Intent) -> String {
