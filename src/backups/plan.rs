@@ -235,7 +235,7 @@ async fn free_set(folder: &Path, site: Observe<'_>) -> Result<String, Failure> {
     let taken = site.files.list(folder).await?;
     let mut number = 0;
     loop {
-        let set = set_id(site.run, number);
+        let set = set_id(site.run, site.tell.address(), number);
         if !taken.contains(&set) {
             return Ok(set);
         }
