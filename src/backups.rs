@@ -16,7 +16,7 @@ pub use manifest::{
     ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
     StorageEntry, Stored, ToolEntry, Verification,
 };
-pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, plan, volume};
+pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, outlives, plan, volume};
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune};
 pub use retention::{Judged, KEEP, judge, judge_databases};

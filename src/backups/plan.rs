@@ -189,6 +189,7 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
             return Err(Refusal(Failure::new("storage_elsewhere", text).hint(hint)));
         }
     };
+    outlives(&site.site.storage)?;
     let from = self::volume(volume, site).await?.ok_or_else(|| {
         Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
             .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
@@ -204,6 +205,19 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
     let previous = previous.map(|one| one.path);
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+/// Refuses a site whose uploaded files lie in its containers: whatever replaces these takes the files along.
+pub fn outlives(storage: &Storage) -> Result<(), Failure> {
+    let Storage::Local { volume, path } = storage else { return Ok(()) };
+    if !volume.is_empty() {
+        return Ok(());
+    }
+    let text = format!("nothing is mounted at `{path}`: uploaded files lie in the container, and go with it");
+    Err(Failure::new("storage_not_mounted", text).hint(format!(
+        "copy them out, `docker compose cp SERVICE:{path} FOLDER`; mount a volume at `{path}` in the compose files, \
+         `docker compose up -d`; copy them in again, `docker compose cp FOLDER/. SERVICE:{path}`"
+    )))
 }
 
 /// The folder on this host behind a volume's name, or the folder that is mounted itself.

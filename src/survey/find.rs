@@ -262,6 +262,18 @@ fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> Resul
             "the next start would lose sight of all uploaded files: correct the volume in the compose files",
         ));
     }
+    if let (Some(configured), None, Some(container)) = (&configured, &mounted, running.first()) {
+        let text = format!(
+            "the compose files mount `{configured}` at `{FILES_AT}`, but `{}` runs without it",
+            container.name
+        );
+        return Err(Failure::new("storage_differs", text).hint(format!(
+            "the next start would lose all uploaded files that are in the container: copy them out first, \
+             `docker cp {}:{FILES_AT}/. FOLDER`, and into the volume once it is mounted",
+            container.name
+        )));
+    }
+    // Empty where nothing is mounted: whatever would replace the containers is refused then.
     let volume = mounted.or(configured).unwrap_or_default();
     Ok(Storage::Local { volume, path: FILES_AT.to_owned() })
 }
