@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    manifest::{Level, Manifest, Part},
+    manifest::{Home, Level, Manifest, Part},
     prove::whole,
-    set,
+    set::{self, PARTIAL},
 };
 use crate::{event::Failure, ports::files::FilesRead};
 
@@ -22,7 +22,8 @@ pub struct Listed {
     /// Of all its files.
     pub bytes: u64,
     pub parts: Vec<Part>,
-    pub pinned: bool,
+    /// `None` where its manifest, which says it, cannot be read.
+    pub pinned: Option<bool>,
     /// The tag that was in use, and why the set was made.
     pub version: Option<String>,
     pub reason: Option<String>,
@@ -34,6 +35,12 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Which databases are in it, as far as that is known.
+    #[must_use]
+    pub(super) fn home(&self) -> Option<Home> {
+        self.manifest.as_ref()?.home()
+    }
+
     /// When it was made, as far as that is known.
     #[must_use]
     pub fn date(&self) -> Option<Timestamp> {
@@ -111,7 +118,7 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<Listed>, F
 }
 
 async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Listed, Failure> {
-    if name.ends_with(".partial") {
+    if name.ends_with(PARTIAL) {
         return without(files, name, path, Standing::Incomplete).await;
     }
     let (manifest, hash) = match set::read_hashed(files, &path).await {
@@ -132,7 +139,7 @@ async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Liste
         created_at: Some(manifest.created_at.clone()),
         bytes: manifest.bytes(),
         parts: manifest.parts(),
-        pinned: manifest.pinned,
+        pinned: Some(manifest.pinned),
         version: Some(manifest.version.clone()),
         reason: Some(manifest.reason.clone()),
         standing,
@@ -153,7 +160,9 @@ async fn without(
         bytes += files.size(&path.join(name)).await.ok().flatten().unwrap_or_default();
     }
     let created_at = named(&set);
-    let (parts, pinned, version, reason, manifest) = (Vec::new(), false, None, None, None);
+    // What was never finished was never pinned.
+    let pinned = set.ends_with(PARTIAL).then_some(false);
+    let (parts, version, reason, manifest) = (Vec::new(), None, None, None);
     Ok(Listed { set, path, created_at, bytes, parts, pinned, version, reason, standing, manifest })
 }
 

@@ -228,6 +228,30 @@ impl fmt::Display for Part {
     }
 }
 
+/// Where databases of a set were.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The primary's name.
+    database: String,
+    /// The server's own number; where that may not be read, its place.
+    system: String,
+    place: String,
+}
+
+impl Home {
+    /// The very same databases are meant.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.database, &self.system) == (&other.database, &other.system)
+    }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` on `{}`", self.database, self.place)
+    }
+}
+
 /// A file that belongs to a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<'a> {
@@ -242,6 +266,17 @@ impl Manifest {
     pub fn parts(&self) -> Vec<Part> {
         let there = [!self.databases.is_empty(), self.storage.is_some(), !self.config.is_empty()];
         Part::ALL.into_iter().zip(there).filter_map(|(part, there)| there.then_some(part)).collect()
+    }
+
+    /// Which databases are in it, so that those of another server or name are told from them; `None` if none are.
+    #[must_use]
+    pub fn home(&self) -> Option<Home> {
+        let (first, server) = (self.databases.first()?, self.server.as_ref()?);
+        let primary = self.databases.iter().find(|one| one.role == "primary").unwrap_or(first);
+        let (database, place) = (primary.facts.name.clone(), format!("{}:{}", server.host, server.port));
+        // A server may be called by another name tomorrow, and another server by this one's.
+        let system = Some(&server.system).filter(|system| !system.is_empty()).unwrap_or(&place).clone();
+        Some(Home { database, system, place })
     }
 
     /// Every file of the set besides the manifest itself.
