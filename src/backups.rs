@@ -10,17 +10,19 @@ mod retention;
 mod set;
 mod try_restore;
 
-pub use list::{Checked, Listed, Standing, list};
+pub use list::{Checked, Listed, Standing, list, note};
 pub use make::{Made, made, make};
 pub use manifest::{
     ConfigFile, DatabaseEntry, FORMAT, Home, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
     StorageEntry, Stored, ToolEntry, Verification,
 };
-pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, outlives, plan, volume};
+pub use plan::{
+    DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, outlives, plan, schemas, volume,
+};
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune, removed};
 pub use retention::{Judged, KEEP, judge, judge_databases};
-pub use set::{folder, partial, read, set_id};
+pub use set::{folder, folder_in, partial, read, set_id};
 pub use try_restore::{drop_trial, try_restore};
 
 /// `412.0 MiB`.

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     manifest::{Home, Level, Manifest, Part},
     prove::whole,
-    set::{self, PARTIAL},
+    set::{self, MANIFEST, PARTIAL},
 };
-use crate::{event::Failure, ports::files::FilesRead};
+use crate::{
+    event::Failure,
+    ports::files::{File, Files, FilesRead, WriteFile},
+};
 
 /// One set as a list shows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -197,7 +200,31 @@ async fn standing(files: &dyn FilesRead, manifest: &Manifest, hash: &str, path: 
     }
 }
 
-pub(super) async fn checked(files: &dyn FilesRead, path: &Path) -> Option<Checked> {
+/// Notes beside a set what a look at all of it has found.
+pub async fn note(
+    path: &Path,
+    at: Timestamp,
+    level: Option<Level>,
+    failure: Option<String>,
+    files: &dyn Files,
+) -> Result<(), Failure> {
+    let manifest = files.read(&path.join(MANIFEST)).await?;
+    let (bytes, uid, gid) = manifest.map(|file| (file.bytes, file.uid, file.gid)).unwrap_or_default();
+    let checked = Checked {
+        format: Checked::FORMAT,
+        at: at.to_string(),
+        manifest: blake3::hash(&bytes).to_hex().to_string(),
+        level,
+        failure,
+    };
+    let bytes = serde_json::to_vec_pretty(&checked)
+        .map_err(|error| Failure::new("not_recordable", format!("it cannot be written: {error}")))?;
+    let file = File { bytes, mode: 0o600, uid, gid };
+    let what = "what a look at the backup has found".to_owned();
+    files.write(&WriteFile { path: path.join(Checked::FILE), file, what }).await
+}
+
+async fn checked(files: &dyn FilesRead, path: &Path) -> Option<Checked> {
     let file = files.read(&path.join(Checked::FILE)).await.ok()??;
     serde_json::from_slice(&file.bytes).ok()
 }

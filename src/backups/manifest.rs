@@ -3,9 +3,12 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{
-    postgres::{BlobList, Contents, DatabaseFacts, TableRows},
-    trees::{Packed, TreeCheck, TreeFacts},
+use crate::{
+    event::Failure,
+    ports::{
+        postgres::{BlobList, Contents, DatabaseFacts, Server, TableRows},
+        trees::{Packed, TreeCheck, TreeFacts},
+    },
 };
 
 /// The manifest's format that this uplift writes. Older ones stay readable.
@@ -266,6 +269,16 @@ impl Manifest {
     pub fn parts(&self) -> Vec<Part> {
         let there = [!self.databases.is_empty(), self.storage.is_some(), !self.config.is_empty()];
         Part::ALL.into_iter().zip(there).filter_map(|(part, there)| there.then_some(part)).collect()
+    }
+
+    /// An older server does not load what a newer one has dumped.
+    pub fn loads_on(&self, server: &Server) -> Result<(), Failure> {
+        let made_on = self.server.as_ref().map_or(0, ServerEntry::major);
+        if server.major() >= made_on {
+            return Ok(());
+        }
+        let text = format!("the backup is of PostgreSQL {made_on}, and this server is {}", server.major());
+        Err(Failure::new("server_older", text).hint("take a server of that major, or a newer one"))
     }
 
     /// Which databases are in it, so that those of another server or name are told from them; `None` if none are.

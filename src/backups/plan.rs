@@ -146,23 +146,18 @@ async fn dumps(site: Observe<'_>) -> Result<DumpPlan, Refusal> {
     let databases = site.postgres.databases(&all.endpoint, &names).await?;
     complete(&names, &databases)?;
     let client = site.postgres.dump_client(server.major()).await?;
-    let mut schemas = BTreeMap::new();
-    for name in &names {
-        let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
-        schemas.insert(name.clone(), versions.unwrap_or_default());
-    }
     Ok(DumpPlan {
         endpoint: all.endpoint.clone(),
         server,
         client,
         databases,
         roles: all.all.iter().map(|one| (one.name.clone(), one.role.clone())).collect(),
-        schemas,
+        schemas: schemas(site).await?,
     })
 }
 
 /// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.
-pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal> {
+pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Failure> {
     let missing: Vec<_> = names
         .iter()
         .filter(|name| !found.iter().any(|facts| facts.name == **name))
@@ -172,9 +167,20 @@ pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal
         return Ok(());
     }
     let text = format!("the server has no database {}", missing.join(", "));
-    Err(Refusal(
-        Failure::new("database_missing", text).hint("check `DB_HOST` and whether this is the right server"),
+    Err(Failure::new("database_missing", text).hint(
+        "the next start would make an empty one in silence: check `DB_HOST`, or create the database first",
     ))
+}
+
+/// Applied migrations of each of the site's databases, by name.
+pub async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let all = &site.site.databases;
+    let mut schemas = BTreeMap::new();
+    for database in &all.all {
+        let versions = site.postgres.schema_versions(&all.endpoint, &database.name).await?;
+        schemas.insert(database.name.clone(), versions.unwrap_or_default());
+    }
+    Ok(schemas)
 }
 
 /// The tree with the room that its copy may take.

@@ -8,7 +8,13 @@ use crate::{event::Failure, ports::files::FilesRead, site::Site};
 /// Where a site's sets lie.
 #[must_use]
 pub fn folder(site: &Site) -> PathBuf {
-    site.state.join("backups")
+    folder_in(&site.state)
+}
+
+/// Where they lie below a state folder.
+#[must_use]
+pub fn folder_in(state: &Path) -> PathBuf {
+    state.join("backups")
 }
 
 /// The name that a set has until it is complete.

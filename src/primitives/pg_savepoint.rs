@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +11,7 @@ use super::{
     moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, question},
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
+    swapped::KEPT_FOR,
 };
 use crate::{
     event::{Failure, Refusal},
@@ -44,8 +45,6 @@ pub(super) enum Mode {
     Never,
 }
 
-/// How long nobody should drop a savepoint.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Jobs that are named to a person.
 const SHOWN_JOBS: usize = 10;
 
@@ -95,11 +94,7 @@ impl Effect for PgSavepoint {
             Verdict::None(why) => Some(why),
         };
         still(site).await?;
-        let mut schemas = BTreeMap::new();
-        for name in &names {
-            let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
-            schemas.insert(name.clone(), versions.unwrap_or_default());
-        }
+        let schemas = crate::backups::schemas(site).await?;
         let queue = all.all.iter().find(|one| one.role == "queue");
         let jobs = match queue {
             Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN_JOBS).await?,

@@ -28,6 +28,12 @@ pub struct Start {
 }
 
 impl Start {
+    /// The state folder, where no look at the site is needed to know it.
+    #[must_use]
+    pub fn state(&self) -> Option<PathBuf> {
+        self.state.clone().or_else(|| Some(state_in(self.dir.as_ref()?)))
+    }
+
     /// A site in this folder.
     #[must_use]
     pub fn in_folder(dir: impl Into<PathBuf>) -> Self {
@@ -42,6 +48,11 @@ const FILES: [(&str, &str); 4] = [
     ("docker-compose.yml", "docker-compose.override.yml"),
     ("docker-compose.yaml", "docker-compose.override.yaml"),
 ];
+
+/// Where uplift keeps its own things of the site in this folder, unless it is told otherwise.
+fn state_in(dir: &Path) -> PathBuf {
+    dir.join(".uplift")
+}
 
 const LABEL: &str = "com.docker.compose";
 
@@ -79,7 +90,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
         compatible: own(&dir, &*ports.files).await?.compatible,
-        state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
+        state: start.state.clone().unwrap_or_else(|| state_in(&dir)),
         project,
         web,
         job,
