@@ -18,6 +18,8 @@ mod swapped;
 mod watch;
 pub(crate) mod way_back;
 
+pub(crate) use self::{compose_trial::trial_ended, pg_savepoint::savepoint_then};
+
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
 macro_rules! stock {

@@ -107,6 +107,7 @@ impl Making<'_> {
                 let (server, snapshot) = (server(dumps, &report), snapshot(&report));
                 let databases = entries(dumps, &report.databases)?;
                 proof.dumps(&databases, dumps.server.major(), self.half, eyes).await?;
+                proof.counted()?;
                 (Some(server), Some(snapshot), databases, report.blobs)
             }
             _ => (None, None, Vec::new(), None),

@@ -1,11 +1,13 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     as_before::{keep_log, write_kept},
-    contract::{Back, Effect, Found, Span, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Span, Undone, WhenUnknown, from_value},
     exchange::PATIENCE,
     watch::{Watched, watch},
 };
@@ -17,7 +19,7 @@ use crate::{
         docker::{Container, RemoveContainer, Select, Stop},
         postgres::EndSessions,
     },
-    site::Endpoint,
+    site::{Endpoint, Moment},
 };
 
 /// Try a release where no user reaches it: it boots with the site's settings, migrates, and must stay healthy.
@@ -204,4 +206,10 @@ impl Intent {
         }
         Ok(there.is_some() || !at_work.is_empty())
     }
+}
+
+/// The moment from which on users could write with the release that was tried, by what the record has of the trial.
+pub(crate) fn trial_ended(outcome: Value, at: Timestamp) -> Result<Moment, Failure> {
+    let Outcome { snapshot, .. } = from_value(outcome)?;
+    Ok(Moment { snapshot, at })
 }

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
@@ -11,6 +12,7 @@ use super::{
     others,
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
+    swapped::KEPT_FOR,
 };
 use crate::{
     event::{Failure, Refusal},
@@ -19,6 +21,7 @@ use crate::{
         postgres::{Job, Jobs},
         project::of_service,
     },
+    site::{Moment, SavepointThen},
 };
 
 /// Copy all databases on their server while the application stands still, for an instant return.
@@ -43,8 +46,6 @@ pub(super) enum Mode {
     Never,
 }
 
-/// How long nobody should drop a savepoint.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Jobs that are named to a person.
 const SHOWN_JOBS: usize = 10;
 
@@ -97,11 +98,7 @@ impl Effect for PgSavepoint {
         if none.is_none() {
             others::announce(&names, site).await?;
         }
-        let mut schemas = BTreeMap::new();
-        for name in &names {
-            let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
-            schemas.insert(name.clone(), versions.unwrap_or_default());
-        }
+        let schemas = crate::backups::schemas(site).await?;
         let queue = all.all.iter().find(|one| one.role == "queue");
         let jobs = match queue {
             Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN_JOBS).await?,
@@ -272,6 +269,23 @@ impl Intent {
         };
         Ok(Undone::NeedsPerson { question: question(&offer, site).await? })
     }
+}
+
+/// What a run that has ended well can be returned from by, as the record has it; `None` if it made no savepoint.
+pub(crate) fn savepoint_then(version: u32, intent: Value) -> Result<Option<SavepointThen>, Failure> {
+    let Intent { copies, schemas, none, jobs_waiting, jobs } = PgSavepoint::read_intent(version, intent)?;
+    if none.is_some() {
+        return Ok(None);
+    }
+    let at = copies.made_at.parse().map_err(|error| {
+        Failure::new("bad_record", format!("the savepoint of run {} has no moment: {error}", copies.run))
+    })?;
+    let job = |job: &Job| {
+        let taken = job.claimed_by.as_ref().map(|by| format!(", taken by {by}")).unwrap_or_default();
+        format!("{} {}{taken}", job.class, job.id)
+    };
+    let made = Moment { snapshot: copies.snapshot, at };
+    Ok(Some(SavepointThen { made, schemas, jobs_waiting, jobs: jobs.iter().map(job).collect() }))
 }
 
 /// A copy of what is being written to would be of no moment.

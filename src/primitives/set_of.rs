@@ -37,13 +37,7 @@ pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Ser
         }
         found => found?,
     };
-    let made_on = manifest.server.as_ref().map_or(0, backups::ServerEntry::major);
-    if server.major() < made_on {
-        let text = format!("the set is of PostgreSQL {made_on}, and this server is {}", server.major());
-        return Err(
-            Failure::new("server_older", text).hint("restore it on a server of that major, or a newer one")
-        );
-    }
+    manifest.loads_on(&server)?;
     if !server.may_create {
         let user = &all.endpoint.user;
         let text = format!("`{user}` may not create databases");

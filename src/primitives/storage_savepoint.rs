@@ -78,7 +78,7 @@ impl Effect for StorageSavepoint {
             Err(failure) => return Err(failure.into()),
         };
         let previous = backups::newest_with_uploads(site).await?;
-        let into = backups::note(&folder, site.run);
+        let into = backups::uploads_note(&folder, site.run);
         let request = PackTree { from, into, previous, keep_vanished: false, trust_previous: true };
         Ok(Intent { request, beside, told: site.kept().join("uploads.json") })
     }

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// How long nobody should drop what was replaced.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long nobody should drop a savepoint, or what was replaced.
+pub(super) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// All that taking places, and taking that back, needs. It is an intent.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

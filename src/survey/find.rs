@@ -28,6 +28,12 @@ pub struct Start {
 }
 
 impl Start {
+    /// The state folder, where no look at the site is needed to know it.
+    #[must_use]
+    pub fn state(&self) -> Option<PathBuf> {
+        self.state.clone().or_else(|| Some(state_in(self.dir.as_ref()?)))
+    }
+
     /// A site in this folder.
     #[must_use]
     pub fn in_folder(dir: impl Into<PathBuf>) -> Self {
@@ -42,6 +48,11 @@ const FILES: [(&str, &str); 4] = [
     ("docker-compose.yml", "docker-compose.override.yml"),
     ("docker-compose.yaml", "docker-compose.override.yaml"),
 ];
+
+/// Where uplift keeps its own things of the site in this folder, unless it is told otherwise.
+fn state_in(dir: &Path) -> PathBuf {
+    dir.join(".uplift")
+}
 
 const LABEL: &str = "com.docker.compose";
 
@@ -79,7 +90,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
         compatible: own(&dir, &*ports.files).await?.compatible,
-        state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
+        state: start.state.clone().unwrap_or_else(|| state_in(&dir)),
         project,
         web,
         job,
@@ -262,6 +273,18 @@ fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> Resul
             "the next start would lose sight of all uploaded files: correct the volume in the compose files",
         ));
     }
+    if let (Some(configured), None, Some(container)) = (&configured, &mounted, running.first()) {
+        let text = format!(
+            "the compose files mount `{configured}` at `{FILES_AT}`, but `{}` runs without it",
+            container.name
+        );
+        return Err(Failure::new("storage_differs", text).hint(format!(
+            "the next start would lose all uploaded files that are in the container: copy them out first, \
+             `docker cp {}:{FILES_AT}/. FOLDER`, and into the volume once it is mounted",
+            container.name
+        )));
+    }
+    // Empty where nothing is mounted: whatever would replace the containers is refused then.
     let volume = mounted.or(configured).unwrap_or_default();
     Ok(Storage::Local { volume, path: FILES_AT.to_owned() })
 }

@@ -75,6 +75,9 @@ pub async fn status(site: Observe<'_>) -> Status {
     let kept = if database.is_some() { kept(site).await } else { Ok(Vec::new()) };
     let free = site.files.space(&site.site.state).await.map(|space| space.free);
     let storage = match &site.site.storage {
+        crate::site::Storage::Local { volume, path } if volume.is_empty() => {
+            format!("nothing is mounted at `{path}`: uploaded files lie in the container, and go with it")
+        }
         crate::site::Storage::Local { volume, .. } => format!("volume `{volume}`"),
         crate::site::Storage::Object { kind } => format!("object storage `{kind}`"),
     };

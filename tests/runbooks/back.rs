@@ -250,3 +250,13 @@ async fn faulty(before: &Night, run: &str, n: usize, fault: Fault) {
     }
     assert!(night.unfinished().await.is_none(), "{when}");
 }
+
+/// What another uplift wrote down of a savepoint is not taken for no savepoint: that would send people to a restore.
+#[tokio::test]
+async fn a_savepoint_that_this_uplift_cannot_read_is_not_called_gone() {
+    let night = Night::at_1_1_0().await;
+    let run = night.newest().await.0.id;
+    night.edit_record("UPDATE entry SET version = 99 WHERE verb = 'pg_savepoint'");
+    let failure = night.try_return(&run, &[("restore_data", "always"), ("jobs", "run")]).await.err().unwrap();
+    assert_eq!(failure.code, "intent_version", "{failure:?}");
+}

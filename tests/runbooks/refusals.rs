@@ -27,6 +27,67 @@ async fn an_edit_that_nobody_has_applied_is_named_without_its_value() {
     assert!(text.contains("`LICENSE_KEY`") && !text.contains("another-licence"), "{text}");
 }
 
+/// The site's databases are those that its containers use: a backup of what somebody has typed into the env file for
+/// tomorrow would be none of them, and a restore would go there.
+#[tokio::test]
+async fn a_server_that_nobody_uses_yet_is_neither_backed_up_nor_restored_to() {
+    let night = Night::at_1_1_0().await;
+    let set = night.newest().await.0.id;
+    night
+        .world
+        .edit_environment("strata-web-1", |web| drop(web.insert("DB_HOST".into(), "old.example".into())));
+    let failure =
+        night.try_restore(&set, &[("restore_data", "always"), ("jobs", "run")]).await.err().unwrap();
+    assert_eq!(failure.code, "drift");
+    assert!(failure.evidence.join(" ").contains("`DB_HOST`"), "{failure:?}");
+    assert!(failure.hint.unwrap().contains("docker compose stop"));
+    let told = night.run("compose/backup", &[]).await;
+    let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(failure.code, "drift");
+    // Other settings do not keep anybody from a backup.
+    let night = Night::of(World::strata());
+    night.world.set("WEB_CONCURRENCY", "7");
+    assert_eq!(night.run("compose/backup", &[]).await.ending, Ending::Done);
+}
+
+/// Where nothing runs, the files alone say where a restore goes.
+#[tokio::test]
+async fn a_stopped_site_is_restored_to_where_its_files_point() {
+    let night = Night::at_1_1_0().await;
+    let set = night.newest().await.0.id;
+    for one in night.world.containers() {
+        night
+            .world
+            .edit_environment(&one.name, |made| drop(made.insert("DB_HOST".into(), "old.example".into())));
+        night.world.edit_container(&one.name, |one| (one.state, one.exit_code) = (State::Exited, Some(0)));
+    }
+    let told = night.run("compose/backup", &[]).await;
+    assert!(
+        matches!(&told.ending, Ending::Refused { failure } if failure.code == "drift"),
+        "{:?}",
+        told.ending
+    );
+    let told = night.try_restore(&set, &[("restore_data", "always"), ("jobs", "run")]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+}
+
+/// Without a volume the files of users lie in the container that an upgrade replaces.
+#[tokio::test]
+async fn uploaded_files_that_would_go_with_their_container_are_not_lost() {
+    let night = Night::of(World::strata());
+    night.world.unmount_storage();
+    assert_eq!(refused(&night).await.0, "storage_not_mounted");
+    let told = night.run("compose/backup", &[]).await;
+    let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("docker compose cp") && !hint.contains("--storage none"), "{hint}");
+    // The files mount it, and what runs was made without.
+    let night = Night::of(World::strata());
+    night.world.edit_container("strata-web-1", |web| web.mounts.clear());
+    let error = night.try_host().await.err().expect("refused");
+    assert_eq!(error.failure().code, "storage_differs", "{error}");
+}
+
 #[tokio::test]
 async fn a_port_that_nobody_has_applied_is_named() {
     let night = Night::of(World::strata());

@@ -256,12 +256,27 @@ async fn the_image_of_a_site_that_runs_latest_gets_a_name_that_stays() {
 #[tokio::test]
 async fn kept_copies_of_a_run_that_never_began_do_not_stay() {
     let night = Night::of(World::strata());
-    night.world.fault(3, uplift::sim::Fault::FailBefore);
+    night.world.fault(4, uplift::sim::Fault::FailBefore);
     assert!(night.try_upgrade("1.1.0").await.is_err());
     let left = night.kept();
     assert!(!left.is_empty(), "the fault was to leave something");
     night.upgrade("1.1.0").await;
     assert!(night.kept().is_disjoint(&left));
+}
+
+/// A record that was moved away in the middle of a run leaves the kept copies as the only way back.
+#[tokio::test]
+async fn kept_copies_that_a_lost_record_knew_stay() {
+    let night = Night::of(World::strata());
+    assert_eq!(night.upgrade("1.8.0").await.ending.exit(), ExitClass::NeedsPerson);
+    let (kept, run) = (night.kept(), night.newest().await.0.id);
+    assert!(!kept.is_empty());
+    night.lose_record();
+    let told = night.run("compose/backup", &[]).await;
+    assert_eq!(told.ending, Ending::Done);
+    assert!(night.kept().is_superset(&kept), "{:?}", night.kept());
+    let warned = |event: &Event| matches!(event, Event::Warning { text, .. } if text.contains(&run));
+    assert!(told.events.iter().any(warned), "{:?}", told.events);
 }
 
 /// Rights of a database come back with the data; what does not is told, and the site is not called as before.
