@@ -85,6 +85,9 @@ impl HostBuilder {
         for secret in site.secrets.values() {
             scrubber.learn(secret);
         }
+        for secret in hands.iter().flat_map(clients::Hands::secrets) {
+            scrubber.learn(&secret);
+        }
         if let (Some(hands), Some(password)) = (&hands, site.secrets.get("DB_PASSWORD")) {
             hands.set_password(password.clone());
         }
@@ -130,6 +133,7 @@ impl Host {
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
+        self.learn_from_set(&params).await;
         Ok(Runbook::new(self.clone(), script, params))
     }
 
