@@ -14,6 +14,7 @@ use crate::{
     ports::{
         Operate,
         postgres::{DropDatabase, DumpClient, Kept, LoadDump, Mark},
+        server_room,
     },
 };
 
@@ -33,7 +34,7 @@ pub async fn try_restore(manifest: &Manifest, folder: &Path, site: Operate<'_>) 
         );
     }
     let needed: u64 = manifest.databases.iter().map(|one| one.facts.size).max().unwrap_or_default();
-    if let Some(free) = site.postgres.room(endpoint).await?
+    if let Some(free) = server_room(site.observe()).await?
         && free < needed + needed / 10
     {
         let text =
