@@ -12,6 +12,8 @@ mod held_restarts;
 mod moved_data;
 mod savepoint_copies;
 mod savepoint_room;
+mod set_config;
+mod set_fits;
 mod set_of;
 mod swapped;
 mod watch;
@@ -66,4 +68,5 @@ stock! {
     effect config_return::ConfigReturn,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
+    effect compose_release::ComposeRelease,
 }

@@ -58,7 +58,7 @@ impl Read for CheckDrift {
         if !differs.is_empty() && !self.allow {
             return Err(Failure::new("drift", "what runs is not what the compose files say")
                 .evidence(differs)
-                .hint("apply the files first with `docker compose up -d`, or put them back, and type the command again"));
+                .hint("apply the files first with `docker compose up -d`, a restart policy with `docker update`, or put them back, and type the command again"));
         }
         Ok(Outcome { differs })
     }
@@ -91,7 +91,12 @@ fn policy(container: &Container, configured: &ServiceConfig) -> Option<String> {
     let normal = |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
     let (runs, files) = (normal(&container.restart_policy), normal(&configured.restart));
     (runs != files).then(|| {
-        format!("`{}` has the restart policy `{runs}` and the files say `{files}`", service(container))
+        format!(
+            "`{}` has the restart policy `{runs}` and the files say `{files}`, which compose does not apply to a \
+             container that is there: `docker update --restart {files} {}`",
+            service(container),
+            container.name
+        )
     })
 }
 
