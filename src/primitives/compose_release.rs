@@ -39,7 +39,7 @@ struct Held {
     id: String,
     service: String,
     /// The policy that it has while it is held.
-    held: String,
+    now: String,
     policy: String,
 }
 
@@ -72,7 +72,7 @@ impl Effect for ComposeRelease {
                 }
                 if policy == STAYS {
                     let Container { id, restart_policy, .. } = container;
-                    held.push(Held { id, service: service.clone(), held: restart_policy, policy });
+                    held.push(Held { id, service: service.clone(), now: restart_policy, policy });
                 } else {
                     site.tell.warn(format!(
                         "`{service}` would start by itself under its restart policy `{policy}`, so it has `{}` for \
@@ -96,7 +96,11 @@ impl Effect for ComposeRelease {
     }
 
     fn result(outcome: &Outcome) -> String {
-        format!("{} restart policies are what they were", outcome.released)
+        match outcome.released {
+            0 => "no restart policy was held that can be given back".to_owned(),
+            1 => "the restart policy is what it was; it stays stopped".to_owned(),
+            more => format!("{more} restart policies are what they were; all stay stopped"),
+        }
     }
 
     fn undo_summary(_: &Intent) -> String {
@@ -108,7 +112,7 @@ impl Effect for ComposeRelease {
         for one in &intent.held {
             let now = site.docker.container(&one.id).await?.map(|now| now.restart_policy);
             done += usize::from(now.as_ref() == Some(&one.policy));
-            untouched += usize::from(now.as_ref() == Some(&one.held));
+            untouched += usize::from(now.as_ref() == Some(&one.now));
         }
         Ok(match intent.held.len() {
             all if done == all => Found::Applied(Outcome { released: done }),
@@ -131,7 +135,7 @@ impl Effect for ComposeRelease {
     async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut held = false;
         for one in &intent.held {
-            held |= set(one, &one.held, site).await?;
+            held |= set(one, &one.now, site).await?;
         }
         Ok(if held {
             Undone::restored("hold the restart policies again")

@@ -85,7 +85,14 @@ impl Effect for ConfigReturn {
         for file in differing(&manifest, &self.set, site).await? {
             let kept = site.kept().join("config").join(file.before.as_deref().unwrap_or("none"));
             let (from, mode) = (self.set.join(&file.stored.file), file.stored.mode);
-            files.push(One { path: file.path, from, mode, before: file.before, after: file.stored.blake3, kept });
+            files.push(One {
+                path: file.path,
+                from,
+                mode,
+                before: file.before,
+                after: file.stored.blake3,
+                kept,
+            });
         }
         let (databases, storage) = (site.site.databases.clone(), site.site.storage.clone());
         let then = Some(Then { keys: manifest.key_fingerprints, databases, storage });

@@ -12,7 +12,11 @@ use super::{
 use crate::{
     backups,
     event::{Failure, Refusal},
-    ports::{Observe, Operate, files::Remove, trees::{BESIDE, UnpackTree}},
+    ports::{
+        Observe, Operate,
+        files::Remove,
+        trees::{BESIDE, UnpackTree},
+    },
     site::Storage,
 };
 
