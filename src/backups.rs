@@ -3,6 +3,7 @@
 mod list;
 mod make;
 mod manifest;
+mod places;
 mod plan;
 mod prove;
 mod prune;

@@ -13,6 +13,8 @@ mod moved_data;
 mod others;
 mod savepoint_copies;
 mod savepoint_room;
+mod set_config;
+mod set_fits;
 mod set_of;
 mod swapped;
 mod watch;
@@ -70,4 +72,5 @@ stock! {
     effect config_return::ConfigReturn,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
+    effect compose_release::ComposeRelease,
 }

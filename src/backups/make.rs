@@ -135,6 +135,7 @@ impl Making<'_> {
             },
             site: site.name.clone(),
             project: site.project.name.clone(),
+            compose: Some(site.project.clone()),
             version: site.version.clone(),
             images: plan.images.clone(),
             server,

@@ -9,6 +9,7 @@ use crate::{
         postgres::{BlobList, Contents, DatabaseFacts, Server, TableRows},
         trees::{Packed, TreeCheck, TreeFacts},
     },
+    site::Project,
 };
 
 /// The manifest's format that this uplift writes. Older ones stay readable.
@@ -31,6 +32,9 @@ pub struct Manifest {
     pub tool: ToolEntry,
     pub site: String,
     pub project: String,
+    /// How compose was told which project this is: files, env files, profiles. `None` where an older uplift made the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Project>,
     /// The tag in use.
     pub version: String,
     /// Images of the product's services, by service.

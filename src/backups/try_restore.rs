@@ -14,6 +14,7 @@ use crate::{
     ports::{
         Operate,
         postgres::{DropDatabase, DumpClient, Kept, LoadDump, Mark},
+        server_room,
     },
 };
 
@@ -27,7 +28,7 @@ pub async fn try_restore(manifest: &Manifest, folder: &Path, site: Operate<'_>) 
     let server = site.postgres.server(endpoint, site.site.databases.primary()).await?;
     manifest.loads_on(&server)?;
     let needed: u64 = manifest.databases.iter().map(|one| one.facts.size).max().unwrap_or_default();
-    if let Some(free) = site.postgres.room(endpoint).await?
+    if let Some(free) = server_room(site.observe()).await?
         && free < needed + needed / 10
     {
         let text =

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::files::quoted;
 use crate::event::{Change, Failure, Teller, Write};
 
+/// Begins the name of a folder beside the uploaded files that a restore has made; the run's name follows. Until the swap
+/// it holds those of the set, and afterwards those of before.
+pub const BESIDE: &str = "uplift-restore-";
+
 /// A tree as it is, without reading any file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeFacts {

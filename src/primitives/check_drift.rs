@@ -106,18 +106,21 @@ impl Read for CheckDrift {
 
 impl CheckDrift {
     fn refusal(&self, differs: Vec<String>) -> Failure {
-        let apply = "apply the files first with `docker compose up -d`, or put them back";
+        let apply = "apply the files first with `docker compose up -d`, a restart policy with `docker update`, or put them back";
         let (text, hint) = match (self.of, self.stopped) {
-            (Compared::Everything, _) => {
-                ("what runs is not what the compose files say", format!("{apply}, and type the command again"))
-            }
+            (Compared::Everything, _) => (
+                "what runs is not what the compose files say",
+                format!("{apply}, and type the command again"),
+            ),
             (Compared::Data, true) => (
                 "the site has its data elsewhere than the files say",
                 format!("{apply}, and type the command again"),
             ),
             (Compared::Data, false) => (
                 "the site has its data elsewhere than the files say",
-                format!("{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"),
+                format!(
+                    "{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"
+                ),
             ),
         };
         Failure::new("drift", text).evidence(differs).hint(hint)
@@ -151,7 +154,12 @@ fn policy(container: &Container, configured: &ServiceConfig) -> Option<String> {
     let normal = |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
     let (runs, files) = (normal(&container.restart_policy), normal(&configured.restart));
     (runs != files).then(|| {
-        format!("`{}` has the restart policy `{runs}` and the files say `{files}`", service(container))
+        format!(
+            "`{}` has the restart policy `{runs}` and the files say `{files}`, which compose does not apply to a \
+             container that is there: `docker update --restart {files} {}`",
+            service(container),
+            container.name
+        )
     })
 }
 

@@ -4,11 +4,22 @@
 //! keep everything, double quotes know escapes, a value may go over several lines inside quotes, the last assignment
 //! of a name wins, ` #` begins a comment after an unquoted value.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Where the value of the last assignment of `name` stands, quotes included, comment excluded.
 pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
-    let mut found = None;
+    assignments(text).into_iter().rfind(|(key, _)| *key == name).map(|(_, range)| range)
+}
+
+/// All values by name, as a container gets them where nothing else has to be filled in.
+pub(super) fn values(text: &str) -> BTreeMap<String, String> {
+    let all = assignments(text).into_iter();
+    all.map(|(key, range)| (key.to_owned(), unquoted(&text[range]))).collect()
+}
+
+/// Every assignment with the place of its value, in the order of the text.
+fn assignments(text: &str) -> Vec<(&str, Range<usize>)> {
+    let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
@@ -17,9 +28,7 @@ pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
         if let Some((key, offset)) = assignment(line) {
             let start = at + offset;
             let end = value_end(text, start);
-            if key == name {
-                found = Some(start..end);
-            }
+            found.push((key, start..end));
             if end > line_end {
                 // A quoted value that goes on over further lines.
                 next = text[end..].find('\n').map_or(text.len(), |more| end + more + 1);
@@ -28,6 +37,30 @@ pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
         at = next;
     }
     found
+}
+
+/// A value without its quotes.
+fn unquoted(value: &str) -> String {
+    let inside = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    if let Some(inside) = inside('\'') {
+        return inside.to_owned();
+    }
+    let Some(inside) = inside('"') else { return value.to_owned() };
+    let mut plain = String::new();
+    let mut letters = inside.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (_, true) => match letters.next() {
+                Some('n') => plain.push('\n'),
+                Some('r') => plain.push('\r'),
+                Some('t') => plain.push('\t'),
+                Some(other) => plain.push(other),
+                None => plain.push('\\'),
+            },
+            (letter, false) => plain.push(letter),
+        }
+    }
+    plain
 }
 
 /// `text` with `name` set to `value`; appended on a line of its own if it is not there.
@@ -129,6 +162,25 @@ mod tests {
         ] {
             assert_eq!(set(UGLY, name, "1.1.0"), UGLY.replacen(old, new, 1), "{name}");
         }
+    }
+
+    #[test]
+    fn values_come_without_their_quotes_and_comments() {
+        let values = values(UGLY);
+        for (name, value) in [
+            ("PLAIN", "abc"),
+            ("COMMENT", "abc"),
+            ("SINGLE", "lit $PLAIN # x"),
+            ("EXP", "1"),
+            ("EMPTY", ""),
+            ("MULTI", "one\r\nPLAIN=not this\r\nthree"),
+            ("QUOTE", "a\"b"),
+            ("LATE", "z"),
+            ("TWICE", "2"),
+        ] {
+            assert_eq!(values.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert_eq!(super::values(r#"A="x\"y\\z""#)["A"], r#"x"y\z"#);
     }
 
     #[test]

@@ -16,8 +16,9 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 8] = [
+const DARK: [&str; 9] = [
     "compose_create",
+    "compose_release",
     "compose_trial",
     "config_return",
     "env_set",

@@ -3,13 +3,7 @@
 use super::{contract::Size, pg_savepoint::Mode};
 use crate::{
     event::{Failure, Refusal},
-    ports::{
-        Observe,
-        docker::{Container, Select},
-        postgres::DatabaseFacts,
-        project::{named, surroundings},
-    },
-    site::Endpoint,
+    ports::{Observe, postgres::DatabaseFacts, server_room},
 };
 
 pub(super) enum Verdict {
@@ -54,7 +48,7 @@ pub(super) async fn judge(
         return none(format!("`{}` may not create databases (`ALTER ROLE ... CREATEDB`)", endpoint.user));
     }
     let needed = databases.iter().map(|one| one.size).sum::<u64>() + RESERVE;
-    match room(site).await? {
+    match server_room(site).await? {
         Some(free) if free < needed => {
             none(format!("the server needs {} for it, and {} are free", Size(needed), Size(free)))
         }
@@ -64,42 +58,4 @@ pub(super) async fn judge(
         ),
         _ => Ok(Verdict::Room),
     }
-}
-
-/// Free bytes where the server keeps its data: as it says itself, or of the container of this engine that it is.
-async fn room(site: Observe<'_>) -> Result<Option<u64>, Failure> {
-    let endpoint = &site.site.databases.endpoint;
-    if let Some(free) = site.postgres.room(endpoint).await? {
-        return Ok(Some(free));
-    }
-    let containers = site.docker.containers(&Select::All).await?;
-    let from = surroundings(&containers, &site.site.project.name, &site.site.web.name);
-    let by_name = named(&containers, &from, &endpoint.host).into_iter().map(|(one, ..)| one);
-    let by_address = containers.iter().filter(|one| is_at(one, endpoint));
-    let Some(server) = by_name.chain(by_address).find(|one| one.is_running()) else { return Ok(None) };
-    let data = server
-        .mounts
-        .iter()
-        .filter(|mount| mount.target.contains("postgres"))
-        .max_by_key(|mount| mount.target.len());
-    let path = match data {
-        Some(mount) if mount.kind == "volume" => site.docker.volume(&mount.source).await?,
-        Some(mount) => Some(mount.source.clone()),
-        None => Some(site.docker.engine().await?.root),
-    };
-    match path {
-        Some(path) => Ok(Some(site.files.space(path.as_ref()).await?.free)),
-        None => Ok(None),
-    }
-}
-
-/// The container listens where the databases are reached: by an address of its own, or by a published port.
-fn is_at(container: &Container, endpoint: &Endpoint) -> bool {
-    let own = container.networks.values().any(|address| *address == endpoint.host);
-    own || container.ports.iter().any(|(inside, binding)| {
-        let everywhere = ["", "0.0.0.0", "::"].contains(&binding.host_ip.as_str());
-        *inside == 5432
-            && binding.host_port == endpoint.port
-            && (everywhere || binding.host_ip == endpoint.host)
-    })
 }

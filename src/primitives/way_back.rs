@@ -36,7 +36,8 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
             missing.push(image.clone());
         }
     }
-    let (tag, names) = tag(&point, site).await?;
+    let images: Vec<_> = point.images.iter().map(|one| (one.repository.clone(), one.id.clone())).collect();
+    let (tag, names) = tag(&point.from, &point.run, &images, site).await?;
     let runs_now = runs(&point.images, site).await?;
     let migrated = migrated(&point, site).await?;
     let (way, since) = if migrated.is_empty() { (Way::Code, None) } else { way(&point, site).await? };
@@ -51,26 +52,27 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
     Ok(Place { point, tag, names, missing, runs_now, migrated, compatible, way, why, written })
 }
 
-/// The tag under which compose finds exactly what ran, and the names that the images need for that. A tag that may mean
-/// another image tomorrow is none: then the images get one of ours.
-async fn tag(point: &Point, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
-    let mut stays = !is_moving(&point.from);
-    for image in &point.images {
-        let found = site.docker.image(&format!("{}:{}", image.repository, point.from)).await?;
-        stays &= found.is_some_and(|found| found.id == image.id);
-    }
-    if stays {
-        return Ok((point.from.clone(), Vec::new()));
-    }
-    let ours = format!("uplift-{}", point.run);
+/// The tag under which compose finds exactly these images, each given by its repository and id, and the names that they
+/// need for that. `wanted` is what ran as it was called: where that may mean another image tomorrow, or does now, the
+/// images get a name of ours, with the run or set that they belong to.
+pub(super) async fn tag(
+    wanted: &str,
+    of: &str,
+    images: &[(String, String)],
+    site: Observe<'_>,
+) -> Result<(String, Vec<NameToGive>), Failure> {
+    let ours = format!("uplift-{of}");
+    let mut stays = !is_moving(wanted);
     let mut names: Vec<NameToGive> = Vec::new();
-    for image in &point.images {
-        let reference = format!("{}:{ours}", image.repository);
+    for (repository, id) in images {
+        let found = site.docker.image(&format!("{repository}:{wanted}")).await?;
+        stays &= found.is_some_and(|found| found.id == *id);
+        let reference = format!("{repository}:{ours}");
         if !names.iter().any(|known| known.reference == reference) {
-            names.push(NameToGive { image: image.id.clone(), reference });
+            names.push(NameToGive { image: id.clone(), reference });
         }
     }
-    Ok((ours, names))
+    Ok(if stays { (wanted.to_owned(), Vec::new()) } else { (ours, names) })
 }
 
 /// Whether all the product's services run these images now.

@@ -39,7 +39,8 @@ fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
         if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
     }
 
-    let words = format!("restore {} --into {} -y --settle 2s", elsewhere.display(), field.dir().display());
+    let words =
+        format!("restore {} --into {} --jobs run -y --settle 2s", elsewhere.display(), field.dir().display());
     let screen = field.uplift(&words).ends(0);
     eprintln!("back from nothing in {:.1} s", screen.seconds());
     field.assert_runs("1.0.0");

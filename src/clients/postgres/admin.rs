@@ -31,6 +31,15 @@ impl PostgresClient {
         self.processes.environment.get(ADMIN_URL).is_some()
     }
 
+    /// What must never be seen of the administrator's address: all of it as it was written, and its password.
+    pub(in crate::clients) fn admin_secrets(&self) -> Vec<Secret> {
+        let Some(url) = self.processes.environment.get(ADMIN_URL) else { return Vec::new() };
+        let parsed = tokio_postgres::Config::from_str(url).ok();
+        let password = parsed.as_ref().and_then(tokio_postgres::Config::get_password);
+        let password = password.map(|bytes| Secret::new(String::from_utf8_lossy(bytes)));
+        password.into_iter().chain([Secret::new(url)]).collect()
+    }
+
     pub(super) fn admin(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
         let Some(url) = self.processes.environment.get(ADMIN_URL).filter(|url| !url.is_empty()) else {
             return self.own(endpoint);
