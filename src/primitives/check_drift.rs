@@ -108,16 +108,19 @@ impl CheckDrift {
     fn refusal(&self, differs: Vec<String>) -> Failure {
         let apply = "apply the files first with `docker compose up -d`, or put them back";
         let (text, hint) = match (self.of, self.stopped) {
-            (Compared::Everything, _) => {
-                ("what runs is not what the compose files say", format!("{apply}, and type the command again"))
-            }
+            (Compared::Everything, _) => (
+                "what runs is not what the compose files say",
+                format!("{apply}, and type the command again"),
+            ),
             (Compared::Data, true) => (
                 "the site has its data elsewhere than the files say",
                 format!("{apply}, and type the command again"),
             ),
             (Compared::Data, false) => (
                 "the site has its data elsewhere than the files say",
-                format!("{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"),
+                format!(
+                    "{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"
+                ),
             ),
         };
         Failure::new("drift", text).evidence(differs).hint(hint)

@@ -70,7 +70,12 @@ impl Effect for ComposeUp {
             images.insert(service.clone(), image_of(service, &configured, site).await?);
             services.push(ServiceBefore::look(service, site).await?);
         }
-        Ok(Intent { project: site.site.project.clone(), services, images, schemas: backups::schemas(site).await? })
+        Ok(Intent {
+            project: site.site.project.clone(),
+            services,
+            images,
+            schemas: backups::schemas(site).await?,
+        })
     }
 
     fn summary(intent: &Intent) -> String {
