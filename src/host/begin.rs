@@ -61,7 +61,9 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         before,
     };
     told(&context, &held, runbook.name(), now, false);
-    unknown.into_iter().for_each(|text| context.tell.warn(text));
+    for text in unknown {
+        context.tell.warn(text);
+    }
     Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
 }
 

@@ -143,7 +143,7 @@ async fn the_lock_in_the_database() {
     desk.world.deny_lock(true);
     screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
     desk.world.deny_lock(false);
-    desk.world.fault(30, Fault::LosesLock);
+    desk.world.fault(32, Fault::LosesLock);
     screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
     let desk = stopped().await;
     desk.world.set_server(false, false);
