@@ -1,6 +1,11 @@
 //! What an upgrade refuses before it stops anything.
 
-use uplift::{Ending, World, ports::docker::State};
+use uplift::{
+    Ending, World,
+    ports::{docker::State, postgres::Session},
+    run::PlanEnd,
+    sim::Manner,
+};
 
 use super::night::Night;
 
@@ -36,5 +41,33 @@ async fn a_service_that_keeps_dying_is_told_from_one_that_is_stopped() {
         let night = Night::of(World::strata());
         night.world.edit_container("strata-job-1", |job| (job.state, job.restarts) = (state, 5));
         assert_eq!(refused(&night).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_would_not_leave_a_database_is_named_while_the_site_still_runs() {
+    for (manner, refused) in [(Manner::Superuser, true), (Manner::ComesBack, false)] {
+        let night = Night::of(World::strata());
+        let exporter = Session {
+            pid: 4711,
+            database: "strata_production_queue".to_owned(),
+            user: "postgres".to_owned(),
+            application: "exporter".to_owned(),
+            client: "10.0.0.9".to_owned(),
+            state: "idle".to_owned(),
+            query: "SELECT ?".to_owned(),
+            seconds: 60,
+        };
+        night.world.put_session(exporter, manner);
+        let plan = night.plan("1.1.0").await;
+        match plan.end {
+            PlanEnd::Fails { failure, .. } if refused => {
+                let text = format!("{failure} {}", failure.evidence.join(" "));
+                assert_eq!(failure.code, "sessions_remain");
+                assert!(text.contains("application `exporter`") && text.contains("4711"), "{text}");
+            }
+            PlanEnd::Complete | PlanEnd::Unknown { .. } if !refused => {}
+            end => panic!("{manner:?}: {end:?}"),
+        }
     }
 }
