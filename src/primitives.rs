@@ -8,6 +8,7 @@ mod backup_set;
 pub mod contract;
 mod env_file;
 mod exchange;
+mod foreign_sessions;
 mod held_restarts;
 mod moved_data;
 mod others;

@@ -12,9 +12,14 @@ mod alone;
 mod back;
 mod backups;
 mod broken;
+mod cut;
+mod faults;
 mod field;
+mod hosts;
+mod jam;
 mod killed;
 mod laboratory;
+mod load;
 mod locked;
 mod planned;
 mod preload;
@@ -23,7 +28,13 @@ mod restored;
 mod routes;
 mod screen;
 mod secrets;
+mod sets;
 mod stopped;
 mod upgrades;
 
 use field::Field;
+
+/// Whether the long forms of the tests are asked for.
+fn every() -> bool {
+    std::env::var_os("UPLIFT_TEST_EVERY").is_some()
+}

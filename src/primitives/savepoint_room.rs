@@ -1,6 +1,10 @@
 //! Whether a savepoint can be made, and whether the server has the room.
 
-use super::{contract::Size, pg_savepoint::Mode};
+use super::{
+    contract::Size,
+    foreign_sessions::{SESSION, all_may_be_ended},
+    pg_savepoint::Mode,
+};
 use crate::{
     event::{Failure, Refusal},
     ports::{Observe, postgres::DatabaseFacts, server_room},
@@ -35,7 +39,7 @@ pub(super) async fn judge(
     }
     };
     let obstacles = site.postgres.obstacles(endpoint, &names).await?;
-    if let Some(first) = obstacles.first() {
+    if let Some(first) = obstacles.iter().find(|one| one.kind != SESSION) {
         return none(format!(
             "`{}` has a {}: `{}`",
             first.database,
@@ -56,6 +60,9 @@ pub(super) async fn judge(
             "how much room the server has is not known (`--savepoint always` makes one all the same)"
                 .to_owned(),
         ),
-        _ => Ok(Verdict::Room),
+        _ => {
+            all_may_be_ended(&names, site).await?;
+            Ok(Verdict::Room)
+        }
     }
 }

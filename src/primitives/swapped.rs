@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     contract::{Back, Found, Undone},
     exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
+    foreign_sessions::all_may_be_ended,
     moved_data::{RESTORE_DATA, Reached, returned_question},
     others,
     pg_savepoint::still,
@@ -59,6 +60,7 @@ impl Swapped {
         still(site).await?;
         let there: Vec<_> = live.iter().filter(|one| one.oid != 0).map(|one| one.name.clone()).collect();
         free(&there, site).await?;
+        all_may_be_ended(&there, site).await?;
         let now = site.clock.now();
         let snapshot = match there.first() {
             Some(name) => site.postgres.snapshot(&endpoint, name).await?,

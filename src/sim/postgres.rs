@@ -11,7 +11,7 @@ use async_trait::async_trait;
 pub(super) use self::writes::{is_equipped, not_ours, taken};
 use super::{
     instance::{Instance, Prepare},
-    server::{Db, Manner, Server},
+    server::{Db, Foreign, Manner, Server},
     state::State,
     world::World,
 };
@@ -232,7 +232,19 @@ impl PostgresRead for World {
                 })
             };
             let known = databases.iter().filter(|name| server.databases.contains_key(*name));
-            Ok(own.chain(known.flat_map(standby)).collect())
+            let stays = |one: &&Foreign| {
+                one.manner == Manner::Superuser && !one.away && databases.contains(&one.session.database)
+            };
+            let session = |one: &Foreign| Obstacle {
+                database: one.session.database.clone(),
+                kind: "session".to_owned(),
+                name: format!(
+                    "process {}, user `{}`, application `{}`",
+                    one.session.pid, one.session.user, one.session.application
+                ),
+            };
+            let sessions = server.foreign.iter().filter(stays).map(session);
+            Ok(own.chain(known.flat_map(standby)).chain(sessions).collect())
         })
     }
 

@@ -224,7 +224,7 @@ fn journal(dir: &Path) -> Option<Connection> {
 }
 
 /// Files below uplift's folder that are only there while something is being made.
-fn left_over(folder: &Path) -> Vec<String> {
+pub(super) fn left_over(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
         let path = entry.path();

@@ -168,3 +168,32 @@ async fn a_host_that_works_on_the_same_databases_is_found_before_they_are_copied
         assert_eq!(night.world.running(), before);
     }
 }
+
+#[tokio::test]
+async fn somebody_who_would_not_leave_a_database_is_named_while_the_site_still_runs() {
+    for (manner, refused) in [(Manner::Superuser, true), (Manner::ComesBack, false)] {
+        let night = Night::of(World::strata());
+        let exporter = Session {
+            pid: 4711,
+            database: "strata_production_queue".to_owned(),
+            user: "postgres".to_owned(),
+            application: "exporter".to_owned(),
+            client: "10.0.0.9".to_owned(),
+            state: "idle".to_owned(),
+            query: "SELECT ?".to_owned(),
+            seconds: 60,
+            quiet_ms: 60_000,
+        };
+        night.world.put_session(exporter, manner);
+        let plan = night.plan("1.1.0").await;
+        match plan.end {
+            PlanEnd::Fails { failure, .. } if refused => {
+                let text = format!("{failure} {}", failure.evidence.join(" "));
+                assert_eq!(failure.code, "sessions_remain");
+                assert!(text.contains("application `exporter`") && text.contains("4711"), "{text}");
+            }
+            PlanEnd::Complete | PlanEnd::Unknown { .. } if !refused => {}
+            end => panic!("{manner:?}: {end:?}"),
+        }
+    }
+}

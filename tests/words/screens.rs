@@ -140,6 +140,11 @@ async fn the_lock_in_the_database() {
     let desk = Desk::new();
     desk.world.hold_lock("uplift 20261124-021500-7f3a ann@web2");
     screen("lock_held", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    // Its run has stopped the site, or has come as far as the release that is asked for.
+    screen("lock_held_same", &desk, "uplift upgrade --to 1.0.0 -y").await;
+    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Exited);
+    screen("lock_held_down", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Running);
     desk.world.deny_lock(true);
     screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
     desk.world.deny_lock(false);

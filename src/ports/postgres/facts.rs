@@ -133,11 +133,12 @@ pub struct Activity {
     pub blocked_by: Vec<i32>,
 }
 
-/// Something in a database that keeps it from being copied or renamed, and that ending sessions does not remove.
+/// Something in a database that keeps it from being copied or renamed, and that ending the sessions which may be ended
+/// does not remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obstacle {
     pub database: String,
-    /// `replication_slot`, `prepared_transaction`, `standby`, `subscription`.
+    /// `replication_slot`, `prepared_transaction`, `standby`, `subscription`, `session`: one that our user may not end.
     pub kind: String,
     /// Its name.
     pub name: String,
