@@ -1,0 +1,53 @@
+//! Runs that move data, killed before and after every commit of their journals.
+
+use std::collections::VecDeque;
+
+use super::{
+    end::Way,
+    points,
+    walk::{Flow, Job, Walk},
+};
+
+/// How many points the ordinary tests take of each command.
+const SAMPLE: usize = 3;
+/// Sites that share the points.
+const SITES: usize = 2;
+
+#[test]
+fn an_upgrade_with_a_savepoint_and_its_return_can_be_ended_from_every_commit() {
+    at_all_commits(&[Flow::Upgrade, Flow::Returns]);
+}
+
+#[test]
+fn an_upgrade_that_fails_in_the_dark_and_a_restore_can_be_ended_from_every_commit() {
+    at_all_commits(&[Flow::Fails, Flow::Restores]);
+}
+
+fn at_all_commits(flows: &[Flow]) {
+    let mut first = Walk::begin();
+    let mut jobs = VecDeque::new();
+    for flow in flows {
+        let commits = first.count(*flow);
+        assert!(commits > 20, "{commits}");
+        let points = points::of(commits, SAMPLE);
+        eprintln!("{flow:?}: {commits} commits; killed at {}", points.join(", "));
+        let job = |(number, point)| Job { flow: *flow, point, way: Way::by_turns(number), commits };
+        jobs.extend(points.into_iter().enumerate().map(job));
+    }
+    let wrong = if points::every() { on_sites(first, &jobs) } else { first.all(jobs) };
+    assert!(wrong.is_empty(), "{} points went wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// Shares the work among sites; the first of them is there already.
+fn on_sites(first: Walk, jobs: &VecDeque<Job>) -> Vec<String> {
+    let share = |site: usize| -> VecDeque<Job> { jobs.iter().skip(site).step_by(SITES).cloned().collect() };
+    std::thread::scope(|threads| {
+        let others: Vec<_> =
+            (1..SITES).map(|site| threads.spawn(move || Walk::begin().all(share(site)))).collect();
+        let mut wrong = first.all(share(0));
+        for site in others {
+            wrong.extend(site.join().unwrap());
+        }
+        wrong
+    })
+}
