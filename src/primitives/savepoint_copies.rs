@@ -87,8 +87,9 @@ impl Copies {
         let (endpoint, databases) = (self.endpoint.clone(), self.names());
         let admit = Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false };
         site.postgres.admit(&admit).await?;
-        let end =
-            EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
+        // Whoever still makes one of the copies is what a killed attempt has left on the server.
+        let all = databases.iter().cloned().chain(self.own_names()).collect();
+        let end = EndSessions { endpoint: endpoint.clone(), databases: all, patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
         // An answer is no proof: what is copied must be what nobody can write to.
         let found = site.postgres.databases(&endpoint, &databases).await?;
@@ -164,6 +165,9 @@ impl Copies {
     /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours
     /// is ever dropped.
     pub(super) async fn drop_all(&self, site: Operate<'_>) -> Result<(), Failure> {
+        // A copy that the server is still making cannot be seen, and would be there a moment later.
+        let (endpoint, databases) = (self.endpoint.clone(), self.own_names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await?;
         let made = site.postgres.databases(&self.endpoint, &self.own_names()).await?;
         for was in
             self.databases.iter().filter(|was| made.iter().any(|one| one.name == self.copy_of(&was.name)))

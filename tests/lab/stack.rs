@@ -215,11 +215,7 @@ impl Stack {
                 exec.arg("--host=/var/run/postgresql")
             }
         };
-        psql.args("-U postgres -X -A -t -q -v ON_ERROR_STOP=1 -d")
-            .arg(database)
-            .arg("-c")
-            .arg(query)
-            .output()
+        psql.args("-U postgres -X -A -t -q -v ON_ERROR_STOP=1 -d").arg(database).arg("-c").arg(query).output()
     }
 
     /// Waits until `/up` answers 200 and the background service has written its heartbeat.

@@ -80,7 +80,8 @@ impl Stack {
 
     /// All rows of a database by table, in one question.
     fn rows(&self, database: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
-        let tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^solid_queue_'";
+        let tables =
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^solid_queue_'";
         let tables = self.psql(database, tables)?;
         let mut rows: BTreeMap<_, _> =
             tables.lines().map(|table| (format!("{database}.{table}"), BTreeSet::new())).collect();

@@ -2,6 +2,7 @@
 //! the run can be ended with nothing lost.
 
 mod commits;
+mod copies;
 mod end;
 mod judge;
 mod kept;

@@ -40,7 +40,9 @@ fn at_all_commits(flows: &[Flow]) {
 
 /// Shares the work among sites; the first of them is there already.
 fn on_sites(first: Walk, jobs: &VecDeque<Job>) -> Vec<String> {
-    let share = |site: usize| -> VecDeque<Job> { jobs.iter().skip(site).step_by(SITES).cloned().collect() };
+    // The last ones first: with them most has been done.
+    let share =
+        |site: usize| -> VecDeque<Job> { jobs.iter().rev().skip(site).step_by(SITES).cloned().collect() };
     std::thread::scope(|threads| {
         let others: Vec<_> =
             (1..SITES).map(|site| threads.spawn(move || Walk::begin().all(share(site)))).collect();

@@ -84,7 +84,6 @@ pub(super) fn judge(field: &Field, scene: &Scene, then: Option<&Then>, ended: Op
     databases(field, scene, forward, run.as_ref(), ended);
     rows(field, scene, if forward { then } else { None }, forward, ended);
     files(field, scene, then, forward, run.as_ref());
-    field.uplift("status").ends(0);
     forward
 }
 
@@ -143,8 +142,7 @@ fn databases(field: &Field, scene: &Scene, forward: bool, run: Option<&LastRun>,
 /// and the others are in what was kept.
 fn rows(field: &Field, scene: &Scene, then: Option<&Then>, forward: bool, ended: Option<&Ended>) {
     let now = kept::orders(field, kept::PRIMARY);
-    let by_word =
-        forward && scene.flow.moves_data_by_word() || ended.is_some_and(|ended| ended.data_by_word);
+    let by_word = forward && scene.flow.moves_data_by_word() || ended.is_some_and(|ended| ended.data_by_word);
     let must = match then.filter(|_| forward && scene.flow.moves_data_by_word()) {
         Some(then) => &then.orders,
         None => &scene.orders,

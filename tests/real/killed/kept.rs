@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::super::Field;
-use crate::lab::wait_until;
+use crate::lab::{Shell, wait_until};
 
 pub(super) const PRIMARY: &str = "strata_production";
 const OWN: [&str; 4] =
@@ -46,10 +46,8 @@ pub(super) fn beside(field: &Field) -> BTreeSet<String> {
 
 /// Those that `status` lists.
 pub(super) fn listed(field: &Field) -> BTreeSet<String> {
-    let status = field.uplift("status -o json").json();
-    let kept = &status["site"]["kept"];
-    let kept = kept.as_array().or_else(|| status["kept"].as_array());
-    let kept = kept.unwrap_or_else(|| panic!("no list in {status}"));
+    let status = field.uplift("status -o json").ends(0).json();
+    let kept = status["site"]["kept"].as_array().unwrap_or_else(|| panic!("no list in {status}"));
     kept.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -77,20 +75,24 @@ pub(super) fn prune(field: &Field, names: impl IntoIterator<Item = String>) {
     }
 }
 
-/// The folder in which the volume's files lie, and what uplift has put beside them.
-pub(super) fn folders_beside(field: &Field) -> BTreeSet<PathBuf> {
+/// The folder in which the volume's files lie on this host.
+fn volume(field: &Field) -> PathBuf {
     let volume = format!("{}_strata_storage", field.stack.project());
     let inspect = field.stack.tools().docker().args("volume inspect -f {{.Mountpoint}}").arg(volume);
-    let data = PathBuf::from(inspect.output().unwrap());
-    let volume = data.parent().unwrap();
-    let entries = fs::read_dir(volume).unwrap().map(|entry| entry.unwrap().path());
+    PathBuf::from(inspect.output().unwrap())
+}
+
+/// What uplift has put beside them.
+pub(super) fn folders_beside(field: &Field) -> BTreeSet<PathBuf> {
+    let data = volume(field);
+    let entries = fs::read_dir(data.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| *path != data).collect()
 }
 
-/// Names, owners, modes and hashes of the uploaded files, as the containers see them.
+/// Names, owners, modes and hashes of the uploaded files.
 pub(super) fn uploads(field: &Field) -> String {
-    let list = "cd /rails/storage && find . -type f -printf '%p %u %g %m ' -exec sha256sum {} ';' | sort";
-    field.stack.compose_words(&["exec", "-T", "web", "sh", "-c", list]).unwrap()
+    let list = "find . -type f -printf '%p %u %g %m ' -exec sha256sum {} ';' | sort";
+    Shell::new("sh").folder(volume(field)).arg("-c").arg(list).output().unwrap()
 }
 
 /// Everything on the engine that carries the site's name, in any state.

@@ -79,18 +79,13 @@ fn a_run_killed_at_any_moment_while_users_write_loses_nothing() {
     walk.field.end();
 }
 
-const HEAD: &str = " no  command    killed after  server          at                                      then      twice";
+const HEAD: &str =
+    " no  command    killed after  server          at                                      then      twice";
 
 /// A site with enough in its databases that copies and dumps take a while, and a server that tells all.
 fn begin() -> Walk {
     let walk = Walk::begin();
-    for statement in [
-        "CREATE SCHEMA ballast AUTHORIZATION strata",
-        "SET ROLE strata; CREATE TABLE ballast.noise AS SELECT n, repeat(md5(n::text), 8) AS text FROM \
-         generate_series(1, 300000) n",
-    ] {
-        walk.field.stack.psql("strata_production", statement).unwrap();
-    }
+    walk.heavy();
     phases::tell_all(&walk.field);
     walk
 }

@@ -82,7 +82,8 @@ fn stretches(lines: &[Line]) -> Vec<Stretch> {
 /// Copies that the server was making.
 fn copies<'a>(session: &'a [&Line]) -> impl Iterator<Item = Stretch> + 'a {
     let begun = session.iter().enumerate();
-    let begun = begun.filter(|(_, line)| line.text.contains("CREATE DATABASE") && line.text.contains("__pre_"));
+    let begun =
+        begun.filter(|(_, line)| line.text.contains("CREATE DATABASE") && line.text.contains("__pre_"));
     begun.map(|(at, line)| {
         let ended = session[at..].iter().find(|line| line.text.contains("duration:"));
         Stretch { what: "copy", from: line.at, to: ended.map_or(f64::MAX, |line| line.at) }

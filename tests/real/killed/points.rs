@@ -21,9 +21,10 @@ pub(super) fn of(commits: usize, sample: usize) -> Vec<String> {
     (0..sample).map(|at| if at % 2 == 0 { before(number(at)) } else { after(number(at)) }).collect()
 }
 
-/// Whether it is the last commit of a run: one during which the log is begun anew syncs once more than another.
+/// Whether it is one of the last commits of a run: one during which the log is begun anew syncs once more than another.
 pub(super) fn is_last(point: &str, commits: usize) -> bool {
-    point.split(':').next_back() == Some(commits.to_string().as_str())
+    let number: usize = point.split(':').next_back().and_then(|number| number.parse().ok()).unwrap_or(0);
+    number + 1 >= commits
 }
 
 pub(super) fn preloaded(field: &Field, words: &str) -> Shell {

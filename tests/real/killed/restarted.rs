@@ -65,7 +65,10 @@ fn restart(walk: &mut Walk, when: When, way: Way) -> String {
     wait_until("the database server", Duration::from_mins(1), answers).unwrap();
     let screen = walk.field.ended(run, &words);
     let exit = screen.exit();
-    assert!([Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit), "no end that has a name\n{screen}");
+    assert!(
+        [Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit),
+        "no end that has a name\n{screen}"
+    );
     walk.ended(scene, way);
     format!("{:?}: restarted in `{}`: exit {exit:?}, then {way:?}", when.flow, when.address)
 }

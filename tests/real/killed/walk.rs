@@ -13,8 +13,7 @@ use super::{
     super::Field,
     end::{Way, as_told},
     judge::{Scene, judge},
-    kept,
-    points,
+    kept, points,
     record::LastRun,
 };
 use crate::lab::{Shape, SiteState, Started, Writer};
@@ -102,6 +101,17 @@ impl Walk {
         Self { field, place: Place::Old, then: None }
     }
 
+    /// Puts so much into the databases that copies and dumps take a while.
+    pub(super) fn heavy(&self) {
+        for statement in [
+            "CREATE SCHEMA ballast AUTHORIZATION strata",
+            "SET ROLE strata; CREATE TABLE ballast.noise AS SELECT n, repeat(md5(n::text), 8) AS text FROM \
+             generate_series(1, 300000) n",
+        ] {
+            self.field.stack.psql("strata_production", statement).unwrap();
+        }
+    }
+
     pub(super) fn words(&self, flow: Flow) -> String {
         match flow {
             Flow::Upgrade => "upgrade --to 1.1.0 -y --settle 1s".to_owned(),
@@ -167,7 +177,7 @@ impl Walk {
         self.judged(&scene, ended.as_ref());
     }
 
-    fn judged(&mut self, scene: &Scene, ended: Option<&super::end::Ended>) {
+    pub(super) fn judged(&mut self, scene: &Scene, ended: Option<&super::end::Ended>) {
         let forward = judge(&self.field, scene, self.then.as_ref(), ended);
         if !forward {
             return;
@@ -190,7 +200,8 @@ impl Walk {
 
     /// Goes where the command is possible, if need be by a run that nobody disturbs.
     pub(super) fn reach(&mut self, flow: Flow) {
-        let no_savepoint = |walk: &Self| !kept::beside(&walk.field).iter().any(|name| name.contains("__pre_"));
+        let no_savepoint =
+            |walk: &Self| !kept::beside(&walk.field).iter().any(|name| name.contains("__pre_"));
         if flow == Flow::Returns && self.place == Place::New && no_savepoint(self) {
             self.undisturbed(Flow::Restores);
         }
@@ -219,7 +230,7 @@ impl Walk {
         let writer = Writer::start(&self.field.stack);
         std::thread::sleep(Duration::from_millis(400));
         let ledger = writer.stop();
-        assert!(ledger.acknowledged.len() > 3, "the client hardly got through: {ledger:?}");
+        assert!(!ledger.acknowledged.is_empty(), "the client hardly got through: {ledger:?}");
         self.field.stack.settle().unwrap();
         Scene::look(&self.field, flow, ledger.acknowledged, writing)
     }
