@@ -4,6 +4,7 @@
 mod commits;
 mod copies;
 mod end;
+mod engine;
 mod judge;
 mod kept;
 mod moments;

@@ -2,7 +2,7 @@
 //!
 //! `UPLIFT_TEST_SEED` gives the moments of an earlier test again, as far as two runs are alike.
 
-use std::{fmt::Write as _, panic::AssertUnwindSafe, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use super::{
     super::Field,
@@ -10,7 +10,7 @@ use super::{
     judge::Scene,
     phases, points,
     record::{last_run, reached},
-    walk::{Flow, Walk, text_of},
+    walk::{Flow, Walk, tried},
 };
 use crate::lab::{Started, wait_until};
 
@@ -55,18 +55,12 @@ fn a_run_killed_at_any_moment_while_users_write_loses_nothing() {
         let (flow, aim) = AIMS[number % AIMS.len()];
         let way = if dice.below(2) == 0 { Way::Resume } else { Way::Rollback };
         let shot = Shot { flow, aim, way, after: dice.below(aim.within()), again: dice.below(5_000) };
-        match std::panic::catch_unwind(AssertUnwindSafe(|| shot.at(&mut walk, number))) {
+        match tried(&mut walk, begin, |walk| shot.at(walk, number)) {
             Ok(line) => {
                 eprintln!("{line}");
                 writeln!(table, "{line}").unwrap();
             }
-            Err(panic) => {
-                let text = format!("{number} {shot:?}: {}", text_of(&*panic));
-                eprintln!("WRONG: {text}");
-                wrong.push(text);
-                drop(walk);
-                walk = begin();
-            }
+            Err(text) => wrong.push(format!("{number} {shot:?}: {text}")),
         }
     }
     eprintln!("seed {seed}\n{HEAD}\n{table}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     end::Way,
     points,
-    walk::{Flow, Walk},
+    walk::{Flow, Walk, tried},
 };
 use crate::lab::wait_until;
 
@@ -37,15 +37,18 @@ impl When {
 
 #[test]
 fn a_database_server_that_is_restarted_in_the_middle_costs_no_data() {
-    let mut walk = Walk::begin();
+    let (mut walk, mut wrong) = (Walk::begin(), Vec::new());
     let ways: &[Way] = if points::every() { &[Way::Resume, Way::Rollback] } else { &[Way::Resume] };
     let whens = if points::every() { &WHEN[..] } else { &WHEN[..1] };
     for when in whens {
         for way in ways {
-            let line = restart(&mut walk, *when, *way);
-            eprintln!("{line}");
+            match tried(&mut walk, Walk::begin, |walk| restart(walk, *when, *way)) {
+                Ok(line) => eprintln!("{line}"),
+                Err(text) => wrong.push(format!("{when:?}, then {way:?}: {text}")),
+            }
         }
     }
+    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n\n"));
     walk.field.end();
 }
 

@@ -86,7 +86,10 @@ pub(super) struct Walk {
 pub(super) struct Then {
     pub(super) state: SiteState,
     pub(super) orders: BTreeSet<String>,
-    pub(super) uploads: String,
+    /// Uploaded files; `None` if a client went on writing after this look.
+    pub(super) uploads: Option<String>,
+    /// What was written after this look and may be there too.
+    pub(super) written: BTreeSet<String>,
     /// The upgrade's run, and the set that it made.
     pub(super) run: String,
     pub(super) set: String,
@@ -94,7 +97,11 @@ pub(super) struct Then {
 
 impl Walk {
     pub(super) fn begin() -> Self {
-        let field = Field::quick(Shape::Present, Place::Old.release());
+        Self::on(Field::quick(Shape::Present, Place::Old.release()))
+    }
+
+    /// On a site that runs the older release.
+    pub(super) fn on(field: Field) -> Self {
         kept::adorn(&field);
         // The first run of a site makes the journal besides, which takes commits of its own.
         let _screen = field.uplift("backup create -y").ends(0);
@@ -188,7 +195,8 @@ impl Walk {
                 self.then = Some(Then {
                     state: scene.before.clone(),
                     orders: scene.orders.clone(),
-                    uploads: scene.uploads.clone(),
+                    uploads: scene.written.is_empty().then(|| scene.uploads.clone()),
+                    written: scene.written.clone(),
                     run: scene.run(&self.field).unwrap().id,
                     set: newest_set(&self.field),
                 });
@@ -241,13 +249,8 @@ impl Walk {
         let mut wrong = Vec::new();
         while let Some(at) = self.next(&jobs) {
             let Some(job) = jobs.remove(at) else { break };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.kill(&job))) {
-                let text = text_of(&*panic);
-                eprintln!("WRONG: {job:?}: {text}");
-                wrong.push(format!("{job:?}: {text}"));
-                drop(self);
-                self = Self::begin();
-            }
+            let tried = tried(&mut self, Self::begin, |walk| walk.kill(&job));
+            wrong.extend(tried.err().map(|text| format!("{job:?}: {text}")));
         }
         self.field.end();
         wrong
@@ -259,9 +262,19 @@ impl Walk {
     }
 }
 
-pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+/// Gives what went wrong as text, and a new site to go on with.
+pub(super) fn tried<T>(
+    walk: &mut Walk,
+    anew: impl FnOnce() -> Walk,
+    act: impl FnOnce(&mut Walk) -> T,
+) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(|| act(walk))).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        eprintln!("it went wrong; going on with another site");
+        *walk = anew();
+        text.unwrap_or_default()
+    })
 }
 
 fn newest_set(field: &Field) -> String {
