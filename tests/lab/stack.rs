@@ -244,6 +244,8 @@ impl Stack {
         let text = format!("ADMIN_PASSWORD=admin-{CANARY}\nAPP_PASSWORD={}\n", password());
         fs::write(&env, text).map_err(|error| format!("`{}`: {error}", env.display()))?;
         let run = self.tools.docker().args("run -d --name").arg(&self.postgres);
+        // Not in the container's own layer, where making a database costs several times as much.
+        let run = run.args("-v /var/lib/postgresql/data");
         let run = run.arg("--env-file").arg(env.display().to_string());
         let (run, host, port) = match server {
             Server::Published => {
@@ -258,7 +260,7 @@ impl Stack {
         };
         run.arg(images.postgres()).output()?;
         let _removed = fs::remove_file(&env);
-        wait_until("the database server", Duration::from_mins(1), || {
+        wait_until("the database server", Duration::from_mins(3), || {
             let reached =
                 server == Server::Hidden || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
             reached && self.psql("postgres", "SELECT 1").is_ok()

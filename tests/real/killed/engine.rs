@@ -63,7 +63,7 @@ fn restart(
     let run = walk.field.start(&words);
     let named = format!("\"{address}\"");
     let told = || run.stdout().lines().any(|line| line.contains("call_started") && line.contains(&named));
-    wait_until(address, Duration::from_mins(2), told).unwrap();
+    wait_until(address, Duration::from_mins(5), told).unwrap();
     std::thread::sleep(Duration::from_millis(after));
     engine.restart();
     // Nothing restarts it, as the operator's own server would be.

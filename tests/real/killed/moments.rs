@@ -122,7 +122,7 @@ impl Shot {
                 let named = format!("\"{address}\"");
                 run.stdout().lines().any(|line| line.contains(event) && line.contains(&named))
             };
-            wait_until(address, Duration::from_mins(2), begun).unwrap();
+            wait_until(address, Duration::from_mins(5), begun).unwrap();
         }
         std::thread::sleep(Duration::from_millis(self.after));
         let moment = phases::now();

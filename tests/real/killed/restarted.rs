@@ -60,7 +60,7 @@ fn restart(walk: &mut Walk, when: When, way: Way) -> String {
     let run = walk.field.start(&words);
     let named = format!("\"{}\"", when.address);
     let told = || run.stdout().lines().any(|line| line.contains(when.event) && line.contains(&named));
-    wait_until(when.address, Duration::from_mins(2), told).unwrap();
+    wait_until(when.address, Duration::from_mins(5), told).unwrap();
     std::thread::sleep(Duration::from_millis(when.after));
     let stack = &walk.field.stack;
     stack.tools().docker().args("restart -t 1").arg(stack.postgres()).output().unwrap();
