@@ -204,16 +204,13 @@ impl Stack {
 
     /// Unaligned rows of a query as the server's administrator.
     pub fn psql(&self, database: &str, query: &str) -> Result<String> {
-        let psql = match &self.server {
-            // Five times as quick as a process in the container.
-            Some((host, port)) => Shell::new(PSQL)
-                .env("PGPASSWORD", format!("admin-{CANARY}"))
-                .arg(format!("--host={host}"))
-                .arg(format!("--port={port}")),
-            None => {
-                let exec = self.tools.docker().arg("exec").arg(&self.postgres).arg(PSQL);
-                exec.arg("--host=/var/run/postgresql")
-            }
+        // Five times as quick as a process in the container.
+        let psql = if let Some((host, port)) = &self.server {
+            let psql = Shell::new(PSQL).env("PGPASSWORD", format!("admin-{CANARY}"));
+            psql.arg(format!("--host={host}")).arg(format!("--port={port}"))
+        } else {
+            let exec = self.tools.docker().arg("exec").arg(&self.postgres).arg(PSQL);
+            exec.arg("--host=/var/run/postgresql")
         };
         psql.args("-U postgres -X -A -t -q -v ON_ERROR_STOP=1 -d").arg(database).arg("-c").arg(query).output()
     }

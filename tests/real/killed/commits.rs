@@ -9,7 +9,7 @@ use super::{
 };
 
 /// How many points the ordinary tests take of each command.
-const SAMPLE: usize = 3;
+const SAMPLE: usize = 2;
 /// Sites that share the points.
 const SITES: usize = 2;
 
@@ -29,7 +29,7 @@ fn at_all_commits(flows: &[Flow]) {
     for flow in flows {
         let commits = first.count(*flow);
         assert!(commits > 20, "{commits}");
-        let points = points::of(commits, SAMPLE);
+        let points = points::amid(commits, SAMPLE);
         eprintln!("{flow:?}: {commits} commits; killed at {}", points.join(", "));
         let job = |(number, point)| Job { flow: *flow, point, way: Way::by_turns(number), commits };
         jobs.extend(points.into_iter().enumerate().map(job));

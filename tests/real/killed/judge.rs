@@ -31,7 +31,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn look(field: &Field, flow: Flow, acknowledged: Vec<String>, writing: bool) -> Self {
+    pub(super) fn look(field: &Field, flow: Flow, acknowledged: &[String], writing: bool) -> Self {
         let orders = kept::orders(field, kept::PRIMARY);
         let lost: Vec<_> = acknowledged.iter().filter(|key| !orders.contains(*key)).collect();
         assert!(lost.is_empty(), "lost before anything was done: {lost:?}");
@@ -73,9 +73,11 @@ pub(super) fn judge(field: &Field, scene: &Scene, then: Option<&Then>, ended: Op
     let exit = ended.and_then(|ended| ended.last.exit());
     let forward = match (state, exit) {
         ("done", None | Some(0)) => true,
-        ("rolled_back", None | Some(0)) | ("taken_back", None | Some(6)) | ("none", None) => false,
-        // Nothing but additions was begun.
-        ("refused", None | Some(1)) => false,
+        // Refused: nothing but additions was begun.
+        ("rolled_back", None | Some(0))
+        | ("taken_back", None | Some(6))
+        | ("refused", None | Some(1))
+        | ("none", None) => false,
         _ => panic!("the run is {state}, and the last command ended with {exit:?}\n{}", said(ended)),
     };
     field.assert_up();
@@ -93,7 +95,7 @@ fn said(ended: Option<&Ended>) -> String {
 
 /// Containers, settings, schema; nothing made twice, nothing left half made.
 fn whole(field: &Field, scene: &Scene, forward: bool) {
-    let place = if forward != (scene.flow.from() == Place::New) { Place::New } else { Place::Old };
+    let place = if forward == (scene.flow.from() == Place::Old) { Place::New } else { Place::Old };
     field.assert_runs(place.release());
     let names: BTreeSet<_> =
         ["pg", "web-1", "job-1"].map(|name| format!("{}-{name}", field.stack.project())).into();

@@ -10,14 +10,29 @@ pub(super) fn every() -> bool {
     std::env::var_os("UPLIFT_TEST_EVERY").is_some()
 }
 
+fn before(number: usize) -> String {
+    format!("before:{number}")
+}
+
+fn after(number: usize) -> String {
+    format!("after:{number}")
+}
+
 /// Right before and right after each of `commits` commits; of these only `sample`, spread over the run and as often
 /// before a commit as after one, unless every one is wanted.
 pub(super) fn of(commits: usize, sample: usize) -> Vec<String> {
-    let (before, after) = (|number| format!("before:{number}"), |number| format!("after:{number}"));
+    spread(commits, sample, |at| 1 + at * (commits - 2) / (sample - 1))
+}
+
+/// The same, but the few lie in the middle, where data is moved.
+pub(super) fn amid(commits: usize, sample: usize) -> Vec<String> {
+    spread(commits, sample, |at| commits * (at + 1) / (sample + 1))
+}
+
+fn spread(commits: usize, sample: usize, number: impl Fn(usize) -> usize) -> Vec<String> {
     if every() {
         return (1..=commits).flat_map(|number| [before(number), after(number)]).collect();
     }
-    let number = |at| 1 + at * (commits - 2) / (sample - 1).max(1);
     (0..sample).map(|at| if at % 2 == 0 { before(number(at)) } else { after(number(at)) }).collect()
 }
 

@@ -240,7 +240,7 @@ impl Walk {
         let ledger = writer.stop();
         assert!(!ledger.acknowledged.is_empty(), "the client hardly got through: {ledger:?}");
         self.field.stack.settle().unwrap();
-        Scene::look(&self.field, flow, ledger.acknowledged, writing)
+        Scene::look(&self.field, flow, &ledger.acknowledged, writing)
     }
 
     /// All of `jobs`, those that are possible where it stands first. Gives what went wrong, a text each; after that it
