@@ -1,16 +1,13 @@
 //! A database server that goes on with what a killed uplift had asked it for.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use super::{
     super::Field,
-    end::{Way, end_it},
+    end::Way,
     walk::{Flow, Walk},
 };
 use crate::lab::{Shell, wait_until};
-
-/// How long the copy is held up: longer than a rollback takes to come to it.
-const HELD: Duration = Duration::from_secs(6);
 
 #[test]
 fn a_copy_that_the_server_still_makes_is_not_left_behind() {
@@ -23,12 +20,17 @@ fn a_copy_that_the_server_still_makes_is_not_left_behind() {
     run.signal("KILL").unwrap();
     assert_eq!(walk.field.ended(run, &words).exit(), None);
     let id = scene.run(&walk.field).unwrap().id;
-    std::thread::scope(|threads| {
-        let ended = threads.spawn(|| end_it(&walk.field, Way::Rollback, &id));
-        std::thread::sleep(HELD);
-        signal(&backend, "CONT");
-        let _screen = ended.join().unwrap().ends(0);
-    });
+    let words = format!("{} -o json", Way::Rollback.words(&id));
+    let back = walk.field.start(&words);
+    // The copy is held up until the rollback believes that it has taken everything back, or ends the copy.
+    wait_until("the rollback to come to the copy", Duration::from_mins(3), || {
+        let over =
+            back.stdout().lines().any(|line| line.contains("undone") && line.contains("/pg_savepoint#1"));
+        over || is_told_to_end(&backend)
+    })
+    .unwrap();
+    signal(&backend, "CONT");
+    let _screen = walk.field.ended(back, &words).ends(0);
     walk.judged(&scene, None);
     walk.field.end();
 }
@@ -54,6 +56,13 @@ fn held_copy(field: &Field) -> String {
     })
     .unwrap();
     found.unwrap()
+}
+
+/// Whether a signal waits for a process that stands still.
+fn is_told_to_end(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let waiting = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default();
+    waiting.trim().chars().any(|digit| digit != '0')
 }
 
 fn signal(pid: &str, name: &str) {

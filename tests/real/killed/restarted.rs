@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     end::Way,
     points,
+    record::reached,
     walk::{Flow, Walk, tried},
 };
 use crate::lab::wait_until;
@@ -72,6 +73,8 @@ fn restart(walk: &mut Walk, when: When, way: Way) -> String {
         [Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit),
         "no end that has a name\n{screen}"
     );
+    let run = scene.run(&walk.field).map(|run| run.id).unwrap_or_default();
+    let at = reached(walk.field.dir(), &run);
     walk.ended(scene, way);
-    format!("{:?}: restarted in `{}`: exit {exit:?}, then {way:?}", when.flow, when.address)
+    format!("{:?}: restarted in `{}`: exit {exit:?} at `{at}`, then {way:?}", when.flow, when.address)
 }
