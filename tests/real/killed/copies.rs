@@ -1,70 +1,59 @@
 //! A database server that goes on with what a killed uplift had asked it for.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use super::{
     super::Field,
     end::Way,
+    kept::PRIMARY,
     walk::{Flow, Walk},
 };
-use crate::lab::{Shell, wait_until};
+use crate::lab::{Started, wait_until};
+
+/// Long enough on any machine.
+const LIMIT: Duration = Duration::from_mins(4);
 
 #[test]
 fn a_copy_that_the_server_still_makes_is_not_left_behind() {
     let mut walk = Walk::begin();
-    walk.heavy();
     let scene = walk.scene(Flow::Upgrade, false);
+    let holder = hold_copies_up(&walk.field);
     let words = walk.words(Flow::Upgrade);
     let run = walk.field.start(&words);
-    let backend = held_copy(&walk.field);
+    let copies = || is_at_work(&walk.field, "CREATE DATABASE%\\_\\_pre\\_%");
+    wait_until("the server to copy a database", LIMIT, copies).unwrap();
     run.signal("KILL").unwrap();
     assert_eq!(walk.field.ended(run, &words).exit(), None);
     let id = scene.run(&walk.field).unwrap().id;
     let words = format!("{} -o json", Way::Rollback.words(&id));
     let back = walk.field.start(&words);
-    // The copy is held up until the rollback believes that it has taken everything back, or ends the copy.
-    wait_until("the rollback to come to the copy", Duration::from_mins(3), || {
-        let over =
-            back.stdout().lines().any(|line| line.contains("undone") && line.contains("/pg_savepoint#1"));
-        over || is_told_to_end(&backend)
+    // The copy is held up until the rollback believes that it has taken everything back, or has ended the copy.
+    wait_until("the rollback to come to the copy", LIMIT, || {
+        let said = back.stdout();
+        said.lines().any(|line| line.contains("undone") && line.contains("/pg_savepoint#1")) || !copies()
     })
     .unwrap();
-    signal(&backend, "CONT");
+    let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    walk.field.stack.psql("postgres", all).unwrap();
+    drop(holder);
     let _screen = walk.field.ended(back, &words).ends(0);
     walk.judged(&scene, None);
     walk.field.end();
 }
 
-/// Waits until the server copies a database, and has it stand still in the middle of that.
-fn held_copy(field: &Field) -> String {
-    let inspect = field.stack.tools().docker().args("inspect -f {{.State.Pid}}").arg(field.stack.postgres());
-    let server = inspect.output().unwrap();
-    let mut found = None;
-    wait_until("the server to copy a database", Duration::from_mins(2), || {
-        // A copy takes less time than the pause between two questions here.
-        for _ in 0..40 {
-            let list =
-                Shell::new("ps").args("-o pid=,args= --ppid").arg(&server).output().unwrap_or_default();
-            let copy = list.lines().find(|line| line.contains("CREATE DATABASE"));
-            if let Some(pid) = copy.and_then(|line| line.split_whitespace().next()) {
-                signal(pid, "STOP");
-                found = Some(pid.to_owned());
-                return true;
-            }
-        }
-        false
-    })
-    .unwrap();
-    found.unwrap()
+/// Whoever writes a comment has a lock in whose way a copy is, and nothing else.
+fn hold_copies_up(field: &Field) -> Started {
+    let psql = "/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -d postgres -c";
+    let lock = format!("BEGIN; COMMENT ON DATABASE {PRIMARY} IS 'held'; SELECT pg_sleep(600)");
+    let exec = field.stack.tools().docker().arg("exec").arg(field.stack.postgres());
+    let holder = exec.args(psql).arg(lock).start().unwrap();
+    wait_until("the lock", LIMIT, || is_at_work(field, "%pg_sleep(600)%")).unwrap();
+    holder
 }
 
-/// Whether a signal waits for a process that stands still.
-fn is_told_to_end(pid: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let waiting = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap_or_default();
-    waiting.trim().chars().any(|digit| digit != '0')
-}
-
-fn signal(pid: &str, name: &str) {
-    let _gone = Shell::new("kill").arg(format!("-{name}")).arg(pid).output();
+fn is_at_work(field: &Field, query: &str) -> bool {
+    let ask = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '{query}' AND state = 'active' AND pid <> pg_backend_pid()"
+    );
+    field.stack.psql("postgres", &ask).is_ok_and(|count| count != "0")
 }
