@@ -162,12 +162,16 @@ impl Copies {
         Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs, schemas: schemas.clone() }))
     }
 
+    /// Ends the copy that a killed attempt has left at work on the server. It cannot be seen, and would be there a moment
+    /// later; and until it has ended nobody who is let in comes in.
+    pub(super) async fn end_making(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let (endpoint, databases) = (self.endpoint.clone(), self.own_names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
+    }
+
     /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours
     /// is ever dropped.
     pub(super) async fn drop_all(&self, site: Operate<'_>) -> Result<(), Failure> {
-        // A copy that the server is still making cannot be seen, and would be there a moment later.
-        let (endpoint, databases) = (self.endpoint.clone(), self.own_names());
-        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await?;
         let made = site.postgres.databases(&self.endpoint, &self.own_names()).await?;
         for was in
             self.databases.iter().filter(|was| made.iter().any(|one| one.name == self.copy_of(&was.name)))
