@@ -47,6 +47,20 @@ impl Host {
         let points = Recorded { state: self.0.site.state.clone() }.points()?;
         Ok(points.iter().any(|point| point.run == run))
     }
+
+    /// The newest run that has left another release, or was closed before it came so far. What came to nothing, and
+    /// what only adds (a backup, say), does not stand between a person and the upgrade that they mean.
+    pub fn last_switch(&self) -> Result<Option<RunRow>, HostError> {
+        let Some(folder) = Folder::find(&self.0.site.state) else { return Ok(None) };
+        let Some(reader) = Reader::open(&folder)? else { return Ok(None) };
+        for row in reader.runs()? {
+            let switched = row.state == RunState::Done && point(&reader, row.clone())?.is_some();
+            if switched || row.state == RunState::Closed {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// `None` if the run switched no release.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    exchange::PATIENCE,
     set_of::{as_named_here, open, server},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        postgres::{Contents, DropDatabase, DumpClient, Equip, Kept, LoadDump, Mark},
+        postgres::{Contents, DropDatabase, DumpClient, EndSessions, Equip, Kept, LoadDump, Mark},
         server_room,
     },
     site::Endpoint,
@@ -146,6 +147,7 @@ impl Effect for PgLoad {
         if let Found::Applied(outcome) = Self::probe(intent, site.observe()).await? {
             return Ok(outcome);
         }
+        intent.end_earlier(site).await?;
         let mut outcome = Outcome { databases: intent.names(), rows: 0, bytes: 0 };
         for load in &intent.loads {
             let contents = site.postgres.load_dump(&load.request, site.tell).await?;
@@ -165,6 +167,7 @@ impl Effect for PgLoad {
     }
 
     async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        intent.end_earlier(site).await?;
         let found = site.postgres.databases(&intent.endpoint, &intent.names()).await?;
         if found.is_empty() {
             return Ok(Undone::nothing("nothing of what was loaded is there under its own name"));
@@ -191,6 +194,13 @@ impl Effect for PgLoad {
 }
 
 impl Intent {
+    /// Ends what an attempt that was killed has left at work on the server: a database that is still being made cannot be
+    /// seen, and would be there a moment later.
+    async fn end_earlier(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let (endpoint, databases) = (self.endpoint.clone(), self.names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
+    }
+
     fn names(&self) -> Vec<String> {
         self.loads.iter().map(|one| one.request.to.clone()).collect()
     }

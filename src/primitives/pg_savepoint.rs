@@ -214,6 +214,7 @@ impl Effect for PgSavepoint {
 impl Intent {
     /// The new release has not run: the copies are of no use to anybody.
     async fn unused(&self, site: Operate<'_>) -> Result<Undone, Failure> {
+        self.copies.end_making(site).await?;
         let (open, any) =
             (self.copies.all_open(site.observe()).await?, self.copies.any(site.observe()).await?);
         self.copies.open(site).await?;

@@ -87,8 +87,9 @@ impl Copies {
         let (endpoint, databases) = (self.endpoint.clone(), self.names());
         let admit = Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false };
         site.postgres.admit(&admit).await?;
-        let end =
-            EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
+        // Whoever still makes one of the copies is what a killed attempt has left on the server.
+        let all = databases.iter().cloned().chain(self.own_names()).collect();
+        let end = EndSessions { endpoint: endpoint.clone(), databases: all, patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
         // An answer is no proof: what is copied must be what nobody can write to.
         let found = site.postgres.databases(&endpoint, &databases).await?;
@@ -159,6 +160,13 @@ impl Copies {
             });
         }
         Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs, schemas: schemas.clone() }))
+    }
+
+    /// Ends the copy that a killed attempt has left at work on the server. It cannot be seen, and would be there a moment
+    /// later; and until it has ended nobody who is let in comes in.
+    pub(super) async fn end_making(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let (endpoint, databases) = (self.endpoint.clone(), self.own_names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
     }
 
     /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Images, Registry, Result, Tools, free_port, wait_until};
+use super::{Images, Registry, Result, Shell, Tools, free_port, wait_until};
 
 /// The two shapes of the vendor's compose file that the fixtures have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +34,16 @@ pub struct Stack {
     folder: PathBuf,
     port: u16,
     postgres: String,
+    /// Where this host reaches the database server, if it does.
+    server: Option<(String, u16)>,
     shape: Shape,
 }
 
 pub(super) const PREFIX: &str = "uplab";
 static COUNT: AtomicU32 = AtomicU32::new(1);
+
+/// On this host and in the server's image.
+const PSQL: &str = "/usr/lib/postgresql/15/bin/psql";
 
 /// Every secret that may hold any text holds this; none may ever be seen.
 pub const CANARY: &str = "canary-7Q";
@@ -115,12 +120,15 @@ impl Stack {
         let project = format!("{PREFIX}-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(&project);
         let postgres = format!("{project}-pg");
-        let stack = Self { tools: tools.clone(), project, folder, port: free_port()?, postgres, shape };
+        let (tools, port) = (tools.clone(), free_port()?);
+        let mut stack = Self { tools, project, folder, port, postgres, server: None, shape };
         fs::create_dir_all(&stack.folder)
             .map_err(|error| format!("`{}`: {error}", stack.folder.display()))?;
         let (host, port) = stack.start_postgres(images, server)?;
+        stack.server = (server == Server::Published).then(|| (host.clone(), port));
         stack.write_files(registry, release, &host, port, settings)?;
-        tools.docker().args("pull -q").arg(format!("{}:{release}", registry.repository())).output()?;
+        let image = format!("{}:{release}", registry.repository());
+        stack.tools.docker().args("pull -q").arg(image).output()?;
         // One after the other: compose would wait for the health check's first interval, half a minute.
         stack.compose("up -d --quiet-pull --no-deps web")?;
         stack.wait_web()?;
@@ -196,15 +204,15 @@ impl Stack {
 
     /// Unaligned rows of a query as the server's administrator.
     pub fn psql(&self, database: &str, query: &str) -> Result<String> {
-        self.tools
-            .docker()
-            .arg("exec")
-            .arg(&self.postgres)
-            .args("/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -X -A -t -q -v ON_ERROR_STOP=1 -d")
-            .arg(database)
-            .arg("-c")
-            .arg(query)
-            .output()
+        // Five times as quick as a process in the container.
+        let psql = if let Some((host, port)) = &self.server {
+            let psql = Shell::new(PSQL).env("PGPASSWORD", format!("admin-{CANARY}"));
+            psql.arg(format!("--host={host}")).arg(format!("--port={port}"))
+        } else {
+            let exec = self.tools.docker().arg("exec").arg(&self.postgres).arg(PSQL);
+            exec.arg("--host=/var/run/postgresql")
+        };
+        psql.args("-U postgres -X -A -t -q -v ON_ERROR_STOP=1 -d").arg(database).arg("-c").arg(query).output()
     }
 
     /// Waits until `/up` answers 200 and the background service has written its heartbeat.
@@ -233,6 +241,8 @@ impl Stack {
         let text = format!("ADMIN_PASSWORD=admin-{CANARY}\nAPP_PASSWORD={}\n", password());
         fs::write(&env, text).map_err(|error| format!("`{}`: {error}", env.display()))?;
         let run = self.tools.docker().args("run -d --name").arg(&self.postgres);
+        // Not in the container's own layer, where making a database costs several times as much.
+        let run = run.args("-v /var/lib/postgresql/data");
         let run = run.arg("--env-file").arg(env.display().to_string());
         let (run, host, port) = match server {
             Server::Published => {
@@ -247,7 +257,7 @@ impl Stack {
         };
         run.arg(images.postgres()).output()?;
         let _removed = fs::remove_file(&env);
-        wait_until("the database server", Duration::from_mins(1), || {
+        wait_until("the database server", Duration::from_mins(3), || {
             let reached =
                 server == Server::Hidden || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
             reached && self.psql("postgres", "SELECT 1").is_ok()

@@ -73,17 +73,28 @@ impl Stack {
         for database in DATABASES {
             let versions = "SELECT string_agg(version, ' ' ORDER BY version) FROM schema_migrations";
             state.schemas.insert(database.to_owned(), self.psql(database, versions)?);
-            for table in
-                self.psql(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")?.lines()
-            {
-                if !table.starts_with("solid_queue_") {
-                    let rows = self.psql(database, &format!("SELECT t::text FROM {table} t"))?;
-                    let rows = rows.lines().map(str::to_owned).collect();
-                    state.rows.insert(format!("{database}.{table}"), rows);
-                }
-            }
+            state.rows.extend(self.rows(database)?);
         }
         Ok(state)
+    }
+
+    /// All rows of a database by table, in one question.
+    fn rows(&self, database: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let tables =
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^solid_queue_'";
+        let tables = self.psql(database, tables)?;
+        let mut rows: BTreeMap<_, _> =
+            tables.lines().map(|table| (format!("{database}.{table}"), BTreeSet::new())).collect();
+        let of = |table: &str| format!("SELECT '{database}.{table}', t::text FROM {table} t");
+        let all = tables.lines().map(of).collect::<Vec<_>>().join(" UNION ALL ");
+        for line in self.psql(database, &all)?.lines() {
+            if let Some((table, row)) = line.split_once('|')
+                && let Some(rows) = rows.get_mut(table)
+            {
+                rows.insert(row.to_owned());
+            }
+        }
+        Ok(rows)
     }
 
     /// Containers of the project by service; several of one service are joined, so that a leftover shows.

@@ -95,6 +95,11 @@ impl Field {
         Self::on(Stack::start(tools, images, registry, shape, release).unwrap(), turn)
     }
 
+    /// On a stack of somebody else's making.
+    pub(super) fn of(stack: Stack) -> Self {
+        Self::on(stack, Turn::wait())
+    }
+
     fn on(stack: Stack, turn: Turn) -> Self {
         let secrets = stack.secrets().unwrap();
         Self { stack, secrets, heard: Mutex::default(), _turn: turn }
@@ -121,7 +126,7 @@ impl Field {
     /// Another program that runs uplift, with the same surroundings.
     pub(super) fn wrapped(&self, program: &str, words: &str) -> Shell {
         let shell = Shell::new(program).args(words).folder(self.dir()).limit(LIMIT);
-        shell.envs(&lab().tools.env).env("NO_COLOR", "1")
+        shell.envs(&self.stack.tools().env).env("NO_COLOR", "1")
     }
 
     /// Runs `uplift WORDS` to its end.

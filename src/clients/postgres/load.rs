@@ -69,6 +69,7 @@ async fn make(session: &Session, admin: &Admin, request: &LoadDump) -> Result<()
     if let ("i", Some(locale)) = (facts.locale_provider.as_str(), &facts.icu_locale) {
         statement = format!("{statement} LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale));
     }
+    copies::makes(session, &request.to).await?;
     session.simple(&statement).await.map_err(|failure| no_role(failure, admin, &facts.owner))?;
     let mark = literal(&request.mark.comment());
     session.simple(&format!("COMMENT ON DATABASE {} IS {mark}", ident(&request.to))).await.map(|_| ())

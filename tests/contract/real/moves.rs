@@ -15,7 +15,10 @@ use uplift::{
 };
 
 use super::{Fixture as _, Real, dumps};
-use crate::{contract::code, lab::CANARY};
+use crate::{
+    contract::code,
+    lab::{CANARY, Shell},
+};
 
 const PRIMARY: &str = "strata_production";
 const RUN: &str = "20261124-031500-7f3a";
@@ -29,6 +32,7 @@ async fn databases_are_moved_and_nothing_of_them_is_lost() {
     the_lock_needs_the_maintenance_database(&real).await;
     an_administrator_is_one_of_the_sites_own_server(&real).await;
     who_does_not_go_is_named(&real);
+    what_is_still_being_made_is_ended(&real).await;
     a_dump_is_read_and_loaded(&real).await;
     a_copy_is_equal_and_takes_the_place(&real).await;
 }
@@ -189,6 +193,23 @@ fn who_does_not_go_is_named(real: &Real) {
             });
         });
     });
+}
+
+/// The server goes on with a copy whose uplift was killed, and such a copy cannot be seen yet.
+async fn what_is_still_being_made_is_ended(real: &Real) {
+    let (ports, at) = (real.ports(), endpoint(real));
+    let name = Kept::Savepoint.name(PRIMARY, RUN);
+    let secrets = real.stack.secrets().unwrap();
+    let password = secrets.iter().find(|(name, _)| *name == "DB_PASSWORD").unwrap().1.clone();
+    let psql = Shell::new("/usr/lib/postgresql/15/bin/psql").env("PGPASSWORD", password);
+    let psql = psql.env("PGAPPNAME", format!("uplift makes {name}")).args("-U strata -d postgres -h");
+    let psql = psql.arg(&at.host).args("-p").arg(at.port.to_string()).args("-c").arg("SELECT pg_sleep(60)");
+    let at_work = psql.start().unwrap();
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'uplift makes%'";
+    dumps::until("it is at work", || real.stack.psql("postgres", count).unwrap() == "1").await;
+    let end = EndSessions { endpoint: at, databases: vec![name], patience: Duration::from_secs(10) };
+    assert_eq!(ports.postgres.end_sessions(&end).await.unwrap(), 1);
+    assert_ne!(at_work.wait(Duration::from_secs(10)).unwrap().code, Some(0));
 }
 
 async fn a_dump_is_read_and_loaded(real: &Real) {
