@@ -109,11 +109,13 @@ fn savepoint(entry: &Entry) -> Option<SavepointThen> {
 
 fn reached(entry: &Entry) -> Option<Moment> {
     let last = entry.attempts.last()?;
-    let snapshot = last.value.as_ref()?.get("snapshot")?.as_str()?.to_owned();
-    Some(Moment { snapshot, at: last.ended? })
+    let outcome = last.value.as_ref()?;
+    let snapshot = outcome.get("snapshot")?.as_str()?.to_owned();
+    let sequences = serde_json::from_value(outcome["sequences"].clone()).unwrap_or_default();
+    Some(Moment { snapshot, at: last.ended?, sequences })
 }
 
 fn moment(snapshot: &Value, at: &Value) -> Option<Moment> {
     let at: Timestamp = at.as_str()?.parse().ok()?;
-    Some(Moment { snapshot: snapshot.as_str()?.to_owned(), at })
+    Some(Moment { snapshot: snapshot.as_str()?.to_owned(), at, sequences: BTreeMap::new() })
 }

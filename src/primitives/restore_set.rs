@@ -13,7 +13,10 @@ use super::{
 use crate::{
     backups::{self, ImageEntry, Manifest},
     event::{Choice, Failure, Question},
-    ports::{Observe, docker::Select, project::repository},
+    ports::{
+        Observe,
+        project::{of_service, repository},
+    },
     site::{Moment, NameToGive, Storage, Written},
 };
 
@@ -51,7 +54,7 @@ pub(super) struct Outcome {
     pub config: Vec<String>,
     /// The product's databases are there now.
     pub replaces: bool,
-    /// The project has no container yet: a host that has nothing.
+    /// The product has no container yet: a host that has lost it.
     pub empty: bool,
 }
 
@@ -95,7 +98,7 @@ impl Read for RestoreSet {
             files: files(&manifest, site),
             config: config.into_iter().map(|file| file.path).collect(),
             replaces: !live.is_empty(),
-            empty: site.docker.containers(&Select::Project(site.site.project.name.clone())).await?.is_empty(),
+            empty: has_no_container(site).await?,
             set: manifest.set,
             version: manifest.version,
             path,
@@ -128,6 +131,16 @@ fn files(manifest: &Manifest, site: Observe<'_>) -> bool {
             false
         }
     }
+}
+
+/// The project's other containers may be there: its database server, for one.
+async fn has_no_container(site: Observe<'_>) -> Result<bool, Failure> {
+    for service in site.site.product() {
+        if !of_service(site.docker, &site.site.project, &service.name).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The tag under which compose finds exactly what ran when the set was made, and the names that images need for that.
@@ -221,5 +234,7 @@ async fn since(manifest: &Manifest, site: Observe<'_>) -> Result<Written, Failur
         return Err(unknown("the set is of another server"));
     }
     let at = manifest.created_at.parse().map_err(|_| unknown("the set does not say when it was made"))?;
-    written(&Moment { snapshot: snapshot.text.clone(), at }, site).await
+    let entries = as_named_here(manifest, site)?.into_iter();
+    let sequences = entries.map(|one| (one.facts.name.clone(), one.sequences.clone())).collect();
+    written(&Moment { snapshot: snapshot.text.clone(), at, sequences }, site).await
 }

@@ -98,6 +98,17 @@ pub struct TableRows {
     pub rows: u64,
 }
 
+/// Rows of one table that were written after a moment and are there still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenRows {
+    pub schema: String,
+    pub name: String,
+    /// Added and changed ones.
+    pub rows: u64,
+    /// How many of them were not there at the moment; `None` where nothing tells new rows from changed ones.
+    pub added: Option<u64>,
+}
+
 /// A session on the server, not ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
