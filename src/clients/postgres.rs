@@ -79,7 +79,16 @@ impl PostgresRead for PostgresClient {
         let session = self.connect(endpoint, database).await?;
         let server = facts::server(&session).await;
         session.close().await;
-        server
+        let mut server = server?;
+        if self.has_admin() {
+            // Whoever moves databases is the one whose rights count.
+            let session = self.maintain(endpoint).await?;
+            let rights = facts::server(&session).await;
+            session.close().await;
+            let rights = rights?;
+            (server.may_create, server.may_set_roles) = (rights.may_create, rights.may_set_roles);
+        }
+        Ok(server)
     }
 
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {

@@ -152,6 +152,7 @@ impl PostgresRead for World {
                 version: server.version.clone(),
                 in_recovery: server.in_recovery,
                 may_create: server.may_create,
+                may_set_roles: server.may_set_roles,
                 system: "7301000000000000017".to_owned(),
                 pooler: server.pooler.clone(),
             })

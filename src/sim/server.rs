@@ -148,6 +148,7 @@ pub(super) struct Server {
     pub version: String,
     pub in_recovery: bool,
     pub may_create: bool,
+    pub may_set_roles: bool,
     pub pooler: Option<String>,
     pub databases: BTreeMap<String, Db>,
     /// The product's own databases, the primary first.
