@@ -12,7 +12,10 @@ mod alone;
 mod back;
 mod backups;
 mod broken;
+mod choices;
+mod dark;
 mod field;
+mod hidden;
 mod killed;
 mod laboratory;
 mod locked;
@@ -23,6 +26,7 @@ mod restored;
 mod routes;
 mod screen;
 mod secrets;
+mod slow;
 mod stopped;
 mod upgrades;
 

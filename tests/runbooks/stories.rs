@@ -111,7 +111,7 @@ async fn a_setting_of_another_role_means_no_savepoint_where_nobody_may_give_it_b
     night.world.set_of_another("strata_production", "reporter: lock_timeout=7s");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
     let run = night.newest().await.0.id;
-    let copy = uplift::ports::postgres::Kept::Savepoint.name("strata_production", &run);
+    let copy = Kept::Savepoint.name("strata_production", &run);
     assert!(night.world.database(&copy).is_none(), "no savepoint is made");
 }
 
