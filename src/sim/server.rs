@@ -138,6 +138,7 @@ const EMPTY: u64 = 8 << 20;
 const ROW: u64 = 400;
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a server is and may is independent of each other")]
 pub(super) struct Server {
     pub host: String,
     pub port: u16,
