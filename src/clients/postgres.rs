@@ -23,6 +23,7 @@ mod stream;
 mod watch;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
@@ -36,7 +37,7 @@ use crate::{
     ports::postgres::{
         Activity, Admit, Contents, CopyDatabase, DatabaseFacts, Decoded, DropDatabase, Dump, DumpClient,
         DumpReport, EndSessions, Equip, Jobs, KeptDatabase, LoadDump, LockSite, Obstacle, Postgres,
-        PostgresRead, Server, Session, SiteLock, Swap, TableRows, Way,
+        PostgresRead, Server, Session, SiteLock, Swap, Way, WrittenRows,
     },
     site::{Endpoint, Secret},
 };
@@ -92,10 +93,12 @@ impl PostgresRead for PostgresClient {
         session.close().await;
         let mut server = server?;
         if self.has_admin() {
+            // Whoever moves databases is the one whose rights count.
             let session = self.maintain(endpoint).await?;
-            let admin = facts::server(&session).await;
+            let rights = facts::server(&session).await;
             session.close().await;
-            server.may_create = admin?.may_create;
+            let rights = rights?;
+            (server.may_create, server.may_set_roles) = (rights.may_create, rights.may_set_roles);
         }
         Ok(server)
     }
@@ -193,11 +196,19 @@ impl PostgresRead for PostgresClient {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
         let session = self.connect(endpoint, database).await?;
-        let written = since::written(&session, snapshot).await;
+        let written = since::written(&session, snapshot, sequences).await;
         session.close().await;
         written
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let sequences = count::sequences(&session).await;
+        session.close().await;
+        sequences
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {

@@ -19,6 +19,8 @@ pub struct Config {
     pub services: BTreeMap<String, ServiceConfig>,
     /// Real names of the named volumes, by their names in the file.
     pub volumes: BTreeMap<String, String>,
+    /// Real names of the networks, by their names in the file.
+    pub networks: BTreeMap<String, String>,
 }
 
 /// One service of a [`Config`].
@@ -40,6 +42,10 @@ pub struct ServiceConfig {
     pub depends_on: Vec<String>,
     /// It belongs to the project only where one of these is chosen; always, if there are none.
     pub profiles: Vec<String>,
+    /// The networks that it is on, by their names in the file.
+    pub networks: Vec<String>,
+    /// Names that it is told itself, as `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::{
     Observe,
     docker::{Container, Select},
-    project::{named, surroundings},
+    project::{named, networks, surroundings},
 };
 use crate::{event::Failure, site::Endpoint};
 
@@ -15,7 +15,7 @@ pub async fn server_room(site: Observe<'_>) -> Result<Option<u64>, Failure> {
     }
     let containers = site.docker.containers(&Select::All).await?;
     let from = surroundings(&containers, &site.site.project.name, &site.site.web.name);
-    let by_name = named(&containers, &from, &endpoint.host).into_iter().map(|(one, ..)| one);
+    let by_name = named(&containers, &networks(&from), &endpoint.host).into_iter().map(|(one, ..)| one);
     let by_address = containers.iter().filter(|one| is_at(one, endpoint));
     let Some(server) = by_name.chain(by_address).find(|one| one.is_running()) else { return Ok(None) };
     let data = server

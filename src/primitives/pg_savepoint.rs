@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
     exchange::{Stands, exchange, stands},
-    moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, question},
+    moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, Since, question},
     others,
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
@@ -21,7 +21,7 @@ use crate::{
         postgres::{Job, Jobs},
         project::of_service,
     },
-    site::{Moment, SavepointThen},
+    site::{Moment, SavepointThen, Sequences},
 };
 
 /// Copy all databases on their server while the application stands still, for an instant return.
@@ -182,7 +182,7 @@ impl Effect for PgSavepoint {
         let reached = Reached::of(back);
         let chosen = back.decision.as_ref().map(|decision| decision.choice.as_str());
         if intent.none.is_some() {
-            return intent.without_copies(&reached, chosen, None, site).await;
+            return intent.without_copies(reached, chosen, None, site).await;
         }
         if reached == Reached::NotEvenTried {
             return intent.unused(site).await;
@@ -190,15 +190,15 @@ impl Effect for PgSavepoint {
         let Some(plan) = intent.copies.exchange(&intent.schemas, site.observe()).await? else {
             intent.copies.open(site).await?;
             let missing = intent.copies.missing(site.observe()).await?;
-            return intent.without_copies(&reached, chosen, missing.first(), site).await;
+            return intent.without_copies(reached, chosen, missing.first(), site).await;
         };
         if stands(&plan, site.observe()).await? == Stands::After {
             return Ok(Undone::nothing("the databases are the ones from before"));
         }
-        match (&reached, chosen) {
+        match (reached, chosen) {
             (Reached::Users { .. }, Some(RETURN_CODE)) => return Ok(intent.left_as_it_is()),
             (Reached::Users { since }, choice) if choice != Some(RESTORE_DATA) => {
-                return intent.ask(since.as_deref(), true, site.observe()).await;
+                return intent.ask(since, true, site.observe()).await;
             }
             _ => {}
         }
@@ -229,7 +229,7 @@ impl Intent {
     /// Without a whole copy of each the data cannot go back from here.
     async fn without_copies(
         &self,
-        reached: &Reached,
+        reached: Reached,
         chosen: Option<&str>,
         lost: Option<&String>,
         site: Operate<'_>,
@@ -249,7 +249,7 @@ impl Intent {
             return Ok(self.left_as_it_is());
         }
         let since = match reached {
-            Reached::Users { since } => since.as_deref(),
+            Reached::Users { since } => since,
             _ => None,
         };
         self.ask(since, false, site.observe()).await
@@ -261,14 +261,17 @@ impl Intent {
         Undone::Restored { what, left: vec![Left::Schema] }
     }
 
-    async fn ask(&self, since: Option<&str>, savepoint: bool, site: Observe<'_>) -> Result<Undone, Failure> {
+    async fn ask(&self, since: Option<Since>, savepoint: bool, site: Observe<'_>) -> Result<Undone, Failure> {
+        let cut = self.copies.made_at.parse().unwrap_or_else(|_| site.clock.now());
+        let at_the_cut =
+            || Moment { snapshot: self.copies.snapshot.clone(), at: cut, sequences: Sequences::new() };
         let offer = Offer {
-            since: since.unwrap_or(&self.copies.snapshot),
+            since: since.map_or_else(at_the_cut, |since| since.moment(cut)),
             savepoint,
             jobs_waiting: self.jobs_waiting,
             jobs: &self.jobs,
         };
-        Ok(Undone::NeedsPerson { question: question(&offer, site).await? })
+        Ok(Undone::NeedsPerson { question: question(&offer, site).await })
     }
 }
 
@@ -285,7 +288,7 @@ pub(crate) fn savepoint_then(version: u32, intent: Value) -> Result<Option<Savep
         let taken = job.claimed_by.as_ref().map(|by| format!(", taken by {by}")).unwrap_or_default();
         format!("{} {}{taken}", job.class, job.id)
     };
-    let made = Moment { snapshot: copies.snapshot, at };
+    let made = Moment { snapshot: copies.snapshot, at, sequences: Sequences::new() };
     Ok(Some(SavepointThen { made, schemas, jobs_waiting, jobs: jobs.iter().map(job).collect() }))
 }
 

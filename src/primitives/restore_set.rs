@@ -58,7 +58,7 @@ pub(super) struct Outcome {
     pub config: Vec<String>,
     /// The product's databases are there now.
     pub replaces: bool,
-    /// The product has no container yet: a host that has nothing of it.
+    /// The product has no container yet: a host that has lost it.
     pub empty: bool,
     /// Containers of others that have the uploaded files mounted: until they are started again they see those of before.
     pub onlookers: Vec<String>,
@@ -267,5 +267,7 @@ async fn since(manifest: &Manifest, site: Observe<'_>) -> Result<Written, Failur
         return Err(unknown("the set is of another server"));
     }
     let at = manifest.created_at.parse().map_err(|_| unknown("the set does not say when it was made"))?;
-    written(&Moment { snapshot: snapshot.text.clone(), at }, site).await
+    let entries = as_named_here(manifest, site)?.into_iter();
+    let sequences = entries.map(|one| (one.facts.name.clone(), one.sequences.clone())).collect();
+    written(&Moment { snapshot: snapshot.text.clone(), at, sequences }, site).await
 }

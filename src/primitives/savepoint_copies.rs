@@ -169,26 +169,24 @@ impl Copies {
         site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
     }
 
-    /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours
-    /// is ever dropped.
+    /// Drops what was made of the copies. One that has no mark yet is marked first, and given nothing else: only what
+    /// says that it is ours is ever dropped.
     pub(super) async fn drop_all(&self, site: Operate<'_>) -> Result<(), Failure> {
         let made = site.postgres.databases(&self.endpoint, &self.own_names()).await?;
-        for was in
-            self.databases.iter().filter(|was| made.iter().any(|one| one.name == self.copy_of(&was.name)))
-        {
+        for was in &self.databases {
             let copy = self.copy_of(&was.name);
+            let Some(there) = made.iter().find(|one| one.name == copy) else { continue };
             if self.missing(site.observe()).await?.contains(&was.name) {
                 let request = crate::ports::postgres::Equip {
                     endpoint: self.endpoint.clone(),
                     database: copy.clone(),
-                    facts: was.clone(),
+                    facts: there.clone(),
                     mark: Some(self.mark(Kept::Savepoint, &was.name)),
                 };
                 site.postgres.equip(&request).await?;
             }
-            let oid = made.iter().find(|one| one.name == copy).map_or(0, |one| one.oid);
             site.postgres
-                .drop_database(&DropDatabase { endpoint: self.endpoint.clone(), name: copy, oid })
+                .drop_database(&DropDatabase { endpoint: self.endpoint.clone(), name: copy, oid: there.oid })
                 .await?;
         }
         let left = site.postgres.databases(&self.endpoint, &self.own_names()).await?;

@@ -51,6 +51,15 @@ pub(super) async fn judge(
     if !server.may_create {
         return none(format!("`{}` may not create databases (`ALTER ROLE ... CREATEDB`)", endpoint.user));
     }
+    let of_another =
+        |one: &DatabaseFacts| Some((one.name.clone(), one.setting_of_another(&endpoint.user)?.to_owned()));
+    if let Some((name, setting)) = databases.iter().find_map(of_another).filter(|_| !server.may_set_roles) {
+        return none(format!(
+            "`{}` may not give a copy of `{name}` what another role has there (`{setting}`); an administrator may: \
+             `UPLIFT_DB_ADMIN_URL`",
+            endpoint.user
+        ));
+    }
     let needed = databases.iter().map(|one| one.size).sum::<u64>() + RESERVE;
     match server_room(site).await? {
         Some(free) if free < needed => {

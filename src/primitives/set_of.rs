@@ -45,5 +45,16 @@ pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Ser
             "let it: `ALTER ROLE \"{user}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL` to an administrator's address"
         )));
     }
+    let of_another =
+        |one: &DatabaseEntry| one.facts.setting_of_another(&all.endpoint.user).map(str::to_owned);
+    if let Some(setting) = manifest.databases.iter().find_map(of_another).filter(|_| !server.may_set_roles) {
+        let text = format!(
+            "`{}` may not give a database what another role has there: `{setting}`",
+            all.endpoint.user
+        );
+        return Err(Failure::new("may_not_set", text).hint(
+            "name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
+        ));
+    }
     Ok(server)
 }

@@ -138,7 +138,7 @@ impl Swapped {
         let now = stands(&self.exchange, site.observe()).await?;
         let begun = matches!(now, Stands::Renamed(_) | Stands::After);
         if written_to && begun && !chosen {
-            let question = returned_question(&self.snapshot, site.observe()).await?;
+            let question = returned_question(&self.snapshot, site.observe()).await;
             return Ok(Undone::NeedsPerson { question });
         }
         if !plan.pairs.is_empty() {

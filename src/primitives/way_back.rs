@@ -1,5 +1,7 @@
 //! How a site can return from a finished upgrade, and what each way costs: looked at now, decided by nobody.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::check_release::is_moving;
@@ -16,8 +18,8 @@ use crate::{
 
 /// Databases whose rows nobody misses: they are made anew by use.
 const PASSING: [&str; 2] = ["cache", "cable"];
-/// Tables that releases write, and users never.
-const RELEASES: [&str; 2] = ["schema_migrations", "ar_internal_metadata"];
+/// Tables that releases write, and users never. The worker's heartbeat is one.
+const NOT_USERS: [&str; 3] = ["schema_migrations", "ar_internal_metadata", "solid_queue_processes"];
 
 /// How the site stands to each of these now.
 pub(crate) async fn places(points: Vec<Point>, site: Observe<'_>) -> Result<Vec<Place>, Failure> {
@@ -113,7 +115,8 @@ async fn way(point: &Point, site: Observe<'_>) -> Result<(Way, Option<Moment>), 
         return Ok((Way::Nothing, users));
     };
     let at: Option<Timestamp> = manifest.created_at.parse().ok();
-    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at });
+    let sequences = manifest.databases.into_iter().map(|one| (one.facts.name, one.sequences)).collect();
+    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at, sequences });
     let path = set.path.display().to_string();
     Ok((Way::Set { set: set.set, path, created_at: manifest.created_at }, since))
 }
@@ -130,10 +133,14 @@ pub(super) async fn copies(run: &str, site: Observe<'_>) -> Result<Vec<KeptDatab
 /// What users wrote since a moment, counted in every database whose rows somebody would miss.
 pub(super) async fn written(since: &Moment, site: Observe<'_>) -> Result<Written, Failure> {
     let all = &site.site.databases;
+    let unknown = BTreeMap::new();
     let (mut tables, mut rows) = (Vec::new(), 0);
     for database in all.all.iter().filter(|one| !PASSING.contains(&one.role.as_str())) {
-        for table in site.postgres.written_since(&all.endpoint, &database.name, &since.snapshot).await? {
-            if RELEASES.contains(&table.name.as_str()) {
+        let sequences = since.sequences.get(&database.name).unwrap_or(&unknown);
+        let tables_of =
+            site.postgres.written_since(&all.endpoint, &database.name, &since.snapshot, sequences).await?;
+        for table in tables_of {
+            if NOT_USERS.contains(&table.name.as_str()) {
                 continue;
             }
             rows += table.rows;
@@ -141,6 +148,7 @@ pub(super) async fn written(since: &Moment, site: Observe<'_>) -> Result<Written
                 database: database.name.clone(),
                 table: table.name,
                 rows: table.rows,
+                added: table.added,
             });
         }
     }

@@ -4,7 +4,7 @@ mod dump;
 mod lock;
 mod writes;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 
@@ -21,7 +21,7 @@ use crate::{
         docker::State as Running,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server as Facts, Session, TableRows, Way,
+            PostgresRead, Server as Facts, Session, Way, WrittenRows,
         },
     },
     site::Endpoint,
@@ -153,6 +153,7 @@ impl PostgresRead for World {
                 version: server.version.clone(),
                 in_recovery: server.in_recovery,
                 may_create: server.may_create,
+                may_set_roles: server.may_set_roles,
                 system: "7301000000000000017".to_owned(),
                 pooler: server.pooler.clone(),
             })
@@ -279,7 +280,8 @@ impl PostgresRead for World {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
         self.look(|state| {
             let next = snapshot.split(':').nth(1).and_then(|next| next.parse().ok());
             let next = next.ok_or_else(|| {
@@ -292,8 +294,12 @@ impl PostgresRead for World {
                 let text = "the moment lies in the future of this server: it is of another one";
                 return Err(Failure::new("other_server", text));
             }
-            Ok(state.database(endpoint, database)?.since(next))
+            Ok(state.database(endpoint, database)?.since(next, sequences))
         })
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        self.look(|state| Ok(state.database(endpoint, database)?.sequences()))
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {

@@ -358,6 +358,7 @@ fn server() -> Server {
         version: "15.18 (Debian 15.18-0+deb12u1)".to_owned(),
         in_recovery: false,
         may_create: true,
+        may_set_roles: true,
         product: all.iter().map(|db| db.facts.name.clone()).collect(),
         databases: BTreeMap::new(),
         clients: vec![dump_client("15.18")],

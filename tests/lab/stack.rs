@@ -19,12 +19,17 @@ pub enum Shape {
 
 /// Where a stack's database server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Server {
+pub enum Server {
     /// At an address that this host and the containers reach.
     Published,
     /// On the project's network alone, by the name `db`.
     Hidden,
+    /// A container of another project on a network that both join, by the name `db`.
+    Neighbour,
 }
+
+/// Settings of a site that is quick to boot and to stop.
+pub const QUICK: &str = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
 
 /// One installation of the stand-in with its own database server. Removed when it is dropped.
 #[derive(Debug)]
@@ -79,20 +84,7 @@ impl Stack {
         shape: Shape,
         release: &str,
     ) -> Result<Self> {
-        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
-        Self::with(tools, images, registry, shape, release, settings)
-    }
-
-    /// As quick, with a database server that only the project's network knows.
-    pub fn hidden(
-        tools: &Tools,
-        images: &Images,
-        registry: &Registry,
-        shape: Shape,
-        release: &str,
-    ) -> Result<Self> {
-        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
-        Self::behind(Server::Hidden, tools, images, registry, shape, release, settings)
+        Self::with(tools, images, registry, shape, release, QUICK)
     }
 
     /// The same, with more lines in `.env`.
@@ -104,10 +96,11 @@ impl Stack {
         release: &str,
         settings: &str,
     ) -> Result<Self> {
-        Self::behind(Server::Published, tools, images, registry, shape, release, settings)
+        Self::at(Server::Published, tools, images, registry, shape, release, settings)
     }
 
-    fn behind(
+    /// The same, with its database server somewhere else.
+    pub fn at(
         server: Server,
         tools: &Tools,
         images: &Images,
@@ -127,6 +120,9 @@ impl Stack {
         let (host, port) = stack.start_postgres(images, server)?;
         stack.server = (server == Server::Published).then(|| (host.clone(), port));
         stack.write_files(registry, release, &host, port, settings)?;
+        if server == Server::Neighbour {
+            stack.join(&stack.backend())?;
+        }
         let image = format!("{}:{release}", registry.repository());
         stack.tools.docker().args("pull -q").arg(image).output()?;
         // One after the other: compose would wait for the health check's first interval, half a minute.
@@ -218,12 +214,12 @@ impl Stack {
     /// Waits until `/up` answers 200 and the background service has written its heartbeat.
     pub fn wait_up(&self) -> Result<()> {
         self.wait_web()?;
-        wait_until("the heartbeat of the background service", Duration::from_secs(90), || self.job_beats())
+        wait_until("the heartbeat of the background service", Duration::from_mins(4), || self.job_beats())
     }
 
     /// Waits until `/up` answers 200.
     pub fn wait_web(&self) -> Result<()> {
-        wait_until("`/up` of the stand-in", Duration::from_secs(90), || {
+        wait_until("`/up` of the stand-in", Duration::from_mins(4), || {
             super::writer::get(&self.address(), "/up").is_ok_and(|status| status == 200)
         })
         .map_err(|error| format!("{error}\n{}", self.compose("logs --no-color").unwrap_or_default()))
@@ -254,19 +250,41 @@ impl Stack {
                 let network = self.make_network()?;
                 (run.arg("--network").arg(network).args("--network-alias db"), "db".to_owned(), 5432)
             }
+            Server::Neighbour => {
+                let network = self.backend();
+                self.tools.docker().args("network create").arg(&network).output()?;
+                let label = |name: &str, value: &str| format!("com.docker.compose.{name}={value}");
+                let run = run.arg("--label").arg(label("project", &format!("{}-db", self.project)));
+                let run = run.arg("--label").arg(label("service", "db"));
+                (run.arg("--network").arg(network).args("--network-alias db"), "db".to_owned(), 5432)
+            }
         };
         run.arg(images.postgres()).output()?;
         let _removed = fs::remove_file(&env);
-        wait_until("the database server", Duration::from_mins(3), || {
+        wait_until("the database server", Duration::from_mins(4), || {
             let reached =
-                server == Server::Hidden || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
+                server != Server::Published || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
             reached && self.psql("postgres", "SELECT 1").is_ok()
         })?;
         Ok((host, port))
     }
 
+    /// A network that is not the project's own.
+    fn backend(&self) -> String {
+        format!("{}_backend", self.project)
+    }
+
+    /// Has the project's services join a network that somebody else has made.
+    fn join(&self, network: &str) -> Result<()> {
+        let path = self.folder.join("docker-compose.yml");
+        let io = |error: std::io::Error| format!("`{}`: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(io)?;
+        let text = format!("{text}\nnetworks:\n  default:\n    name: {network}\n    external: true\n");
+        fs::write(&path, text).map_err(io)
+    }
+
     /// The project's network, as compose would make it.
-    fn make_network(&self) -> Result<String> {
+    pub fn make_network(&self) -> Result<String> {
         let network = format!("{}_default", self.project);
         let label = format!("--label com.docker.compose.project={}", self.project);
         let create = self.tools.docker().args("network create --label com.docker.compose.network=default");

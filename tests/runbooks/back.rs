@@ -48,7 +48,7 @@ async fn migrated_data_waits_for_a_persons_word_with_what_it_costs() {
     assert!(question.choices[0].costs.starts_with("24 rows of "), "orders and their jobs: {question:?}");
     let found = question.found.join("\n");
     for words in [
-        "12 rows written in `strata_production`.`orders`",
+        "12 rows written in `strata_production`.`orders` (all added) since",
         "12 rows written in `strata_production_queue`.`solid_queue_jobs`",
         "up to 2 jobs would run a second time: RebuildIndex",
         "`--restore-data never` is refused",

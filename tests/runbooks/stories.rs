@@ -111,6 +111,17 @@ async fn without_a_savepoint_a_person_decides_what_failed_in_the_dark() {
     assert_eq!(keys, ["return-code", "stay"]);
 }
 
+/// A copy that lacks what only an administrator may give it would be no copy: that is known before one is begun.
+#[tokio::test]
+async fn a_setting_of_another_role_means_no_savepoint_where_nobody_may_give_it_back() {
+    let night = Night::of(World::strata());
+    night.world.set_of_another("strata_production", "reporter: lock_timeout=7s");
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let run = night.newest().await.0.id;
+    let copy = Kept::Savepoint.name("strata_production", &run);
+    assert!(night.world.database(&copy).is_none(), "no savepoint is made");
+}
+
 #[tokio::test]
 async fn restoring_the_data_makes_the_site_what_it_was_before_the_migration() {
     let night = Night::of(World::strata());

@@ -15,7 +15,8 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
             "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
              pg_is_in_recovery(), rolsuper OR rolcreatedb, \
              CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
-             THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END \
+             THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END, \
+             rolsuper OR rolcreaterole \
              FROM pg_catalog.pg_roles WHERE rolname = current_user",
         )
         .await?;
@@ -26,6 +27,7 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
         in_recovery: session.column(&row, 2)?,
         may_create: session.column(&row, 3)?,
         system: session.column(&row, 4)?,
+        may_set_roles: session.column(&row, 5)?,
         pooler: None,
     })
 }

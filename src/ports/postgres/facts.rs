@@ -12,6 +12,9 @@ pub struct Server {
     pub in_recovery: bool,
     /// The session's user, or the administrator where there is one, may create databases.
     pub may_create: bool,
+    /// The same for settings of other roles in a database: `ALTER ROLE ... IN DATABASE ... SET`.
+    #[serde(default = "yes")]
+    pub may_set_roles: bool,
     /// `pg_control_system()`'s number of the cluster: equal means the very same server. Empty where it may not be read.
     #[serde(default)]
     pub system: String,
@@ -57,6 +60,16 @@ pub struct DatabaseFacts {
 }
 
 impl DatabaseFacts {
+    /// A setting that another role than `user` has in this database, as `ROLE: NAME=VALUE`.
+    #[must_use]
+    pub fn setting_of_another(&self, user: &str) -> Option<&str> {
+        let of_another = |item: &&String| {
+            let role = item.split_once(": ").map(|(role, _)| role).filter(|role| !role.contains('='));
+            role.is_some_and(|role| role.trim_matches('"') != user)
+        };
+        self.settings.iter().find(of_another).map(String::as_str)
+    }
+
     /// What of all that a rename or a copy can lose is other in `now`, in words; whether it is open is not part of it.
     #[must_use]
     pub fn unlike(&self, now: &Self) -> Vec<&'static str> {
@@ -96,6 +109,17 @@ pub struct TableRows {
     pub schema: String,
     pub name: String,
     pub rows: u64,
+}
+
+/// Rows of one table that were written after a moment and are there still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenRows {
+    pub schema: String,
+    pub name: String,
+    /// Added and changed ones.
+    pub rows: u64,
+    /// How many of them were not there at the moment; `None` where nothing tells new rows from changed ones.
+    pub added: Option<u64>,
 }
 
 /// A session on the server, not ours.

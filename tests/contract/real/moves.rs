@@ -1,6 +1,6 @@
 //! Databases copied, moved, loaded and counted on a real server.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Teller,
@@ -80,18 +80,29 @@ async fn what_was_written_is_counted(real: &Real) {
         real.stack.psql(PRIMARY, &text).unwrap();
     };
     insert("before");
+    let sequences = ports.postgres.sequences(&at, PRIMARY).await.unwrap();
     let snapshot = ports.postgres.snapshot(&at, PRIMARY).await.unwrap();
     insert("after");
     real.stack.psql(PRIMARY, "UPDATE orders SET note = 'y' WHERE key IN ('before-1', 'before-2')").unwrap();
     real.stack.psql(PRIMARY, "VACUUM FREEZE orders").unwrap();
-    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot).await.unwrap();
-    let orders = written.iter().find(|table| table.name == "orders").unwrap();
-    assert_eq!(orders.rows, 19, "{written:?}");
-    assert!(written.iter().all(|table| table.name != "schema_migrations"), "{written:?}");
+    // A key that nothing numbers.
+    real.stack.psql(PRIMARY, "INSERT INTO schema_migrations VALUES ('20991231235959')").unwrap();
+    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot, &sequences).await.unwrap();
+    let counted = |name: &str| {
+        let table = written.iter().find(|table| table.name == name).unwrap();
+        (table.rows, table.added)
+    };
+    assert_eq!(counted("orders"), (19, Some(17)), "two were changed: {written:?}");
+    assert_eq!(counted("schema_migrations"), (1, None), "{written:?}");
+    assert_eq!(written.len(), 2, "{written:?}");
+    let none = BTreeMap::new();
+    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot, &none).await.unwrap();
+    assert!(written.iter().all(|table| table.added.is_none()), "{written:?}");
     let later = ports.postgres.snapshot(&at, PRIMARY).await.unwrap();
-    assert_eq!(ports.postgres.written_since(&at, PRIMARY, &later).await.unwrap(), []);
+    assert_eq!(ports.postgres.written_since(&at, PRIMARY, &later, &none).await.unwrap(), []);
     let future = "1:999999999999:";
-    assert_eq!(code(ports.postgres.written_since(&at, PRIMARY, future).await), "other_server");
+    assert_eq!(code(ports.postgres.written_since(&at, PRIMARY, future, &none).await), "other_server");
+    real.stack.psql(PRIMARY, "DELETE FROM schema_migrations WHERE version = '20991231235959'").unwrap();
 }
 
 async fn one_lock_for_all(real: &Real) {
@@ -332,7 +343,7 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
         Renaming { oid: before.oid, from: PRIMARY.to_owned(), to: Kept::Failed.name(PRIMARY, RUN) },
         Renaming { oid: saved.oid, from: copy.to.clone(), to: PRIMARY.to_owned() },
     ];
-    let swap = Swap { endpoint: at.clone(), renames, schemas: std::collections::BTreeMap::new() };
+    let swap = Swap { endpoint: at.clone(), renames, schemas: BTreeMap::new() };
     let mut taken = swap.clone();
     "postgres".clone_into(&mut taken.renames[1].to);
     assert!(ports.postgres.swap(&taken).await.is_err(), "the second half cannot be");
