@@ -67,7 +67,7 @@ async fn a_fault_at_every_removal_leaves_no_half_set_under_a_good_name() {
                     half_way += usize::from(gone);
                 }
                 Ok(Ending::Refused { .. } | Ending::Interrupted) | Err(_) => {
-                    assert!(!gone, "{when}: {ended:?}")
+                    assert!(!gone, "{when}: {ended:?}");
                 }
                 Ok(_) => {}
             }

@@ -10,11 +10,14 @@ use serde_json::Value;
 
 use super::{Result, Stack, data::Data, wait_until};
 
+/// Mode, owner and content of a file.
+type SiteFile = (u32, u32, Vec<u8>);
+
 /// Everything about a site that an upgrade could change, to be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteState {
     /// Mode, owner and bytes of the files in the site folder, uplift's own folder left out.
-    pub files: BTreeMap<String, (u32, u32, Vec<u8>)>,
+    pub files: BTreeMap<String, SiteFile>,
     /// Containers by service.
     pub containers: BTreeMap<String, ContainerState>,
     pub data: Data,
@@ -142,7 +145,7 @@ fn container(inspected: &str) -> Result<(String, ContainerState)> {
     Ok((text("/Config/Labels/com.docker.compose.service"), one))
 }
 
-fn files(folder: &Path) -> Result<BTreeMap<String, (u32, u32, Vec<u8>)>> {
+fn files(folder: &Path) -> Result<BTreeMap<String, SiteFile>> {
     let entries = fs::read_dir(folder).map_err(|error| format!("`{}`: {error}", folder.display()))?;
     let mut files = BTreeMap::new();
     for entry in entries.filter_map(std::result::Result::ok) {
