@@ -3,6 +3,7 @@
 mod list;
 mod make;
 mod manifest;
+mod places;
 mod plan;
 mod prove;
 mod prune;
@@ -10,17 +11,20 @@ mod retention;
 mod set;
 mod try_restore;
 
-pub use list::{Checked, Listed, Standing, list};
+pub use list::{Checked, Listed, Standing, list, note};
 pub use make::{Made, made, make};
 pub use manifest::{
-    ConfigFile, DatabaseEntry, FORMAT, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
+    ConfigFile, DatabaseEntry, FORMAT, Home, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
     StorageEntry, Stored, ToolEntry, Verification,
 };
-pub use plan::{DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, plan, volume};
+pub use plan::{
+    DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, newest_with_uploads, outlives, plan,
+    schemas, volume,
+};
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
-pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune};
+pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune, removed};
 pub use retention::{Judged, KEEP, judge, judge_databases};
-pub use set::{folder, partial, read, set_id};
+pub use set::{folder, folder_in, partial, read, set_id, uploads_note, uploads_notes};
 pub use try_restore::{drop_trial, try_restore};
 
 /// `412.0 MiB`.

@@ -6,6 +6,7 @@ mod begin;
 mod door;
 mod error;
 mod held;
+mod learn;
 mod library;
 mod log;
 mod past;

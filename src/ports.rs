@@ -14,10 +14,13 @@ pub(crate) mod mount;
 mod outside;
 pub mod points;
 pub mod postgres;
+pub mod product;
 pub mod project;
+mod room;
 pub mod trees;
 
 pub use outside::{Outside, Port};
+pub use room::server_room;
 
 use crate::{event::Teller, site::Site};
 

@@ -8,14 +8,20 @@ mod backup_set;
 pub mod contract;
 mod env_file;
 mod exchange;
+mod foreign_sessions;
 mod held_restarts;
 mod moved_data;
+mod others;
 mod savepoint_copies;
 mod savepoint_room;
+mod set_config;
+mod set_fits;
 mod set_of;
 mod swapped;
 mod watch;
 pub(crate) mod way_back;
+
+pub(crate) use self::{compose_trial::trial_ended, pg_savepoint::savepoint_then};
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -55,6 +61,7 @@ stock! {
     effect compose_pull::ComposePull,
     effect image_name::ImageName,
     effect compose_stop::ComposeStop,
+    effect storage_savepoint::StorageSavepoint,
     effect pg_savepoint::PgSavepoint,
     effect compose_trial::ComposeTrial,
     effect pg_return::PgReturn,
@@ -66,4 +73,5 @@ stock! {
     effect config_return::ConfigReturn,
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
+    effect compose_release::ComposeRelease,
 }

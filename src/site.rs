@@ -8,6 +8,8 @@ mod settings;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
-pub use place::{ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Way, Written, WrittenTable};
+pub use place::{
+    ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Sequences, Way, Written, WrittenTable,
+};
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;

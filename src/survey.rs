@@ -4,6 +4,7 @@ mod before;
 mod find;
 mod own;
 mod platform;
+mod put_aside;
 mod roles;
 mod route;
 mod settings;

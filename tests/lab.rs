@@ -12,6 +12,8 @@
 #![expect(clippy::print_stderr, reason = "whoever waits for it wants to know what for")]
 #![expect(unreachable_pub, reason = "the tests and the examples each take it in as a module of their own")]
 
+#[path = "lab/data.rs"]
+mod data;
 #[path = "lab/images.rs"]
 mod images;
 #[path = "lab/janitor.rs"]
@@ -35,7 +37,7 @@ pub use {
     images::{Images, RELEASES},
     registry::Registry,
     shell::{Ran, Shell, Started, free_port, wait_until},
-    stack::{CANARY, Shape, Stack},
+    stack::{CANARY, QUICK, Server, Shape, Stack},
     state::SiteState,
     tools::Tools,
     writer::{Ledger, Writer, get},

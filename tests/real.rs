@@ -12,9 +12,17 @@ mod alone;
 mod back;
 mod backups;
 mod broken;
+mod choices;
+mod cut;
+mod dark;
+mod faults;
 mod field;
+mod hidden;
+mod hosts;
+mod jam;
 mod killed;
 mod laboratory;
+mod load;
 mod locked;
 mod planned;
 mod preload;
@@ -23,7 +31,14 @@ mod restored;
 mod routes;
 mod screen;
 mod secrets;
+mod sets;
+mod slow;
 mod stopped;
 mod upgrades;
 
 use field::Field;
+
+/// Whether the long forms of the tests are asked for.
+fn every() -> bool {
+    std::env::var_os("UPLIFT_TEST_EVERY").is_some()
+}

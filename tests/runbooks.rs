@@ -4,6 +4,7 @@
 mod back;
 mod choices;
 mod faults;
+mod fits;
 mod locked;
 mod night;
 mod refusals;

@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    manifest::{Level, Manifest, Part},
+    manifest::{Home, Level, Manifest, Part},
     prove::whole,
-    set,
+    set::{self, MANIFEST, PARTIAL},
 };
-use crate::{event::Failure, ports::files::FilesRead};
+use crate::{
+    event::Failure,
+    ports::files::{File, Files, FilesRead, WriteFile},
+};
 
 /// One set as a list shows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,7 +25,8 @@ pub struct Listed {
     /// Of all its files.
     pub bytes: u64,
     pub parts: Vec<Part>,
-    pub pinned: bool,
+    /// `None` where its manifest, which says it, cannot be read.
+    pub pinned: Option<bool>,
     /// The tag that was in use, and why the set was made.
     pub version: Option<String>,
     pub reason: Option<String>,
@@ -34,6 +38,12 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Which databases are in it, as far as that is known.
+    #[must_use]
+    pub(super) fn home(&self) -> Option<Home> {
+        self.manifest.as_ref()?.home()
+    }
+
     /// When it was made, as far as that is known.
     #[must_use]
     pub fn date(&self) -> Option<Timestamp> {
@@ -111,7 +121,7 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<Listed>, F
 }
 
 async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Listed, Failure> {
-    if name.ends_with(".partial") {
+    if name.ends_with(PARTIAL) {
         return without(files, name, path, Standing::Incomplete).await;
     }
     let (manifest, hash) = match set::read_hashed(files, &path).await {
@@ -132,7 +142,7 @@ async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Liste
         created_at: Some(manifest.created_at.clone()),
         bytes: manifest.bytes(),
         parts: manifest.parts(),
-        pinned: manifest.pinned,
+        pinned: Some(manifest.pinned),
         version: Some(manifest.version.clone()),
         reason: Some(manifest.reason.clone()),
         standing,
@@ -153,7 +163,9 @@ async fn without(
         bytes += files.size(&path.join(name)).await.ok().flatten().unwrap_or_default();
     }
     let created_at = named(&set);
-    let (parts, pinned, version, reason, manifest) = (Vec::new(), false, None, None, None);
+    // What was never finished was never pinned.
+    let pinned = set.ends_with(PARTIAL).then_some(false);
+    let (parts, version, reason, manifest) = (Vec::new(), None, None, None);
     Ok(Listed { set, path, created_at, bytes, parts, pinned, version, reason, standing, manifest })
 }
 
@@ -188,7 +200,31 @@ async fn standing(files: &dyn FilesRead, manifest: &Manifest, hash: &str, path: 
     }
 }
 
-pub(super) async fn checked(files: &dyn FilesRead, path: &Path) -> Option<Checked> {
+/// Notes beside a set what a look at all of it has found.
+pub async fn note(
+    path: &Path,
+    at: Timestamp,
+    level: Option<Level>,
+    failure: Option<String>,
+    files: &dyn Files,
+) -> Result<(), Failure> {
+    let manifest = files.read(&path.join(MANIFEST)).await?;
+    let (bytes, uid, gid) = manifest.map(|file| (file.bytes, file.uid, file.gid)).unwrap_or_default();
+    let checked = Checked {
+        format: Checked::FORMAT,
+        at: at.to_string(),
+        manifest: blake3::hash(&bytes).to_hex().to_string(),
+        level,
+        failure,
+    };
+    let bytes = serde_json::to_vec_pretty(&checked)
+        .map_err(|error| Failure::new("not_recordable", format!("it cannot be written: {error}")))?;
+    let file = File { bytes, mode: 0o600, uid, gid };
+    let what = "what a look at the backup has found".to_owned();
+    files.write(&WriteFile { path: path.join(Checked::FILE), file, what }).await
+}
+
+async fn checked(files: &dyn FilesRead, path: &Path) -> Option<Checked> {
     let file = files.read(&path.join(Checked::FILE)).await.ok()??;
     serde_json::from_slice(&file.bytes).ok()
 }

@@ -107,6 +107,7 @@ impl Making<'_> {
                 let (server, snapshot) = (server(dumps, &report), snapshot(&report));
                 let databases = entries(dumps, &report.databases)?;
                 proof.dumps(&databases, dumps.server.major(), self.half, eyes).await?;
+                proof.counted()?;
                 (Some(server), Some(snapshot), databases, report.blobs)
             }
             _ => (None, None, Vec::new(), None),
@@ -134,6 +135,7 @@ impl Making<'_> {
             },
             site: site.name.clone(),
             project: site.project.name.clone(),
+            compose: Some(site.project.clone()),
             version: site.version.clone(),
             images: plan.images.clone(),
             server,
@@ -155,6 +157,7 @@ impl Making<'_> {
             into: self.half.to_owned(),
             previous: tree.previous.clone(),
             keep_vanished,
+            trust_previous: false,
         };
         let packed = self.site.trees.pack(&request, self.site.tell).await?;
         // The next pass builds on this one: what it only believes to have is missing in the end.

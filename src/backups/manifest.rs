@@ -3,9 +3,13 @@ use std::{collections::BTreeMap, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{
-    postgres::{BlobList, Contents, DatabaseFacts, TableRows},
-    trees::{Packed, TreeCheck, TreeFacts},
+use crate::{
+    event::Failure,
+    ports::{
+        postgres::{BlobList, Contents, DatabaseFacts, Server, TableRows},
+        trees::{Packed, TreeCheck, TreeFacts},
+    },
+    site::Project,
 };
 
 /// The manifest's format that this uplift writes. Older ones stay readable.
@@ -28,6 +32,9 @@ pub struct Manifest {
     pub tool: ToolEntry,
     pub site: String,
     pub project: String,
+    /// How compose was told which project this is: files, env files, profiles. `None` where an older uplift made the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Project>,
     /// The tag in use.
     pub version: String,
     /// Images of the product's services, by service.
@@ -228,6 +235,30 @@ impl fmt::Display for Part {
     }
 }
 
+/// Where databases of a set were.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The primary's name.
+    database: String,
+    /// The server's own number; where that may not be read, its place.
+    system: String,
+    place: String,
+}
+
+impl Home {
+    /// The very same databases are meant.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.database, &self.system) == (&other.database, &other.system)
+    }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` on `{}`", self.database, self.place)
+    }
+}
+
 /// A file that belongs to a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<'a> {
@@ -242,6 +273,27 @@ impl Manifest {
     pub fn parts(&self) -> Vec<Part> {
         let there = [!self.databases.is_empty(), self.storage.is_some(), !self.config.is_empty()];
         Part::ALL.into_iter().zip(there).filter_map(|(part, there)| there.then_some(part)).collect()
+    }
+
+    /// An older server does not load what a newer one has dumped.
+    pub fn loads_on(&self, server: &Server) -> Result<(), Failure> {
+        let made_on = self.server.as_ref().map_or(0, ServerEntry::major);
+        if server.major() >= made_on {
+            return Ok(());
+        }
+        let text = format!("the backup is of PostgreSQL {made_on}, and this server is {}", server.major());
+        Err(Failure::new("server_older", text).hint("take a server of that major, or a newer one"))
+    }
+
+    /// Which databases are in it, so that those of another server or name are told from them; `None` if none are.
+    #[must_use]
+    pub fn home(&self) -> Option<Home> {
+        let (first, server) = (self.databases.first()?, self.server.as_ref()?);
+        let primary = self.databases.iter().find(|one| one.role == "primary").unwrap_or(first);
+        let (database, place) = (primary.facts.name.clone(), format!("{}:{}", server.host, server.port));
+        // A server may be called by another name tomorrow, and another server by this one's.
+        let system = Some(&server.system).filter(|system| !system.is_empty()).unwrap_or(&place).clone();
+        Some(Home { database, system, place })
     }
 
     /// Every file of the set besides the manifest itself.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    list::list,
+    list::{Listed, list},
     manifest::{ImageEntry, Manifest, Part},
     set::{folder, set_id},
     size,
@@ -146,23 +146,18 @@ async fn dumps(site: Observe<'_>) -> Result<DumpPlan, Refusal> {
     let databases = site.postgres.databases(&all.endpoint, &names).await?;
     complete(&names, &databases)?;
     let client = site.postgres.dump_client(server.major()).await?;
-    let mut schemas = BTreeMap::new();
-    for name in &names {
-        let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
-        schemas.insert(name.clone(), versions.unwrap_or_default());
-    }
     Ok(DumpPlan {
         endpoint: all.endpoint.clone(),
         server,
         client,
         databases,
         roles: all.all.iter().map(|one| (one.name.clone(), one.role.clone())).collect(),
-        schemas,
+        schemas: schemas(site).await?,
     })
 }
 
 /// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.
-pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal> {
+pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Failure> {
     let missing: Vec<_> = names
         .iter()
         .filter(|name| !found.iter().any(|facts| facts.name == **name))
@@ -172,9 +167,20 @@ pub fn complete(names: &[String], found: &[DatabaseFacts]) -> Result<(), Refusal
         return Ok(());
     }
     let text = format!("the server has no database {}", missing.join(", "));
-    Err(Refusal(
-        Failure::new("database_missing", text).hint("check `DB_HOST` and whether this is the right server"),
+    Err(Failure::new("database_missing", text).hint(
+        "the next start would make an empty one in silence: check `DB_HOST`, or create the database first",
     ))
+}
+
+/// Applied migrations of each of the site's databases, by name.
+pub async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+    let all = &site.site.databases;
+    let mut schemas = BTreeMap::new();
+    for database in &all.all {
+        let versions = site.postgres.schema_versions(&all.endpoint, &database.name).await?;
+        schemas.insert(database.name.clone(), versions.unwrap_or_default());
+    }
+    Ok(schemas)
 }
 
 /// The tree with the room that its copy may take.
@@ -189,21 +195,46 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
             return Err(Refusal(Failure::new("storage_elsewhere", text).hint(hint)));
         }
     };
+    outlives(&site.site.storage)?;
     let from = self::volume(volume, site).await?.ok_or_else(|| {
         Failure::new("volume_missing", format!("there is no volume `{volume}` on this engine"))
             .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
     })?;
     let facts = site.trees.facts(&from).await?;
-    let sets = list(site.files, folder).await?;
-    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
-    let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
-    let previous = verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like));
+    let previous = newest_of(volume, folder, site).await?;
     let known = previous.as_ref().and_then(|one| one.manifest.as_ref()?.storage.as_ref());
     // What is unchanged is linked; how much that is, nobody knows before all of it was looked at.
     let known = known.map_or(0, |storage| storage.packed.bytes);
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
     let previous = previous.map(|one| one.path);
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+/// The newest verified set with the files of this volume.
+async fn newest_of(volume: &str, folder: &Path, site: Observe<'_>) -> Result<Option<Listed>, Failure> {
+    let sets = list(site.files, folder).await?;
+    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
+    let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
+    Ok(verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like)))
+}
+
+/// Folder of the newest verified set with the site's uploaded files.
+pub async fn newest_with_uploads(site: Observe<'_>) -> Result<Option<PathBuf>, Failure> {
+    let Storage::Local { volume, .. } = &site.site.storage else { return Ok(None) };
+    Ok(newest_of(volume, &folder(site.site), site).await?.map(|one| one.path))
+}
+
+/// Refuses a site whose uploaded files lie in its containers: whatever replaces these takes the files along.
+pub fn outlives(storage: &Storage) -> Result<(), Failure> {
+    let Storage::Local { volume, path } = storage else { return Ok(()) };
+    if !volume.is_empty() {
+        return Ok(());
+    }
+    let text = format!("nothing is mounted at `{path}`: uploaded files lie in the container, and go with it");
+    Err(Failure::new("storage_not_mounted", text).hint(format!(
+        "copy them out, `docker compose cp SERVICE:{path} FOLDER`; mount a volume at `{path}` in the compose files, \
+         `docker compose up -d`; copy them in again, `docker compose cp FOLDER/. SERVICE:{path}`"
+    )))
 }
 
 /// The folder on this host behind a volume's name, or the folder that is mounted itself.
@@ -235,7 +266,7 @@ async fn free_set(folder: &Path, site: Observe<'_>) -> Result<String, Failure> {
     let taken = site.files.list(folder).await?;
     let mut number = 0;
     loop {
-        let set = set_id(site.run, number);
+        let set = set_id(site.run, site.tell.address(), number);
         if !taken.contains(&set) {
             return Ok(set);
         }

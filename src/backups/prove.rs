@@ -124,6 +124,14 @@ impl Proof {
         Ok(())
     }
 
+    /// Every dump was read by its rows: what was not is no backup to rely on.
+    pub(super) fn counted(&self) -> Result<(), Failure> {
+        let Some(why) = &self.unread else { return Ok(()) };
+        let text = format!("the backup cannot be proved: {why}");
+        let hint = "install the PostgreSQL programs of the server's major again, and type the command again";
+        Err(Failure::new("not_proved", text).hint(hint))
+    }
+
     /// Packs and index from the first byte to the last, every file by its hash, and the list of blobs.
     pub(super) async fn tree(
         &mut self,

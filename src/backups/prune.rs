@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     list::{DELETING, Listed, list},
     prove::{Eyes, hashes},
-    retention::{Judged, judge, judge_databases},
+    retention::{Judged, judge, judge_databases, stand_ins},
     set::folder,
 };
 use crate::{
@@ -36,7 +37,13 @@ pub struct PrunePlan {
     pub databases: Vec<Goes>,
     /// Folders that an earlier removal has left.
     pub leftovers: Vec<String>,
+    /// When the backups that take the places of those that go were read. Empty in what an older uplift decided.
+    #[serde(default)]
+    pub read_at: String,
 }
+
+/// For how long it counts that a backup was read to its end.
+const READ: SignedDuration = SignedDuration::from_hours(1);
 
 /// One thing that goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,21 +80,23 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
         return Err(Failure::new("not_ours", text).hint("`uplift status` lists those that it has made"));
     }
     let there = site.files.list(&folder(site.site)).await?;
+    // Where nothing can be relied on, the rest of a backup may be all that there is.
+    let relied = !stand_ins(&sets, now, &[DELETING]).is_empty();
     Ok(Judgement {
-        leftovers: there.into_iter().filter(|name| name.starts_with(DELETING)).collect(),
+        leftovers: there.into_iter().filter(|name| relied && name.starts_with(DELETING)).collect(),
         sets: sets.into_iter().zip(judged).collect(),
         databases: kept.into_iter().zip(databases).collect(),
     })
 }
 
-/// Decides what goes.
+/// Decides what goes. The verified sets that take the places of what goes are read first: old ones must not go while those
+/// are rotten.
 pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -> Result<PrunePlan, Failure> {
     let Judgement { sets, databases, leftovers } = judgement(keep, named.as_deref(), site).await?;
-    let folder = folder(site.site);
     let goes = |name: String, bytes, oid, judged: Judged| Goes { name, bytes, why: judged.why, oid };
     let sets = sets.into_iter().filter(|(_, judged)| judged.goes);
     let databases = databases.into_iter().filter(|(_, judged)| judged.goes);
-    Ok(PrunePlan {
+    let mut plan = PrunePlan {
         endpoint: site.site.databases.endpoint.clone(),
         of: site.site.databases.all.iter().map(|one| one.name.clone()).collect(),
         keep,
@@ -95,8 +104,12 @@ pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -
         sets: sets.map(|(set, judged)| goes(set.set, set.bytes, 0, judged)).collect(),
         databases: databases.map(|(one, judged)| goes(one.name, one.size, one.oid, judged)).collect(),
         leftovers,
-        folder,
-    })
+        folder: folder(site.site),
+        read_at: String::new(),
+    };
+    others_are_whole(&plan, site).await?;
+    plan.read_at = site.clock.now().to_string();
+    Ok(plan)
 }
 
 /// What was removed.
@@ -109,15 +122,16 @@ pub struct Pruned {
     pub stays: Vec<String>,
 }
 
-/// Removes what was planned, as far as it still may go. The newest verified set is read first: old ones must not go while
-/// the one that takes their place is rotten.
+/// Removes what was planned, as far as it still may go.
 pub async fn prune(plan: &PrunePlan, site: Operate<'_>) -> Result<Pruned, Failure> {
     let mut pruned = Pruned::default();
+    // It was just read, unless this goes on with what was stopped.
+    let age = plan.read_at.parse().map(|at: Timestamp| site.clock.now().duration_since(at));
+    if !age.is_ok_and(|age| !age.is_negative() && age < READ) {
+        others_are_whole(plan, site.observe()).await?;
+    }
     for name in &plan.leftovers {
         remove(&plan.folder.join(name), "rest of a removed backup", site).await?;
-    }
-    if !plan.sets.is_empty() {
-        newest_is_whole(plan, site.observe()).await?;
     }
     for goes in &plan.sets {
         match still_goes(plan, goes, site.observe()).await? {
@@ -156,18 +170,28 @@ pub async fn prune(plan: &PrunePlan, site: Operate<'_>) -> Result<Pruned, Failur
     Ok(pruned)
 }
 
-/// How many of the planned things are there yet.
-pub async fn left(plan: &PrunePlan, site: Observe<'_>) -> Result<usize, Failure> {
+/// What of the planned things is there yet, by name.
+pub async fn left(plan: &PrunePlan, site: Observe<'_>) -> Result<Vec<String>, Failure> {
     let names = site.files.list(&plan.folder).await?;
-    let set = |goes: &&Goes| names.contains(&goes.name) || names.contains(&deleting(&goes.name));
-    let sets = plan.sets.iter().filter(set).count();
-    let leftovers = plan.leftovers.iter().filter(|name| names.contains(name)).count();
-    if plan.databases.is_empty() {
-        return Ok(sets + leftovers);
+    let set = |name: &&String| names.contains(name) || names.contains(&deleting(name));
+    let sets = plan.sets.iter().map(|goes| &goes.name).filter(set);
+    let leftovers = plan.leftovers.iter().filter(|name| names.contains(name));
+    let mut there: Vec<_> = sets.chain(leftovers).cloned().collect();
+    if !plan.databases.is_empty() {
+        let kept = site.postgres.kept(&plan.endpoint, &plan.of).await?;
+        let known = plan.databases.iter().filter(|goes| kept.iter().any(|one| one.oid == goes.oid));
+        there.extend(known.map(|goes| goes.name.clone()));
     }
-    let kept = site.postgres.kept(&plan.endpoint, &plan.of).await?;
-    let there = |goes: &&Goes| kept.iter().any(|one| one.oid == goes.oid);
-    Ok(sets + leftovers + plan.databases.iter().filter(there).count())
+    Ok(there)
+}
+
+/// What of the planned things is there no more, by name. A set without its own name is none, whatever is left of it.
+pub async fn removed(plan: &PrunePlan, site: Observe<'_>) -> Result<Vec<String>, Failure> {
+    let mut there = left(plan, site).await?;
+    let names = site.files.list(&plan.folder).await?;
+    there.retain(|name| names.contains(name) || !plan.sets.iter().any(|goes| goes.name == *name));
+    let all = plan.sets.iter().chain(&plan.databases).map(|goes| &goes.name).chain(&plan.leftovers);
+    Ok(all.filter(|name| !there.contains(name)).cloned().collect())
 }
 
 fn deleting(name: &str) -> String {
@@ -211,24 +235,28 @@ async fn remove(path: &Path, what: &str, site: Operate<'_>) -> Result<(), Failur
     site.files.remove(&Remove { path: path.to_owned(), what: what.to_owned() }).await
 }
 
-async fn newest_is_whole(plan: &PrunePlan, site: Observe<'_>) -> Result<(), Failure> {
+/// Whether the backups that take the places of what goes are what was written, every byte of them.
+async fn others_are_whole(plan: &PrunePlan, site: Observe<'_>) -> Result<(), Failure> {
+    let goes: Vec<_> =
+        plan.sets.iter().map(|goes| &goes.name).chain(&plan.leftovers).map(String::as_str).collect();
     let sets = list(site.files, &plan.folder).await?;
-    let now = site.clock.now();
-    let newest = sets.iter().filter(|set| set.standing.is_verified());
-    let newest = newest.into_iter().find(|set| set.date().is_some_and(|at| at <= now));
-    let Some((set, manifest)) = newest.and_then(|set| Some((set, set.manifest.as_ref()?))) else {
-        return Ok(());
-    };
-    hashes(manifest, &set.path, Eyes::from(site)).await.map(|_| ()).map_err(|failure| {
-        let hint =
-            format!("nothing was removed; make a new backup, and see `uplift backup verify {}`", set.set);
-        failure.hint(hint)
-    })
+    for set in stand_ins(&sets, site.clock.now(), &goes) {
+        let Some(manifest) = &set.manifest else { continue };
+        hashes(manifest, &set.path, Eyes::from(site)).await.map_err(|failure| {
+            if failure.code != "set_damaged" {
+                return failure;
+            }
+            let hint =
+                format!("nothing was removed; make a new backup, and see `uplift backup verify {}`", set.set);
+            failure.hint(hint)
+        })?;
+    }
+    Ok(())
 }
 
 /// An answer is no proof: what was said to be removed is looked for.
 async fn gone(plan: &PrunePlan, pruned: &Pruned, site: Observe<'_>) -> Result<(), Failure> {
-    let there = left(plan, site).await?;
+    let there = left(plan, site).await?.len();
     if there <= pruned.stays.len() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use super::{
     list::{Listed, Standing},
     manifest::Part,
 };
-use crate::ports::postgres::KeptDatabase;
+use crate::ports::{files::quoted, postgres::KeptDatabase};
 
 /// How many of the newest verified sets stay, whatever their age.
 pub const KEEP: usize = 3;
@@ -28,6 +28,9 @@ pub struct Judged {
 /// Judges the sets of a folder ([`super::list`], newest first). Only a verified set counts as a backup: the newest `keep`
 /// of them stay, and the newest one with each part; what is pinned stays, what is younger than a week stays, and nothing
 /// goes at all while no verified set is there. What bears a date that has not come yet stays, and counts for nothing.
+///
+/// Sets of other databases, by the server or by their name, count for nothing either: a setting that was wrong for three
+/// nights must not push out the backups of the databases that are in use.
 #[must_use]
 pub fn judge(sets: &[Listed], now: Timestamp, keep: usize) -> Vec<Judged> {
     let retention = Retention::of(sets, now, keep.max(1));
@@ -40,6 +43,32 @@ pub fn judge(sets: &[Listed], now: Timestamp, keep: usize) -> Vec<Judged> {
             Judged { name: set.set.clone(), goes, why }
         })
         .collect()
+}
+
+/// The verified sets that take the places of those that go: of each the newest with the same part. For what nobody can
+/// say what was in it, the newest with each part.
+pub(super) fn stand_ins<'a>(sets: &'a [Listed], now: Timestamp, goes: &[&str]) -> Vec<&'a Listed> {
+    let verified = Retention::of(sets, now, 1).verified;
+    let mut found: Vec<&Listed> = Vec::new();
+    for name in goes {
+        let going = sets.iter().find(|set| set.set == *name && !set.parts.is_empty());
+        let parts = going.map_or(&Part::ALL[..], |set| &set.parts[..]);
+        for part in parts {
+            let stands_in = |(_, one): &&(Timestamp, &Listed)| {
+                !goes.contains(&one.set.as_str())
+                    && one.parts.contains(part)
+                    && going.is_none_or(|set| like(set, one))
+            };
+            let newest = verified.iter().find(stands_in).map(|(_, one)| *one);
+            found.extend(newest.filter(|one| !found.iter().any(|known| known.set == one.set)));
+        }
+    }
+    found
+}
+
+/// One may take the other's place: they are of the same databases, or one of them holds none.
+fn like(left: &Listed, right: &Listed) -> bool {
+    left.home().zip(right.home()).is_none_or(|(left, right)| left.is(&right))
 }
 
 struct Retention<'a> {
@@ -60,8 +89,14 @@ impl<'a> Retention<'a> {
 
     /// Why it stays; `None` if it goes.
     fn stays(&self, set: &Listed) -> Option<String> {
-        if set.pinned {
+        if set.pinned == Some(true) {
             return Some("it is pinned".to_owned());
+        }
+        if set.pinned.is_none() && !matches!(set.standing, Standing::Unknown { .. }) {
+            return Some(format!(
+                "its manifest cannot be read, so nobody knows whether it is pinned; to remove it: `rm -r {}`",
+                quoted(&set.path)
+            ));
         }
         if let Standing::Unknown { why } = &set.standing {
             return Some(format!("it cannot be judged: {why}"));
@@ -71,8 +106,10 @@ impl<'a> Retention<'a> {
             return Some("its date has not come yet: was the clock wrong?".to_owned());
         }
         let age = self.now.duration_since(at);
-        if self.verified.is_empty() {
-            return Some("no verified backup is there that could take its place".to_owned());
+        let verified = self.like(set);
+        let of = self.of_home(set);
+        if verified.is_empty() {
+            return Some(format!("no verified backup{of} is there that could take its place"));
         }
         if set.standing == Standing::Incomplete {
             return (age <= UNFINISHED)
@@ -81,27 +118,44 @@ impl<'a> Retention<'a> {
         if age <= YOUNG {
             return Some("it is younger than 7 days".to_owned());
         }
-        if let Some(place) = self.verified.iter().position(|(_, one)| one.set == set.set)
+        if let Some(place) = verified.iter().position(|(_, one)| one.set == set.set)
             && place < self.keep
         {
+            let by_hand = self.by_hand(set);
             return Some(match place {
-                0 => "it is the newest verified one".to_owned(),
-                _ => format!("it is one of the newest {} verified ones", self.keep),
+                0 => format!("it is the newest verified one{of}{by_hand}"),
+                _ => format!("it is one of the newest {} verified ones{of}{by_hand}", self.keep),
             });
         }
-        let only = |part: &Part| self.newer_with(*part, at, set).is_none();
-        let only = set.parts.iter().copied().find(only);
-        if let Some(part) = only {
-            return Some(format!("no newer verified one has the {part}"));
+        // Of two from one moment one must count as the newer, or both would go.
+        let mut newer = verified.iter().filter(|(when, one)| (*when, &one.set) > (at, &set.set));
+        let lacks = |part: &Part| !newer.clone().any(|(_, one)| one.parts.contains(part));
+        if let Some(part) = set.parts.iter().find(|part| lacks(part)) {
+            return Some(format!("no newer verified one{of} has the {part}{}", self.by_hand(set)));
         }
-        let newer = self.verified.iter().any(|(when, one)| (*when, &one.set) > (at, &set.set));
-        (!newer).then(|| "no newer verified one is there".to_owned())
+        newer.next().is_none().then(|| format!("no newer verified one{of} is there"))
     }
 
-    fn newer_with(&self, part: Part, than: Timestamp, set: &Listed) -> Option<&'a Listed> {
-        // Of two from one moment one must count as the newer, or both would go.
-        let newer = self.verified.iter().filter(|(at, one)| (*at, &one.set) > (than, &set.set));
-        newer.map(|(_, one)| *one).find(|one| one.parts.contains(&part))
+    /// Verified ones that could take the place of this one, newest first.
+    fn like(&self, set: &Listed) -> Vec<(Timestamp, &'a Listed)> {
+        self.verified.iter().filter(|(_, one)| like(one, set)).copied().collect()
+    }
+
+    /// Of which databases, where there are backups of others too.
+    fn of_home(&self, set: &Listed) -> String {
+        let Some(home) = set.home() else { return String::new() };
+        let others = self.verified.iter().any(|(_, one)| !like(one, set));
+        if others { format!(" of {home}") } else { String::new() }
+    }
+
+    /// What was backed up last are other databases: only a person knows whether these are of use yet.
+    fn by_hand(&self, set: &Listed) -> String {
+        match self.verified.first() {
+            Some((_, newest)) if !like(newest, set) => {
+                format!("; once nobody needs it: `rm -r {}`", quoted(&set.path))
+            }
+            _ => String::new(),
+        }
     }
 
     fn goes(&self, set: &Listed) -> String {
@@ -110,7 +164,8 @@ impl<'a> Retention<'a> {
             Standing::Damaged { why } => format!("it is damaged: {why}"),
             Standing::Unproved { why } => format!("it was never proved: {why}"),
             Standing::Verified { .. } | Standing::Unknown { .. } => {
-                let newer = self.verified.iter().take_while(|(_, one)| one.set != set.set).count();
+                let like = self.like(set);
+                let newer = like.iter().take_while(|(_, one)| one.set != set.set).count();
                 format!("it is older than 7 days, and {newer} newer verified ones are there")
             }
         }

@@ -8,19 +8,57 @@ use crate::{event::Failure, ports::files::FilesRead, site::Site};
 /// Where a site's sets lie.
 #[must_use]
 pub fn folder(site: &Site) -> PathBuf {
-    site.state.join("backups")
+    folder_in(&site.state)
+}
+
+/// Where they lie below a state folder.
+#[must_use]
+pub fn folder_in(state: &Path) -> PathBuf {
+    state.join("backups")
 }
 
 /// The name that a set has until it is complete.
 #[must_use]
 pub fn partial(folder: &Path, set: &str) -> PathBuf {
-    folder.join(format!("{set}.partial"))
+    folder.join(format!("{set}{PARTIAL}"))
 }
 
-/// The set of a run: one run makes at most one of each number, so that it is found again after a crash.
+/// Where a run notes the uploaded files while the application stands still. It is no set: only that run's own way back
+/// needs it, and the next run removes it.
 #[must_use]
-pub fn set_id(run: &str, number: usize) -> String {
-    if number == 0 { run.to_owned() } else { format!("{run}-{}", number + 1) }
+pub fn uploads_note(folder: &Path, run: &str) -> PathBuf {
+    folder.join(format!("{NOTE}{run}"))
+}
+
+const NOTE: &str = ".uploads-";
+
+/// Such notes that are there, of any of these runs.
+pub async fn uploads_notes(
+    files: &dyn FilesRead,
+    folder: &Path,
+    runs: &[String],
+) -> Result<Vec<PathBuf>, Failure> {
+    let of_one = |name: &String| {
+        name.strip_prefix(NOTE).is_some_and(|rest| runs.iter().any(|run| rest.starts_with(run)))
+    };
+    Ok(files.list(folder).await?.into_iter().filter(of_one).map(|name| folder.join(name)).collect())
+}
+
+/// How the name of a set ends that is not complete.
+pub(super) const PARTIAL: &str = ".partial";
+
+/// The set of one call of a run. Calls of one block are all decided on before any has made its set, so each needs a name
+/// that no other call of the block can have: the first `backup` has the run's own, every other has its verb and number in
+/// it. `number` counts the sets of that name that are there.
+#[must_use]
+pub fn set_id(run: &str, call: Option<&str>, number: usize) -> String {
+    let call = call.and_then(|address| address.rsplit('/').next()).unwrap_or("backup#1");
+    let name = match call.split_once('#').unwrap_or((call, "1")) {
+        ("backup", "1") => run.to_owned(),
+        (verb, "1") => format!("{run}-{}", verb.replace('_', "-")),
+        (verb, count) => format!("{run}-{}{count}", verb.replace('_', "-")),
+    };
+    if number == 0 { name } else { format!("{name}-{}", number + 1) }
 }
 
 /// The one field that every format has.

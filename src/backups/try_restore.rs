@@ -14,6 +14,7 @@ use crate::{
     ports::{
         Operate,
         postgres::{DropDatabase, DumpClient, Kept, LoadDump, Mark},
+        server_room,
     },
 };
 
@@ -25,15 +26,9 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 pub async fn try_restore(manifest: &Manifest, folder: &Path, site: Operate<'_>) -> Result<u64, Failure> {
     let endpoint = &site.site.databases.endpoint;
     let server = site.postgres.server(endpoint, site.site.databases.primary()).await?;
-    let made_on = manifest.server.as_ref().map_or(0, super::ServerEntry::major);
-    if server.major() < made_on {
-        let text = format!("the backup is of PostgreSQL {made_on}, and this server is {}", server.major());
-        return Err(
-            Failure::new("server_older", text).hint("try it on a server of the same major, or a newer one")
-        );
-    }
+    manifest.loads_on(&server)?;
     let needed: u64 = manifest.databases.iter().map(|one| one.facts.size).max().unwrap_or_default();
-    if let Some(free) = site.postgres.room(endpoint).await?
+    if let Some(free) = server_room(site.observe()).await?
         && free < needed + needed / 10
     {
         let text =

@@ -47,6 +47,12 @@ pub(super) async fn carry_out(
     if dry_run {
         return Ok(only_shown(session, &plan));
     }
+    // A plan that leads nowhere takes no lock, and yet must not tell of another run's work as if it were the site.
+    if let PlanEnd::NothingNeeded { .. } | PlanEnd::Fails { .. } = plan.end
+        && let Some(failure) = host.held_elsewhere().await
+    {
+        return Err(Trouble::new(failure, ExitClass::Held));
+    }
     match &plan.end {
         PlanEnd::NothingNeeded { why } => {
             nothing_needed(session, &plan, why);

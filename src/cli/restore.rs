@@ -33,6 +33,7 @@ pub(super) async fn restore(
             return Ok(ExitClass::Done);
         }
         session.common.site = Some(into);
+        session.settled = Some(settled);
     }
     let host = session.open().await?;
     nobody_else(session, &host.runs()?)?;
@@ -53,5 +54,8 @@ fn told(session: &Session, settled: &Settled, dry_run: bool) {
     }
     for path in &settled.there {
         paper.line(&format!("`{}` is there already, as in the set", path.display()));
+    }
+    if let Some(compose) = settled.compose() {
+        paper.line(&format!("it ran as `{compose}`"));
     }
 }

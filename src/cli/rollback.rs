@@ -67,7 +67,11 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     let runs = host.runs()?;
     let row = match run {
         Some(run) => Some(runs.show(Some(run))?.run),
-        None => runs.unfinished()?.or_else(|| runs.all().ok()?.into_iter().next()),
+        None => match runs.unfinished()? {
+            Some(row) => Some(row),
+            // Where there is none to return from it is said of the newest run why.
+            None => host.last_switch()?.or_else(|| runs.all().ok()?.into_iter().next()),
+        },
     };
     let typed = &session.typed;
     let Some(row) = row else {

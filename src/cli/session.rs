@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{ExitClass, Failure, Question},
-    host::{Host, HostError, Runs, Scrubber, Sets, Start, Status},
+    host::{Host, HostBuilder, HostError, Runs, Scrubber, Sets, Settled, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Session {
     /// The program with what names the site, as it has to be typed here.
     pub(super) typed: String,
     scrubber: Scrubber,
+    /// The configuration of a backup set was written for this command.
+    pub(super) settled: Option<Settled>,
 }
 
 /// What makes a folder a site.
@@ -37,7 +39,7 @@ impl Session {
         let rest = words.iter().skip(1).map(|word| quoted(&word.to_string_lossy()));
         let command = std::iter::once("uplift".to_owned()).chain(rest).collect::<Vec<_>>().join(" ");
         let typed = typed(&common, words);
-        Self { common, stage, signals, command, typed, scrubber: Scrubber::default() }
+        Self { common, stage, signals, command, typed, scrubber: Scrubber::default(), settled: None }
     }
 
     pub(super) fn json(&self) -> bool {
@@ -83,9 +85,17 @@ impl Session {
         }
     }
 
+    fn builder(&self) -> HostBuilder {
+        let builder = (self.stage.host)(self.start());
+        match &self.settled {
+            Some(settled) => builder.after(settled),
+            None => builder,
+        }
+    }
+
     /// Finds the site. From now on its secrets are taken out of everything that is shown.
     pub(super) async fn open(&mut self) -> Result<Host, Trouble> {
-        let host = self.unless_stopped((self.stage.host)(self.start()).open()).await??;
+        let host = self.unless_stopped(self.builder().open()).await??;
         self.scrubber = host.scrubber().clone();
         Ok(host)
     }
@@ -101,7 +111,7 @@ impl Session {
 
     /// How the site is now, whatever it was when it was opened.
     pub(super) async fn fresh_status(&self) -> Option<Status> {
-        let host = (self.stage.host)(self.start()).open().await.ok()?;
+        let host = self.builder().open().await.ok()?;
         Some(host.status().await)
     }
 

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 
 use self::failed::{folder_in_place, missing, reading, taken};
-pub(super) use self::failed::{is_full, no_room, not_made, writing};
+pub(super) use self::failed::{is_full, no_room, not_made, unread, writing};
 use crate::{
     event::Failure,
     ports::files::{CopyFile, File, Files, FilesRead, MakeFolder, Remove, Rename, Space, WriteFile},

@@ -31,6 +31,12 @@ impl Hands {
         self.postgres.set_password(password);
     }
 
+    /// Secrets that uplift itself was started with.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.postgres.admin_secrets()
+    }
+
     /// Opens a log of lines (0600, its folder 0700); `None` if that cannot be done, which stops nobody.
     #[must_use]
     pub fn line_log(&self, path: &Path) -> Option<Arc<dyn LineLog>> {

@@ -23,8 +23,9 @@ mod stream;
 mod watch;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
@@ -36,7 +37,7 @@ use crate::{
     ports::postgres::{
         Activity, Admit, Contents, CopyDatabase, DatabaseFacts, Decoded, DropDatabase, Dump, DumpClient,
         DumpReport, EndSessions, Equip, Jobs, KeptDatabase, LoadDump, LockSite, Obstacle, Postgres,
-        PostgresRead, Server, Session, SiteLock, Swap, TableRows, Way,
+        PostgresRead, Server, Session, SiteLock, Swap, Way, WrittenRows,
     },
     site::{Endpoint, Secret},
 };
@@ -48,37 +49,58 @@ pub(super) struct PostgresClient {
     processes: Processes,
     password: Arc<RwLock<Option<Secret>>>,
     way: Arc<RwLock<Option<Way>>>,
+    /// A database that the product's user has been in.
+    entered: Arc<RwLock<Option<String>>>,
+    /// When the server was started that the administrator's address is known to lead to.
+    met: Arc<OnceLock<i64>>,
 }
 
 impl PostgresClient {
     pub(super) fn new(processes: Processes) -> Self {
-        Self { processes, password: Arc::default(), way: Arc::default() }
+        let (password, way) = (Arc::default(), Arc::default());
+        Self { processes, password, way, entered: Arc::default(), met: Arc::default() }
     }
 
     pub(super) fn set_password(&self, password: Secret) {
-        *self.password.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(password);
+        *self.password.write().unwrap_or_else(PoisonError::into_inner) = Some(password);
     }
 
     fn password(&self) -> Option<Secret> {
-        self.password.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.password.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn connect(&self, endpoint: &Endpoint, database: &str) -> Result<Connection, Failure> {
-        Connection::open(&self.reach(endpoint)?, endpoint, database, self.password().as_ref()).await
+        let session =
+            Connection::open(&self.reach(endpoint)?, endpoint, database, self.password().as_ref()).await?;
+        *self.entered.write().unwrap_or_else(PoisonError::into_inner) = Some(database.to_owned());
+        Ok(session)
+    }
+
+    fn entered(&self) -> Option<String> {
+        self.entered.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
 impl PostgresRead for PostgresClient {
     fn go_by(&self, way: &Way) {
-        *self.way.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(way.clone());
+        *self.way.write().unwrap_or_else(PoisonError::into_inner) = Some(way.clone());
     }
 
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure> {
         let session = self.connect(endpoint, database).await?;
         let server = facts::server(&session).await;
         session.close().await;
-        server
+        let mut server = server?;
+        if self.has_admin() {
+            // Whoever moves databases is the one whose rights count.
+            let session = self.maintain(endpoint).await?;
+            let rights = facts::server(&session).await;
+            session.close().await;
+            let rights = rights?;
+            (server.may_create, server.may_set_roles) = (rights.may_create, rights.may_set_roles);
+        }
+        Ok(server)
     }
 
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
@@ -174,11 +196,19 @@ impl PostgresRead for PostgresClient {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
         let session = self.connect(endpoint, database).await?;
-        let written = since::written(&session, snapshot).await;
+        let written = since::written(&session, snapshot, sequences).await;
         session.close().await;
         written
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let sequences = count::sequences(&session).await;
+        session.close().await;
+        sequences
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
@@ -188,7 +218,7 @@ impl PostgresRead for PostgresClient {
         jobs
     }
 
-    /// A server on this host whose folder an administrator may be told; of every other it is not known here.
+    /// No server tells it to a client.
     async fn room(&self, _endpoint: &Endpoint) -> Result<Option<u64>, Failure> {
         Ok(None)
     }

@@ -50,6 +50,12 @@ impl Teller {
         Self { sink: Arc::clone(&self.sink), address: Some(address.to_owned()) }
     }
 
+    /// The call that this teller belongs to.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
     pub fn tell(&self, event: Event) {
         (self.sink)(event);
     }

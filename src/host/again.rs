@@ -36,6 +36,7 @@ impl Host {
         let answer = open.answered(answer, Way::Forward)?;
         let OpenRun { row, zero, entries } = open;
         let site = self.frozen(zero.site);
+        self.learn_from_set(&row.params).await;
         let script = self.check(&bundle_of(&held.record.reader, &row.id)?)?;
         let now = self.0.ports.clock.now();
         let writer = &held.record.writer;
@@ -72,6 +73,7 @@ impl Host {
         let (held, open) = self.take_up(run, "take back", command).await?;
         let decision = open.answered(decision, Way::Back)?;
         let OpenRun { row, zero, .. } = open;
+        self.learn_from_set(&row.params).await;
         held.record.writer.adopt(&row.id)?;
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
         told(&context, &held, &row.runbook, self.0.ports.clock.now(), true);

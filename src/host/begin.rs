@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    door::{Host, script_site},
+    door::script_site,
     error::HostError,
     held::{For, at_work, context, hold, told},
     runbook::Runbook,
@@ -11,10 +11,10 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    clients,
+    backups, clients,
     journal::{NewRun, Reader, RunRow, new_run_id},
-    ports::files::Remove,
-    run::{self, Job, Plan},
+    ports::files::{MakeFolder, Remove, quoted},
+    run::{self, Context, Job, Plan},
     site::Site,
     survey,
 };
@@ -31,9 +31,11 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }
-    forget_never_begun(host, &held.record.reader).await?;
     let (context, listener) = context(host, &id, Arc::clone(&host.0.site));
+    let unknown = forget_never_begun(&context, &held.record.reader).await?;
+    forget_notes(&context, &held.record.reader).await?;
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
+    let never_begun = mark(&context).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
     let zero = EntryZero::new(Site::clone(&host.0.site), before.clone());
     let bundle = runbook.script.bundle();
@@ -50,6 +52,8 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         before: zero.recorded()?,
         uplift: env!("CARGO_PKG_VERSION").to_owned(),
     })?;
+    // Where it stays it does not matter: from now on the record knows the run.
+    let _stays = context.ports.files.remove(&never_begun).await;
     let job = Job {
         runbook: Arc::clone(&runbook.script),
         params: runbook.params.clone(),
@@ -57,19 +61,54 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         before,
     };
     told(&context, &held, runbook.name(), now, false);
+    for text in unknown {
+        context.tell.warn(text);
+    }
     Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
 }
 
-/// Kept copies of runs that were killed before they were recorded: nothing was done in them, and the copies hold
-/// secrets.
-async fn forget_never_begun(host: &Host, reader: &Reader) -> Result<(), HostError> {
-    let folder = host.0.site.state.join("kept");
+/// What stands in the kept folder of a run until it is recorded.
+const NEVER_BEGUN: &str = "never-begun";
+
+/// Marks the run's kept folder as one of a run that has not begun; gives what takes the mark away.
+async fn mark(context: &Context) -> Result<Remove, HostError> {
+    let path = context.ports.observe(&context.site, &context.run, &context.tell).kept().join(NEVER_BEGUN);
+    let what = "mark of a run that is not recorded yet".to_owned();
+    context.ports.files.make_folder(&MakeFolder { path: path.clone(), what: what.clone() }).await?;
+    Ok(Remove { path, what })
+}
+
+/// Kept copies of runs that were killed before they were recorded go: nothing was done in them, and the copies hold
+/// secrets. Those of a run that the record should know stay, which is said: without its record they are all that is left
+/// for its way back.
+async fn forget_never_begun(context: &Context, reader: &Reader) -> Result<Vec<String>, HostError> {
+    let (folder, files) = (context.site.state.join("kept"), &context.ports.files);
+    let mut unknown = Vec::new();
     let known: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
-    for name in host.0.ports.files.list(&folder).await? {
-        if !known.contains(&name) {
+    for name in files.list(&folder).await?.into_iter().filter(|name| !known.contains(name)) {
+        let path = folder.join(&name);
+        let there = files.list(&path).await?;
+        if there.is_empty() || there.iter().any(|one| one == NEVER_BEGUN) {
             let what = "kept copies of a run that never began".to_owned();
-            host.0.ports.files.remove(&Remove { path: folder.join(name), what }).await?;
+            files.remove(&Remove { path, what }).await?;
+        } else {
+            unknown.push(format!(
+                "the record does not know run {name}, which has kept copies of the env and compose files: was \
+                 `journal.db` moved away? They stay; once nobody needs them: `rm -r {}`",
+                quoted(&path)
+            ));
         }
+    }
+    Ok(unknown)
+}
+
+/// What runs that have ended noted of the uploaded files, for a way back that nobody needs any more.
+async fn forget_notes(context: &Context, reader: &Reader) -> Result<(), HostError> {
+    let (files, folder) = (&context.ports.files, backups::folder(&context.site));
+    let ended: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
+    for path in backups::uploads_notes(files.as_ref(), &folder, &ended).await? {
+        let what = "note of the uploaded files of an earlier run".to_owned();
+        files.remove(&Remove { path, what }).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::{
     past::{self, Shown},
     points::Recorded,
     runbook::Runbook,
+    settle::Settled,
 };
 use crate::{
     clients,
@@ -16,7 +17,7 @@ use crate::{
     ports::{Outside, Port, Ports, files::FilesRead, points::Points},
     primitives::contract::Catalogue,
     script,
-    site::{Scrubber, Site},
+    site::{Project, Scrubber, Site},
     survey::{self, Start, Status},
 };
 
@@ -26,6 +27,7 @@ pub struct HostBuilder {
     catalogue: Catalogue,
     ports: Option<Ports>,
     outside: Outside,
+    recorded: Option<Project>,
 }
 
 impl HostBuilder {
@@ -47,6 +49,14 @@ impl HostBuilder {
     #[must_use]
     pub fn port<P: Port>(mut self, read: Arc<P::Read>, write: Arc<P::Write>) -> Self {
         self.outside = self.outside.with::<P>(read, write);
+        self
+    }
+
+    /// After the configuration of a set was written: how compose was told the project then counts for as long as the
+    /// site has no container that tells it.
+    #[must_use]
+    pub fn after(mut self, settled: &Settled) -> Self {
+        self.recorded.clone_from(&settled.project);
         self
     }
 
@@ -78,12 +88,15 @@ impl HostBuilder {
             let (ports, hands) = clients::real()?;
             (ports, Some(hands))
         };
-        let site = survey::find(&ports, &self.start).await?;
+        let site = survey::find(&ports, &self.start, self.recorded.as_ref()).await?;
         let record = Arc::new(Recorded { state: site.state.clone() });
         ports.outside = self.outside.with::<Points>(record.clone(), record);
         let scrubber = Scrubber::default();
         for secret in site.secrets.values() {
             scrubber.learn(secret);
+        }
+        for secret in hands.iter().flat_map(clients::Hands::secrets) {
+            scrubber.learn(&secret);
         }
         if let (Some(hands), Some(password)) = (&hands, site.secrets.get("DB_PASSWORD")) {
             hands.set_password(password.clone());
@@ -110,7 +123,13 @@ impl Host {
     /// Begins with where the site is; [`HostBuilder::open`] finds it.
     #[must_use]
     pub fn at(start: Start) -> HostBuilder {
-        HostBuilder { start, catalogue: Catalogue::stock(), ports: None, outside: Outside::default() }
+        HostBuilder {
+            start,
+            catalogue: Catalogue::stock(),
+            ports: None,
+            outside: Outside::default(),
+            recorded: None,
+        }
     }
 
     #[must_use]
@@ -130,6 +149,7 @@ impl Host {
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
+        self.learn_from_set(&params).await;
         Ok(Runbook::new(self.clone(), script, params))
     }
 

@@ -35,6 +35,26 @@ impl Drop for Held {
     }
 }
 
+impl Host {
+    /// Who works on the site's databases from another machine, if somebody does. What a plan finds meanwhile, a site
+    /// that is down or a database that lets nobody in, is that run's doing.
+    pub async fn held_elsewhere(&self) -> Option<Failure> {
+        let clients::Who { user, host } = clients::who();
+        let request = lock_of(&self.0.site, "plan", &user, &host);
+        let failure = SharedLock::take(&self.0.ports, request).await.err()?;
+        (failure.code == "site_held").then_some(failure)
+    }
+}
+
+/// How the lock in the database is asked for.
+fn lock_of(site: &Site, run: &str, user: &str, machine: &str) -> LockSite {
+    LockSite {
+        endpoint: site.databases.endpoint.clone(),
+        primary: site.databases.primary().to_owned(),
+        holder: format!("uplift {run} {user}@{machine}"),
+    }
+}
+
 /// Which run the site is taken for.
 #[derive(Clone, Copy)]
 pub(super) enum For {
@@ -68,11 +88,7 @@ pub(super) async fn hold(
     let reader = Arc::new(Reader::open(&folder)?.ok_or(HostError::NoRun("read"))?);
     // The site may have been opened long ago, and the server's container been started again since.
     host.0.ports.postgres.go_by(&survey::way(&host.0.ports, site).await?);
-    let request = LockSite {
-        endpoint: site.databases.endpoint.clone(),
-        primary: site.databases.primary().to_owned(),
-        holder: format!("uplift {run} {user}@{machine}"),
-    };
+    let request = lock_of(site, run, &user, &machine);
     let (shared, without) = match reason {
         For::New => (SharedLock::take(&host.0.ports, request).await?, None),
         For::Unfinished => SharedLock::take_if_up(&host.0.ports, request).await?,

@@ -1,17 +1,14 @@
 //! What can be returned to, from the record of the site's runs.
 
-use std::{collections::BTreeMap, path::PathBuf};
-
-use jiff::Timestamp;
-use serde_json::Value;
+use std::path::PathBuf;
 
 use super::{door::Host, error::HostError, zero::EntryZero};
 use crate::{
     event::{Failure, Teller},
-    journal::{Entry, Folder, Reader, RunRow, RunState, State},
+    journal::{Folder, Reader, RunRow, RunState, State},
     ports::points::PointsRead,
-    primitives::way_back::places,
-    site::{ImageThen, Moment, Place, Point, SavepointThen, Service, Site},
+    primitives::{savepoint_then, trial_ended, way_back::places},
+    site::{ImageThen, Place, Point, Service, Site},
     survey::Before,
 };
 
@@ -50,6 +47,20 @@ impl Host {
         let points = Recorded { state: self.0.site.state.clone() }.points()?;
         Ok(points.iter().any(|point| point.run == run))
     }
+
+    /// The newest run that has left another release, or was closed before it came so far. What came to nothing, and
+    /// what only adds (a backup, say), does not stand between a person and the upgrade that they mean.
+    pub fn last_switch(&self) -> Result<Option<RunRow>, HostError> {
+        let Some(folder) = Folder::find(&self.0.site.state) else { return Ok(None) };
+        let Some(reader) = Reader::open(&folder)? else { return Ok(None) };
+        for row in reader.runs()? {
+            let switched = row.state == RunState::Done && point(&reader, row.clone())?.is_some();
+            if switched || row.state == RunState::Closed {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// `None` if the run switched no release.
@@ -59,14 +70,23 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
     let to = done("env_set").and_then(|one| one.input.get("STRATA_VERSION")?.as_str());
     let (Some(to), Some(_)) = (to, done("compose_up")) else { return Ok(None) };
     let zero = EntryZero::read(reader.before(&row.id).map_err(Failure::from)?)?;
-    let savepoint = done("pg_savepoint").and_then(savepoint);
+    let savepoint = match done("pg_savepoint") {
+        Some(entry) => savepoint_then(entry.version, entry.intent.clone().unwrap_or_default())?,
+        None => None,
+    };
+    let reached = match done("compose_trial").and_then(|entry| entry.attempts.last()) {
+        Some(last) => {
+            last.value.clone().zip(last.ended).map(|(value, at)| trial_ended(value, at)).transpose()?
+        }
+        None => None,
+    };
     Ok(Some(Point {
         to: to.to_owned(),
         images: images(&zero.site, &zero.before),
         from: zero.site.version,
         schemas: zero.before.schemas,
         savepoint,
-        reached: done("compose_trial").and_then(reached),
+        reached,
         ended: row.ended.unwrap_or(row.started),
         command: row.command,
         run: row.id,
@@ -85,35 +105,4 @@ fn images(site: &Site, before: &Before) -> Vec<ImageThen> {
         })
     };
     site.product().filter_map(of).collect()
-}
-
-/// As `pg_savepoint` wrote it down; what cannot be read was not made by this version and is left out.
-fn savepoint(entry: &Entry) -> Option<SavepointThen> {
-    let intent = entry.intent.as_ref()?;
-    if !intent["none"].is_null() {
-        return None;
-    }
-    let jobs: Vec<Value> = intent["jobs"].as_array().cloned().unwrap_or_default();
-    let job = |job: &Value| {
-        let taken = job["claimed_by"].as_str().map(|by| format!(", taken by {by}")).unwrap_or_default();
-        format!("{} {}{taken}", job["class"].as_str().unwrap_or("?"), job["id"])
-    };
-    let schemas: BTreeMap<String, Vec<String>> = serde_json::from_value(intent["schemas"].clone()).ok()?;
-    Some(SavepointThen {
-        made: moment(&intent["copies"]["snapshot"], &intent["copies"]["made_at"])?,
-        schemas,
-        jobs_waiting: intent["jobs_waiting"].as_u64().unwrap_or(0),
-        jobs: jobs.iter().map(job).collect(),
-    })
-}
-
-fn reached(entry: &Entry) -> Option<Moment> {
-    let last = entry.attempts.last()?;
-    let snapshot = last.value.as_ref()?.get("snapshot")?.as_str()?.to_owned();
-    Some(Moment { snapshot, at: last.ended? })
-}
-
-fn moment(snapshot: &Value, at: &Value) -> Option<Moment> {
-    let at: Timestamp = at.as_str()?.parse().ok()?;
-    Some(Moment { snapshot: snapshot.as_str()?.to_owned(), at })
 }

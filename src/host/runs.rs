@@ -39,9 +39,7 @@ impl HostBuilder {
     /// The record of the folder that this builder was told, without opening the site; `None` if it was told none.
     #[must_use]
     pub fn runs(&self) -> Option<Result<Runs, HostError>> {
-        let start = self.start();
-        let state = start.state.clone().or_else(|| Some(start.dir.as_ref()?.join(".uplift")))?;
-        Some(Runs::open(&state))
+        Some(Runs::open(&self.start().state()?))
     }
 }
 

@@ -7,14 +7,11 @@ use super::{
     error::HostError,
 };
 use crate::{
-    backups::{self, Checked, Eyes, Level, Listed, Standing, Verification},
+    backups::{self, Eyes, Level, Listed, Standing, Verification},
     clients,
     event::{Failure, Teller},
     journal::new_run_id,
-    ports::{
-        Ports,
-        files::{File, WriteFile},
-    },
+    ports::Ports,
     primitives::contract::suggest,
 };
 
@@ -39,9 +36,7 @@ impl HostBuilder {
     /// The sets of the site whose folder this builder was told, without opening the site; `None` if it was told none.
     #[must_use]
     pub fn sets(&self) -> Option<Result<Sets, HostError>> {
-        let state =
-            self.start().state.clone().or_else(|| Some(self.start().dir.as_ref()?.join(".uplift")))?;
-        Some(self.sets_in(&state.join("backups")))
+        Some(self.sets_in(&backups::folder_in(&self.start().state()?)))
     }
 
     /// The sets that lie in a folder, of whatever site.
@@ -145,20 +140,7 @@ impl Sets {
     }
 
     async fn note(&self, set: &Listed, level: Option<Level>, failure: Option<String>) -> Result<(), Failure> {
-        let manifest = self.ports.files.read(&set.path.join("manifest.json")).await?;
-        let (bytes, uid, gid) = manifest.map(|file| (file.bytes, file.uid, file.gid)).unwrap_or_default();
-        let checked = Checked {
-            format: Checked::FORMAT,
-            at: self.now().to_string(),
-            manifest: blake3::hash(&bytes).to_hex().to_string(),
-            level,
-            failure,
-        };
-        let bytes = serde_json::to_vec_pretty(&checked)
-            .map_err(|error| Failure::new("not_recordable", format!("it cannot be written: {error}")))?;
-        let file = File { bytes, mode: 0o600, uid, gid };
-        let what = "what a look at the backup has found".to_owned();
-        self.ports.files.write(&WriteFile { path: set.path.join(Checked::FILE), file, what }).await
+        backups::note(&set.path, self.now(), level, failure, &*self.ports.files).await
     }
 }
 

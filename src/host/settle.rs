@@ -9,7 +9,11 @@ use crate::{
     backups::{self, ConfigFile},
     clients,
     event::Failure,
-    ports::files::{File, Files, MakeFolder, WriteFile},
+    ports::{
+        compose::project_arguments,
+        files::{File, Files, MakeFolder, WriteFile, quote},
+    },
+    site::Project,
 };
 
 /// What [`HostBuilder::settle`] found and did.
@@ -18,6 +22,23 @@ pub struct Settled {
     pub written: Vec<PathBuf>,
     /// They were there, byte for byte as in the set.
     pub there: Vec<PathBuf>,
+    /// How compose is to be told which project this is; `None` where the set does not say it.
+    pub project: Option<Project>,
+}
+
+impl Settled {
+    /// How `docker compose` is called for this project, where its own choice would be another one.
+    #[must_use]
+    pub fn compose(&self) -> Option<String> {
+        let project = self.project.as_ref()?;
+        let folder = project.dir.file_name().unwrap_or_default();
+        let plain = project.env_files.is_empty() && project.profiles.is_empty() && project.files.len() == 1;
+        if plain && folder == project.name.as_str() {
+            return None;
+        }
+        let words = project_arguments(project);
+        Some(format!("docker {}", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")))
+    }
 }
 
 impl HostBuilder {
@@ -28,16 +49,15 @@ impl HostBuilder {
         let ports = self.given_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
         let files = &*ports.files;
         let manifest = backups::read(files, folder).await?;
-        let Some(env) = manifest.config.first() else {
+        if manifest.config.is_empty() {
             let text = format!("the set `{}` holds no configuration", manifest.set);
             let hint = "write `.env` and the compose file by hand, then restore without `--into`";
             return Err(HostError::Site(Failure::new("set_lacks_config", text).hint(hint)));
-        };
-        let home = Path::new(&env.path).parent().unwrap_or(Path::new("/"));
-        let mut settled = Settled { written: Vec::new(), there: Vec::new() };
+        }
+        let project = manifest.project_in(dir);
+        let mut settled = Settled { written: Vec::new(), there: Vec::new(), project };
         let mut writes = Vec::new();
-        for one in &manifest.config {
-            let path = place(one, home, dir);
+        for (path, one) in manifest.places(dir, &[])? {
             match files.hash(&path).await? {
                 Some(hash) if hash == one.blake3 => settled.there.push(path),
                 Some(_) => return Err(HostError::Site(other(&path))),
@@ -58,15 +78,6 @@ impl HostBuilder {
             }
         }
         Ok(settled)
-    }
-}
-
-/// Where a file of the configuration belongs: as it stood to the env file, below the new folder.
-fn place(one: &ConfigFile, home: &Path, dir: &Path) -> PathBuf {
-    let path = Path::new(&one.path);
-    match path.strip_prefix(home) {
-        Ok(rest) => dir.join(rest),
-        Err(_) => dir.join(path.file_name().unwrap_or_default()),
     }
 }
 

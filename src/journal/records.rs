@@ -84,6 +84,9 @@ pub struct RunRow {
     pub state: RunState,
     /// Recorded as running, and nobody is at work on it: a crash, a kill, a power cut.
     pub interrupted: bool,
+    /// Taking it back has begun: from there it cannot go on any more.
+    #[serde(default)]
+    pub going_back: bool,
     /// How it ended, or why it stands still.
     pub ending: Option<Ending>,
     pub params: Value,

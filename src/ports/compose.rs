@@ -19,6 +19,8 @@ pub struct Config {
     pub services: BTreeMap<String, ServiceConfig>,
     /// Real names of the named volumes, by their names in the file.
     pub volumes: BTreeMap<String, String>,
+    /// Real names of the networks, by their names in the file.
+    pub networks: BTreeMap<String, String>,
 }
 
 /// One service of a [`Config`].
@@ -40,6 +42,10 @@ pub struct ServiceConfig {
     pub depends_on: Vec<String>,
     /// It belongs to the project only where one of these is chosen; always, if there are none.
     pub profiles: Vec<String>,
+    /// The networks that it is on, by their names in the file.
+    pub networks: Vec<String>,
+    /// Names that it is told itself, as `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +82,8 @@ pub struct UpReport {
 }
 
 /// Runs a service's image once, beside the project's own containers: with the service's settings, volumes and
-/// networks; without published ports, without the service's name on a network, without labels that proxies read, and
-/// never started again by the engine.
+/// networks; without published ports, without the service's name on a network, without labels that proxies read, without
+/// working off jobs in web, and never started again by the engine. Needs compose [`RunAside::SINCE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunAside {
     pub project: Project,
@@ -86,6 +92,11 @@ pub struct RunAside {
     pub name: String,
     /// Variables that win over the project's env files, e.g. `STRATA_VERSION`.
     pub overrides: BTreeMap<String, String>,
+}
+
+impl RunAside {
+    /// The first compose that can take values out of a file, with `!reset`.
+    pub const SINCE: semver::Version = semver::Version::new(2, 24, 4);
 }
 
 #[async_trait]

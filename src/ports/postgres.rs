@@ -7,7 +7,7 @@ mod dump;
 mod facts;
 mod way;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ pub use self::{
     dump::{Blob, BlobList, Contents, Decoded, Dump, DumpClient, DumpReport, DumpedDatabase},
     facts::{
         Activity, DatabaseFacts, Extension, Kept, KeptDatabase, Mark, Obstacle, Server, Session, TableRows,
+        WrittenRows,
     },
     way::{There, Way},
 };
@@ -58,12 +59,18 @@ pub trait PostgresRead: Send + Sync {
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure>;
     /// Rows that were inserted or changed by transactions which `snapshot` does not see, per table that has any.
     /// A migration that rewrote a table has written all its rows. The server must be the one that gave the snapshot.
+    /// `sequences` are those of the database at that moment: a row with a higher number has been added since. Empty
+    /// where they are not known.
     async fn written_since(
         &self,
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure>;
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure>;
+    /// The last value that every sequence of a database has given, by `schema.name`; those that have given none are left
+    /// out.
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure>;
     /// Jobs of a queue database, oldest first, at most `limit`; with how many there are in all.
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure>;
     /// Free bytes on the file system of the server's data, where that can be known.

@@ -1,6 +1,6 @@
 //! What primitives and survey ask of a project's containers again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     compose::ComposeRead,
@@ -32,18 +32,22 @@ pub fn surroundings<'a>(containers: &'a [Container], project: &str, web: &str) -
     if of_web.is_empty() { all } else { of_web }
 }
 
-/// The containers that `name` leads to on a network of one of `from`, each with its address there; empty for one that
-/// does not run.
+/// The networks that any of these is on.
+#[must_use]
+pub fn networks<'a>(containers: &[&'a Container]) -> BTreeSet<&'a str> {
+    containers.iter().flat_map(|one| one.networks.keys().map(String::as_str)).collect()
+}
+
+/// The containers that `name` leads to on one of these networks, each with its address there; empty for one that does
+/// not run.
 #[must_use]
 pub fn named<'a>(
     containers: &'a [Container],
-    from: &[&Container],
+    networks: &BTreeSet<&str>,
     name: &str,
 ) -> Vec<(&'a Container, &'a str, &'a str)> {
     // The engine's name server does not serve its default network.
-    let shared = |network: &&String| {
-        *network != "bridge" && from.iter().any(|one| one.networks.contains_key(network.as_str()))
-    };
+    let shared = |network: &&String| *network != "bridge" && networks.contains(network.as_str());
     let mut found: Vec<(&Container, &str, &str)> = Vec::new();
     for one in containers {
         let answers = |network: &&String| {

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::files::quoted;
 use crate::event::{Change, Failure, Teller, Write};
 
+/// Begins the name of a folder beside the uploaded files that a restore has made; the run's name follows. Until the swap
+/// it holds those of the set, and afterwards those of before.
+pub const BESIDE: &str = "uplift-restore-";
+
 /// A tree as it is, without reading any file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeFacts {
@@ -33,6 +37,10 @@ pub struct PackTree {
     pub previous: Option<PathBuf>,
     /// Files that an earlier pass has and the tree has no more stay in the index: their rows were there at the cut.
     pub keep_vanished: bool,
+    /// Packs of `previous` are linked without being read: for a pass while nobody may work. Whoever unpacks them reads
+    /// them, and finds what is damaged.
+    #[serde(default)]
+    pub trust_previous: bool,
 }
 
 /// What [`Trees::pack`] made.

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     backup_retention::keep,
-    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
 };
 use crate::{
     backups::{self, PrunePlan, Pruned},
@@ -13,8 +13,8 @@ use crate::{
 
 /// Remove old backups, unfinished ones, and kept databases whose time is over.
 ///
-/// Each is judged again right before it goes. The newest verified backup is read first, and if it is not what was written,
-/// nothing goes. What was removed does not come back.
+/// Each is judged again right before it goes. The newer backups that take the places of those that go are read first, and
+/// if one is not what was written, nothing goes. What was removed does not come back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackupPrune {
@@ -28,7 +28,6 @@ pub(super) struct BackupPrune {
 
 impl Effect for BackupPrune {
     const NAME: &'static str = "backup_prune";
-    const ADDS_ONLY: bool = true;
     type Intent = PrunePlan;
     type Outcome = Pruned;
 
@@ -65,14 +64,16 @@ impl Effect for BackupPrune {
 
     async fn probe(intent: &PrunePlan, site: Observe<'_>) -> Result<Found<Pruned>, Failure> {
         let all = intent.sets.len() + intent.databases.len() + intent.leftovers.len();
-        Ok(match backups::left(intent, site).await? {
+        let (left, removed) =
+            (backups::left(intent, site).await?.len(), backups::removed(intent, site).await?.len());
+        Ok(match left {
             0 => Found::Applied(Pruned {
                 sets: intent.sets.iter().map(|goes| goes.name.clone()).collect(),
                 databases: intent.databases.iter().map(|goes| goes.name.clone()).collect(),
                 bytes: intent.sets.iter().chain(&intent.databases).map(|goes| goes.bytes).sum(),
                 stays: Vec::new(),
             }),
-            left if left == all => Found::NotApplied,
+            _ if removed == 0 => Found::NotApplied,
             left => Found::Partial(format!("{left} of {all} are still there")),
         })
     }
@@ -81,8 +82,14 @@ impl Effect for BackupPrune {
         backups::prune(intent, site).await
     }
 
-    async fn undo(_: &PrunePlan, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
-        Ok(Undone::nothing("what was removed is gone; the running site does not have it"))
+    async fn undo(intent: &PrunePlan, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        let gone = backups::removed(intent, site.observe()).await?;
+        if gone.is_empty() {
+            return Ok(Undone::nothing("nothing was removed yet"));
+        }
+        let gone: Vec<_> = gone.iter().map(|name| format!("`{name}`")).collect();
+        let what = format!("what was removed does not come back: {}", gone.join(", "));
+        Ok(Undone::Restored { what, left: vec![Left::Removed] })
     }
 }
 

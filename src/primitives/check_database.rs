@@ -2,7 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::Read;
-use crate::{event::Failure, ports::Observe};
+use crate::{backups, event::Failure, ports::Observe};
 
 /// Check that all databases are there, can be read, and can be dumped by a client of the server's own version.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -46,14 +46,7 @@ impl Read for CheckDatabase {
         }
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let found = site.postgres.databases(endpoint, &names).await?;
-        let missing: Vec<_> =
-            names.iter().filter(|name| !found.iter().any(|facts| facts.name == **name)).collect();
-        if let Some(name) = missing.first() {
-            let text = format!("the server `{}` has no database `{name}`", endpoint.host);
-            return Err(Failure::new("database_missing", text).hint(
-                "the next start would make an empty one in silence: check `DB_HOST`, or create the database first",
-            ));
-        }
+        backups::complete(&names, &found)?;
         let client = site.postgres.dump_client(server.major()).await?;
         for name in &names {
             let unreadable = site.postgres.unreadable(endpoint, name).await?;

@@ -7,6 +7,7 @@ use super::contract::Read;
 use crate::{
     event::Failure,
     ports::{Observe, compose::ServiceConfig, docker::Container, project::of_service},
+    site::Secret,
 };
 
 /// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along.
@@ -16,7 +17,38 @@ pub(super) struct CheckDrift {
     /// Go on although files and containers differ.
     #[serde(default)]
     pub allow: bool,
+    /// What is compared: `everything`, or only where the `data` is.
+    #[serde(default)]
+    pub of: Compared,
+    /// Whether containers that do not run are compared too.
+    #[serde(default = "yes")]
+    pub stopped: bool,
 }
+
+/// What is compared of containers and files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Compared {
+    #[default]
+    Everything,
+    /// The settings that say which databases are in use, and where uploaded files lie.
+    Data,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Settings that say where the data is, with what the product takes where they are not set.
+const DATA: [(&str, &str); 7] = [
+    ("DB_HOST", ""),
+    ("DB_PORT", "5432"),
+    ("DB_NAME", ""),
+    ("DB_DATABASE", ""),
+    ("STORAGE_BACKEND", "local"),
+    ("S3_BUCKET", ""),
+    ("S3_ENDPOINT", ""),
+];
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
@@ -29,11 +61,14 @@ impl Read for CheckDrift {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { allow: true }
+        Self { allow: true, of: Compared::Everything, stopped: true }
     }
 
     fn summary(&self) -> String {
-        "compare what runs with the compose files".to_owned()
+        match self.of {
+            Compared::Everything => "compare what runs with the compose files".to_owned(),
+            Compared::Data => "compare where the data is with what the files say".to_owned(),
+        }
     }
 
     fn result(outcome: &Outcome) -> String {
@@ -49,6 +84,13 @@ impl Read for CheckDrift {
         for service in site.site.product() {
             let Some(configured) = config.services.get(&service.name) else { continue };
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
+                if !self.stopped && !container.is_up() {
+                    continue;
+                }
+                if self.of == Compared::Data {
+                    differs.extend(data(&container, configured, site).await?);
+                    continue;
+                }
                 differs.extend(image(&container, configured, site).await?);
                 differs.extend(policy(&container, configured));
                 differs.extend(variables(&container, configured, site).await?);
@@ -56,11 +98,32 @@ impl Read for CheckDrift {
             }
         }
         if !differs.is_empty() && !self.allow {
-            return Err(Failure::new("drift", "what runs is not what the compose files say")
-                .evidence(differs)
-                .hint("apply the files first with `docker compose up -d`, or put them back, and type the command again"));
+            return Err(self.refusal(differs));
         }
         Ok(Outcome { differs })
+    }
+}
+
+impl CheckDrift {
+    fn refusal(&self, differs: Vec<String>) -> Failure {
+        let apply = "apply the files first with `docker compose up -d`, a restart policy with `docker update`, or put them back";
+        let (text, hint) = match (self.of, self.stopped) {
+            (Compared::Everything, _) => (
+                "what runs is not what the compose files say",
+                format!("{apply}, and type the command again"),
+            ),
+            (Compared::Data, true) => (
+                "the site has its data elsewhere than the files say",
+                format!("{apply}, and type the command again"),
+            ),
+            (Compared::Data, false) => (
+                "the site has its data elsewhere than the files say",
+                format!(
+                    "{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"
+                ),
+            ),
+        };
+        Failure::new("drift", text).evidence(differs).hint(hint)
     }
 }
 
@@ -91,12 +154,16 @@ fn policy(container: &Container, configured: &ServiceConfig) -> Option<String> {
     let normal = |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
     let (runs, files) = (normal(&container.restart_policy), normal(&configured.restart));
     (runs != files).then(|| {
-        format!("`{}` has the restart policy `{runs}` and the files say `{files}`", service(container))
+        format!(
+            "`{}` has the restart policy `{runs}` and the files say `{files}`, which compose does not apply to a \
+             container that is there: `docker update --restart {files} {}`",
+            service(container),
+            container.name
+        )
     })
 }
 
-/// Names alone: values may be secrets. An edit of `DB_HOST` that nobody has applied would have another database
-/// backed up than the one in use.
+/// Names alone: values may be secrets.
 async fn variables(
     container: &Container,
     configured: &ServiceConfig,
@@ -105,13 +172,36 @@ async fn variables(
     let made_with = site.docker.environment(&container.id).await?;
     let differs = configured.environment.iter().filter(|(name, value)| made_with.get(*name) != Some(value));
     let names: Vec<_> = differs.map(|(name, _)| format!("`{name}`")).collect();
-    Ok((!names.is_empty()).then(|| {
+    Ok(other_values(container, &names))
+}
+
+/// An edit of `DB_HOST` that nobody has applied would have another database backed up than the one in use. What was
+/// taken out of the files counts as well.
+async fn data(
+    container: &Container,
+    configured: &ServiceConfig,
+    site: Observe<'_>,
+) -> Result<Option<String>, Failure> {
+    let made_with = site.docker.environment(&container.id).await?;
+    let differs = DATA.iter().filter(|(name, usual)| {
+        let value = |of: &BTreeMap<String, Secret>| {
+            let set = of.get(*name).map(|value| value.reveal().trim().to_owned());
+            set.filter(|value| !value.is_empty()).unwrap_or_else(|| (*usual).to_owned())
+        };
+        value(&made_with) != value(&configured.environment)
+    });
+    let names: Vec<_> = differs.map(|(name, _)| format!("`{name}`")).collect();
+    Ok(other_values(container, &names))
+}
+
+fn other_values(container: &Container, names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| {
         format!(
             "`{}` was started with other values of {} than the files give",
             service(container),
             names.join(", ")
         )
-    }))
+    })
 }
 
 fn ports(container: &Container, configured: &ServiceConfig) -> Option<String> {

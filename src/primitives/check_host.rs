@@ -3,11 +3,13 @@ use serde::{Deserialize, Serialize};
 
 use super::contract::Read;
 use crate::{
+    backups,
     event::Failure,
     ports::{Observe, docker::Select},
 };
 
-/// Look for what might restart or replace containers behind the upgrade's back, and tell it.
+/// Look for what might restart or replace containers behind the upgrade's back, and tell it. Refuse a site whose uploaded
+/// files would go with its containers.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckHost {}
@@ -45,6 +47,7 @@ impl Read for CheckHost {
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        backups::outlives(&site.site.storage)?;
         let engine = site.docker.engine().await?;
         let compose = site.compose.version().await?;
         let all = site.docker.containers(&Select::All).await?;

@@ -61,6 +61,7 @@ impl Effect for ComposeStop {
     }
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        self.all_of_the_product(site).await?;
         let mut names = orphans(site).await?;
         for service in &self.services {
             if !site.site.services.contains(service) {
@@ -143,6 +144,29 @@ impl Effect for ComposeStop {
             return Ok(Undone::nothing("everything runs that ran before"));
         }
         Ok(Undone::restored(format!("started {} again", started.join(", "))))
+    }
+}
+
+impl ComposeStop {
+    /// A further service of the product's image, a second worker, would go on with the old code on whatever becomes of
+    /// the databases.
+    async fn all_of_the_product(&self, site: Observe<'_>) -> Result<(), Refusal> {
+        let own = |name: &str| site.site.product().any(|service| service.name == name);
+        for container in site.docker.containers(&Select::Project(site.site.project.name.clone())).await? {
+            let Some(service) = container.service() else { continue };
+            let named = own(service) || self.services.iter().any(|name| name == service);
+            let same = repository(&container.image) == site.site.web.repository;
+            if same && !named && container.is_up() && site.site.services.iter().any(|name| name == service) {
+                let text = format!(
+                    "`{service}` runs the product's image too, and would go on beside what is done here"
+                );
+                return Err(Refusal(Failure::new("more_services", text).hint(format!(
+                    "stop it for as long as this takes: `docker compose stop {service}`; or name it in a runbook of \
+                     your own, where services are stopped and started"
+                ))));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,13 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     as_before::{keep_log, write_kept},
-    contract::{Back, Effect, Found, Span, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Span, Undone, WhenUnknown, from_value},
     exchange::PATIENCE,
     watch::{Watched, watch},
 };
@@ -17,7 +19,7 @@ use crate::{
         docker::{Container, RemoveContainer, Select, Stop},
         postgres::EndSessions,
     },
-    site::Endpoint,
+    site::{Endpoint, Moment, Sequences},
 };
 
 /// Try a release where no user reaches it: it boots with the site's settings, migrates, and must stay healthy.
@@ -66,6 +68,12 @@ pub(super) struct Outcome {
     pub well_after_ms: u64,
     /// The moment when it was over, as the primary database's snapshot: what is newer, users have written.
     pub snapshot: String,
+    /// That moment in RFC 3339; empty in what an older uplift wrote.
+    #[serde(default)]
+    pub at: String,
+    /// How far the numbers of the rows had come, by database.
+    #[serde(default)]
+    pub sequences: Sequences,
 }
 
 impl Effect for ComposeTrial {
@@ -88,6 +96,16 @@ impl Effect for ComposeTrial {
         if site.docker.image(&reference).await?.is_none() {
             let failure = Failure::new("image_missing", format!("`{reference}` is not on this host"));
             return Err(Refusal(failure.hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook")));
+        }
+        // Found by the plan: when the site stands still it is too late.
+        let version = site.compose.version().await?;
+        if version < RunAside::SINCE {
+            let text = format!("`docker compose` {version} cannot run a release without its proxy labels");
+            let hint = format!(
+                "a trial in the dark needs {} or newer: `sudo apt install --only-upgrade docker-compose-plugin`",
+                RunAside::SINCE
+            );
+            return Err(Refusal(Failure::new("compose_too_old", text).hint(hint)));
         }
         let all = &site.site.databases;
         Ok(Intent {
@@ -145,7 +163,12 @@ impl Effect for ComposeTrial {
         let well = watch(&watched, site.observe()).await?;
         intent.take_away(site).await?;
         let snapshot = site.postgres.snapshot(&intent.endpoint, primary(intent)).await?;
-        let outcome = Outcome { tag: intent.tag.clone(), well_after_ms: well.after_ms, snapshot };
+        let mut sequences = Sequences::new();
+        for name in &intent.databases {
+            sequences.insert(name.clone(), site.postgres.sequences(&intent.endpoint, name).await?);
+        }
+        let (tag, at) = (intent.tag.clone(), site.clock.now().to_string());
+        let outcome = Outcome { tag, well_after_ms: well.after_ms, snapshot, at, sequences };
         let text =
             serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
         write_kept(&intent.told, text, "outcome of the trial", site).await?;
@@ -194,4 +217,10 @@ impl Intent {
         }
         Ok(there.is_some() || !at_work.is_empty())
     }
+}
+
+/// The moment from which on users could write with the release that was tried, by what the record has of the trial.
+pub(crate) fn trial_ended(outcome: Value, at: Timestamp) -> Result<Moment, Failure> {
+    let Outcome { snapshot, sequences, .. } = from_value(outcome)?;
+    Ok(Moment { snapshot, at, sequences })
 }

@@ -10,6 +10,7 @@ use super::{
     moved_data::{MOVED, RETURN_CODE, return_code, stay},
 };
 use crate::{
+    backups,
     event::{Failure, Question, Refusal},
     ports::{
         Observe, Operate,
@@ -69,7 +70,12 @@ impl Effect for ComposeUp {
             images.insert(service.clone(), image_of(service, &configured, site).await?);
             services.push(ServiceBefore::look(service, site).await?);
         }
-        Ok(Intent { project: site.site.project.clone(), services, images, schemas: schemas(site).await? })
+        Ok(Intent {
+            project: site.site.project.clone(),
+            services,
+            images,
+            schemas: backups::schemas(site).await?,
+        })
     }
 
     fn summary(intent: &Intent) -> String {
@@ -160,20 +166,10 @@ pub(super) async fn image_of(
     Ok(image.id)
 }
 
-async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-    let databases = &site.site.databases;
-    let mut found = BTreeMap::new();
-    for database in &databases.all {
-        let versions = site.postgres.schema_versions(&databases.endpoint, &database.name).await?;
-        found.insert(database.name.clone(), versions.unwrap_or_default());
-    }
-    Ok(found)
-}
-
 /// Migrations that were not there before, by database.
 async fn moved(intent: &Intent, site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
     let mut added = BTreeMap::new();
-    for (database, now) in schemas(site).await? {
+    for (database, now) in backups::schemas(site).await? {
         let before = intent.schemas.get(&database);
         let new: Vec<_> =
             now.into_iter().filter(|version| before.is_none_or(|before| !before.contains(version))).collect();

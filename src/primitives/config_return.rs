@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -9,20 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Undone, WhenUnknown},
+    set_config::{differing, in_effect, variables},
     set_of::open,
 };
 use crate::{
-    backups::{ConfigFile, Manifest},
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
         files::{File, Remove, WriteFile},
     },
+    site::{Databases, Storage},
 };
 
 /// Put the env file and the compose files of a backup set in the place of those of now.
 ///
-/// Files are found by their names in the site folder. Those of now are kept; taken back, they are there byte for byte.
+/// Each file goes where it was in the site's folder. Those of now are kept; taken back, they are there byte for byte.
+/// A configuration by which web would use other databases or files, or other keys than the set's, is refused.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigReturn {
@@ -33,6 +35,18 @@ pub(super) struct ConfigReturn {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
     files: Vec<One>,
+    /// What must be so once they are there; older runs did not look.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    then: Option<Then>,
+}
+
+/// Marks of the keys that the set was made with, and where its data was restored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Then {
+    keys: BTreeMap<String, String>,
+    databases: Databases,
+    storage: Storage,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -66,14 +80,23 @@ impl Effect for ConfigReturn {
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
         let manifest = open(&self.set, site).await?;
+        variables(&manifest, &self.set, site).await?.keep_the_data(&self.set, site)?;
         let mut files = Vec::new();
         for file in differing(&manifest, &self.set, site).await? {
-            let path = PathBuf::from(&file.path);
             let kept = site.kept().join("config").join(file.before.as_deref().unwrap_or("none"));
             let (from, mode) = (self.set.join(&file.stored.file), file.stored.mode);
-            files.push(One { path, from, mode, before: file.before, after: file.stored.blake3, kept });
+            files.push(One {
+                path: file.path,
+                from,
+                mode,
+                before: file.before,
+                after: file.stored.blake3,
+                kept,
+            });
         }
-        Ok(Intent { files })
+        let (databases, storage) = (site.site.databases.clone(), site.site.storage.clone());
+        let then = Some(Then { keys: manifest.key_fingerprints, databases, storage });
+        Ok(Intent { files, then })
     }
 
     fn summary(intent: &Intent) -> String {
@@ -100,7 +123,11 @@ impl Effect for ConfigReturn {
             untouched += usize::from(now == one.before);
         }
         Ok(match intent.files.len() {
-            all if done == all => Found::Applied(outcome(intent)),
+            // Only what has been looked at to the end is done.
+            all if done == all => match intent.fits(site).await {
+                Ok(()) => Found::Applied(outcome(intent)),
+                Err(failure) => Found::Partial(failure.message),
+            },
             all if untouched == all => Found::NotApplied,
             all if done + untouched == all => Found::Partial(format!("{done} of {all} files are there")),
             _ => Found::CannotTell("somebody has edited one of the files meanwhile".to_owned()),
@@ -133,6 +160,7 @@ impl Effect for ConfigReturn {
             let what = "configuration of the set".to_owned();
             site.files.write(&WriteFile { path: one.path.clone(), file, what }).await?;
         }
+        intent.fits(site.observe()).await?;
         Ok(outcome(intent))
     }
 
@@ -156,6 +184,16 @@ impl Effect for ConfigReturn {
             0 => Undone::nothing("the configuration is as it was"),
             _ => Undone::restored(format!("put {back} configuration files back")),
         })
+    }
+}
+
+impl Intent {
+    /// Keys and data are what they must be, as compose reads the files that are there now.
+    async fn fits(&self, site: Observe<'_>) -> Result<(), Failure> {
+        match &self.then {
+            Some(then) => in_effect(&then.keys, (&then.databases, &then.storage), site).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -183,76 +221,4 @@ fn hash(bytes: &[u8]) -> String {
 
 fn outcome(intent: &Intent) -> Outcome {
     Outcome { files: intent.files.iter().map(|one| one.path.clone()).collect() }
-}
-
-/// A file of the configuration that is other than in the set.
-pub(super) struct Differing {
-    /// Where it is on this site.
-    pub path: String,
-    pub stored: ConfigFile,
-    /// BLAKE3 of the file of now.
-    pub before: Option<String>,
-    /// Names of variables whose values differ, for an env file: values may be secrets.
-    names: Vec<String>,
-}
-
-impl Differing {
-    pub(super) fn in_words(&self) -> String {
-        match (&self.before, self.names.as_slice()) {
-            (None, _) => format!("`{}` is in the set and not here", self.path),
-            (_, []) => format!("`{}` is other than in the set", self.path),
-            (_, names) => format!("`{}` has other values than in the set: {}", self.path, names.join(", ")),
-        }
-    }
-}
-
-/// What is other than in the set, by the files' names in the site folder.
-pub(super) async fn differing(
-    manifest: &Manifest,
-    folder: &Path,
-    site: Observe<'_>,
-) -> Result<Vec<Differing>, Failure> {
-    let mut found = Vec::new();
-    for stored in &manifest.config {
-        let name = Path::new(&stored.path).file_name().unwrap_or_default();
-        let known = site.site.project.config_files();
-        let path = known.into_iter().find(|path| path.file_name() == Some(name));
-        let path = path.unwrap_or_else(|| site.site.project.dir.join(name));
-        let now = site.files.read(&path).await?;
-        let before = now.as_ref().map(|file| hash(&file.bytes));
-        if before.as_ref() == Some(&stored.blake3) {
-            continue;
-        }
-        let then = site.files.read(&folder.join(&stored.file)).await?;
-        let names = match (&now, &then) {
-            (Some(now), Some(then)) if is_env(&path, site) => other_names(&now.bytes, &then.bytes),
-            _ => Vec::new(),
-        };
-        found.push(Differing { path: path.display().to_string(), stored: stored.clone(), before, names });
-    }
-    Ok(found)
-}
-
-fn is_env(path: &Path, site: Observe<'_>) -> bool {
-    let project = &site.site.project;
-    project.env_file() == path || project.env_files.iter().any(|file| file == path)
-}
-
-/// Names of variables that have other values, or are in one of the files only.
-fn other_names(now: &[u8], then: &[u8]) -> Vec<String> {
-    let read = |bytes: &[u8]| -> BTreeMap<String, String> {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        lines
-            .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
-            .collect()
-    };
-    let (now, then) = (read(now), read(then));
-    let names: BTreeSet<_> = now.keys().chain(then.keys()).collect();
-    names
-        .into_iter()
-        .filter(|name| now.get(*name) != then.get(*name))
-        .map(|name| format!("`{name}`"))
-        .collect()
 }

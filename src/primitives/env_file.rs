@@ -4,11 +4,22 @@
 //! keep everything, double quotes know escapes, a value may go over several lines inside quotes, the last assignment
 //! of a name wins, ` #` begins a comment after an unquoted value.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Where the value of the last assignment of `name` stands, quotes included, comment excluded.
 pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
-    let mut found = None;
+    assignments(text).into_iter().rfind(|(key, _)| *key == name).map(|(_, range)| range)
+}
+
+/// All values by name, as a container gets them where nothing else has to be filled in.
+pub(super) fn values(text: &str) -> BTreeMap<String, String> {
+    let all = assignments(text).into_iter();
+    all.map(|(key, range)| (key.to_owned(), unquoted(&text[range]))).collect()
+}
+
+/// Every assignment with the place of its value, in the order of the text.
+fn assignments(text: &str) -> Vec<(&str, Range<usize>)> {
+    let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
@@ -17,9 +28,7 @@ pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
         if let Some((key, offset)) = assignment(line) {
             let start = at + offset;
             let end = value_end(text, start);
-            if key == name {
-                found = Some(start..end);
-            }
+            found.push((key, start..end));
             if end > line_end {
                 // A quoted value that goes on over further lines.
                 next = text[end..].find('\n').map_or(text.len(), |more| end + more + 1);
@@ -28,6 +37,30 @@ pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
         at = next;
     }
     found
+}
+
+/// A value without its quotes.
+fn unquoted(value: &str) -> String {
+    let inside = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    if let Some(inside) = inside('\'') {
+        return inside.to_owned();
+    }
+    let Some(inside) = inside('"') else { return value.to_owned() };
+    let mut plain = String::new();
+    let mut letters = inside.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, letter == '\\') {
+            (_, true) => match letters.next() {
+                Some('n') => plain.push('\n'),
+                Some('r') => plain.push('\r'),
+                Some('t') => plain.push('\t'),
+                Some(other) => plain.push(other),
+                None => plain.push('\\'),
+            },
+            (letter, false) => plain.push(letter),
+        }
+    }
+    plain
 }
 
 /// `text` with `name` set to `value`; appended on a line of its own if it is not there.
@@ -43,6 +76,14 @@ pub(super) fn set(text: &str, name: &str, value: &str) -> String {
     let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { line_end };
     format!("{text}{gap}{name}={}{line_end}", quoted_like("", value))
+}
+
+/// `text` without the last assignment of `name`, with the lines that it stands on.
+pub(super) fn without(text: &str, name: &str) -> String {
+    let Some(range) = value_range(text, name) else { return text.to_owned() };
+    let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[range.end..].find('\n').map_or(text.len(), |end| range.end + end + 1);
+    format!("{}{}", &text[..start], &text[end..])
 }
 
 /// The name of a line's assignment, and where its value begins in the line.
@@ -124,10 +165,41 @@ mod tests {
     }
 
     #[test]
+    fn values_come_without_their_quotes_and_comments() {
+        let values = values(UGLY);
+        for (name, value) in [
+            ("PLAIN", "abc"),
+            ("COMMENT", "abc"),
+            ("SINGLE", "lit $PLAIN # x"),
+            ("EXP", "1"),
+            ("EMPTY", ""),
+            ("MULTI", "one\r\nPLAIN=not this\r\nthree"),
+            ("QUOTE", "a\"b"),
+            ("LATE", "z"),
+            ("TWICE", "2"),
+        ] {
+            assert_eq!(values.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert_eq!(super::values(r#"A="x\"y\\z""#)["A"], r#"x"y\z"#);
+    }
+
+    #[test]
     fn what_is_not_there_is_appended_in_the_files_own_line_ends() {
         assert_eq!(set("A=1", "B", "2"), "A=1\nB=2\n");
         assert_eq!(set("A=1\r\n", "B", "a b"), "A=1\r\nB='a b'\r\n");
         assert_eq!(set("", "B", "2"), "B=2\n");
+    }
+
+    #[test]
+    fn what_was_appended_is_taken_out_again() {
+        for text in ["A=1\n", "A=1\r\n", "", "A=1\nC=3\n"] {
+            assert_eq!(without(&set(text, "B", "2"), "B"), text);
+        }
+        assert_eq!(
+            without(UGLY, "MULTI"),
+            UGLY.replacen("MULTI=\"one\r\nPLAIN=not this\r\nthree\"\r\n", "", 1)
+        );
+        assert_eq!(without(UGLY, "ABSENT"), UGLY);
     }
 
     #[test]

@@ -165,9 +165,10 @@ fn values_back(intent: &Intent, kept: &File, edited: &File) -> Result<Vec<u8>, F
     let text = |file: &File| String::from_utf8(file.bytes.clone()).map_err(|_| not_text(&intent.file));
     let (old, mut now) = (text(kept)?, text(edited)?);
     for name in intent.values.keys() {
-        let before = env_file::value_range(&old, name).map(|range| old[range].to_owned());
-        if let (Some(before), Some(range)) = (before, env_file::value_range(&now, name)) {
-            now.replace_range(range, &before);
+        match (env_file::value_range(&old, name), env_file::value_range(&now, name)) {
+            (Some(before), Some(range)) => now.replace_range(range, &old[before]),
+            (None, Some(_)) => now = env_file::without(&now, name),
+            (_, None) => {}
         }
     }
     Ok(now.into_bytes())
@@ -230,9 +231,12 @@ async fn keep_edit(intent: &Intent, now: &str, file: &File, site: Operate<'_>) -
 
 fn question(intent: &Intent) -> Question {
     let file = intent.file.display();
+    let names = intent.values.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     Question {
         address: String::new(),
-        text: format!("`{file}` was edited by somebody else after the upgrade changed it: which one is to stay?"),
+        text: format!(
+            "`{file}` was edited by somebody else after the upgrade changed it: which one is to stay?"
+        ),
         found: vec![format!("as it was before the upgrade: `{}`", intent.kept.display())],
         choices: vec![
             Choice {
@@ -242,9 +246,10 @@ fn question(intent: &Intent) -> Question {
             },
             Choice {
                 key: KEEP_EDIT.to_owned(),
-                does: format!("leave `{file}` as it is"),
-                costs: "what the upgrade set stays in it: check `STRATA_VERSION` before the next `docker compose up`"
-                    .to_owned(),
+                does: format!("keep the edit, and put back only what this run has set in `{file}`: {names}"),
+                costs:
+                    "the file is as nobody has tried it yet: look at it before the next `docker compose up`"
+                        .to_owned(),
             },
         ],
         flag: None,

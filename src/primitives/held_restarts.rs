@@ -56,6 +56,15 @@ pub(super) async fn hold(services: &[ServiceBefore], site: Operate<'_>) -> Resul
     Ok(())
 }
 
+/// The policy that a held container had before.
+pub(super) async fn policy_of(container: &Container, site: Observe<'_>) -> Result<Option<String>, Failure> {
+    if !is_held(container) {
+        return Ok(None);
+    }
+    let policy = written(site).await?.remove(&container.id);
+    Ok(policy.filter(|policy| *policy != container.restart_policy))
+}
+
 /// Gives back their policies to the containers that were held and are still the same; new ones have their own.
 pub(super) async fn release(services: &[ServiceBefore], site: Operate<'_>) -> Result<(), Failure> {
     let policies = written(site.observe()).await?;

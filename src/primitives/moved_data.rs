@@ -1,13 +1,16 @@
 //! Whether data may go back by itself, and what it costs where only a person may say so.
 
+use jiff::Timestamp;
+use serde::Deserialize;
+
 use super::{
     contract::{Back, Later},
     way_back::written,
 };
 use crate::{
-    event::{Choice, Failure, Question},
+    event::{Choice, Question},
     ports::{Observe, postgres::Job},
-    site::Moment,
+    site::{Moment, Sequences},
 };
 
 /// The databases become what they were, and what users wrote since is put aside.
@@ -16,8 +19,9 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 8] = [
+const DARK: [&str; 9] = [
     "compose_create",
+    "compose_release",
     "compose_trial",
     "config_return",
     "env_set",
@@ -36,17 +40,35 @@ pub(super) enum Reached {
     Nobody,
     /// Users may have written with it, or have been able to. Whatever is not known to be dark counts as this.
     Users {
-        /// The moment from which on they could, as a snapshot of the primary database.
-        since: Option<String>,
+        /// The moment from which on they could, where a trial has told it.
+        since: Option<Since>,
     },
+}
+
+/// The moment from which on users could write, as a trial has told it. Older ones told the snapshot alone.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Since {
+    snapshot: String,
+    #[serde(default)]
+    at: String,
+    #[serde(default)]
+    sequences: Sequences,
+}
+
+impl Since {
+    /// `cut` is when the savepoint was made.
+    pub(super) fn moment(self, cut: Timestamp) -> Moment {
+        let at = self.at.parse().unwrap_or(cut);
+        Moment { snapshot: self.snapshot, at, sequences: self.sequences }
+    }
 }
 
 impl Reached {
     pub(super) fn of(back: &Back) -> Self {
         let tried = back.later.iter().find(|one| one.verb == "compose_trial");
         if back.later.iter().any(brings_users) {
-            let snapshot = tried.and_then(|one| one.outcome.as_ref()?.get("snapshot")?.as_str());
-            return Self::Users { since: snapshot.map(str::to_owned) };
+            let since = tried.and_then(|one| Since::deserialize(one.outcome.as_ref()?).ok());
+            return Self::Users { since };
         }
         if tried.is_some() { Self::Nobody } else { Self::NotEvenTried }
     }
@@ -63,8 +85,8 @@ pub(super) fn users_had(back: &Back, verb: &str) -> bool {
 
 /// What is known when a person is asked what is to become of the data.
 pub(super) struct Offer<'a> {
-    /// The moment since when users could write with the new release, as a snapshot of the primary database.
-    pub since: &'a str,
+    /// The moment since when users could write with the new release.
+    pub since: Moment,
     /// There is a savepoint that the databases can go back to.
     pub savepoint: bool,
     /// Jobs that were not done when the savepoint was made: how many, and the oldest of them.
@@ -73,30 +95,44 @@ pub(super) struct Offer<'a> {
 }
 
 /// Asks what is to become of the data, with what was written since.
-pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Result<Question, Failure> {
-    let written = written(&Moment { snapshot: offer.since.to_owned(), at: site.clock.now() }, site).await?;
+pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Question {
+    let (lines, cost) = counted(&offer.since, site).await;
     let reached = |line: String| format!("{line} users could reach the new release");
-    let mut found: Vec<_> = written.in_words().into_iter().map(reached).collect();
-    if written.rows == 0 {
-        found.push("no rows have been written since users could reach the new release".to_owned());
-    }
+    let found = lines.map_or_else(
+        |why| vec![why],
+        |lines| match lines.as_slice() {
+            [] => vec!["no rows have been written since users could reach the new release".to_owned()],
+            _ => lines.into_iter().map(reached).collect(),
+        },
+    );
     let mut choices = Vec::new();
     if offer.savepoint {
-        choices.push(offer.restore_data(written.rows));
+        choices.push(offer.restore_data(&cost));
     }
     choices.push(return_code("the older release"));
     choices.push(stay());
-    Ok(Question { address: String::new(), text: MOVED.to_owned(), found, choices, flag: None })
+    Question { address: String::new(), text: MOVED.to_owned(), found, choices, flag: None }
+}
+
+/// A line for each table that has been written to, or why that cannot be told; and all of it in a word. Whoever has to
+/// choose is asked also where nothing can be counted.
+async fn counted(since: &Moment, site: Observe<'_>) -> (Result<Vec<String>, String>, String) {
+    match written(since, site).await {
+        Ok(written) => (Ok(written.in_words()), written.cost()),
+        Err(failure) => {
+            let why = format!("what was written since {} cannot be counted: {failure}", since.at);
+            (Err(why), "rows that nobody can count".to_owned())
+        }
+    }
 }
 
 /// What is asked once a migration cannot be taken back without a person.
 pub(super) const MOVED: &str = "the new release has already changed the database: what is to run now?";
 
 impl Offer<'_> {
-    fn restore_data(&self, rows: u64) -> Choice {
-        let mut costs = format!(
-            "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
-        );
+    fn restore_data(&self, cost: &str) -> Choice {
+        let mut costs =
+            format!("{cost} are put aside with the databases of now, which stay under another name");
         if self.jobs_waiting > 0 {
             let named: Vec<_> = self.jobs.iter().map(|job| format!("{} {}", job.class, job.id)).collect();
             let waiting = self.jobs_waiting;
@@ -131,17 +167,21 @@ pub(super) fn stay() -> Choice {
 }
 
 /// Asks what is to become of the data that has returned and that users may have written to since.
-pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Result<Question, Failure> {
+pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Question {
+    let moment = Moment { snapshot: since.to_owned(), at: site.clock.now(), sequences: Sequences::new() };
     let (found, rows) = if since.is_empty() {
         let text = "there were no databases before, so what was written since cannot be counted";
         (vec![text.to_owned()], "all".to_owned())
     } else {
-        let written = written(&Moment { snapshot: since.to_owned(), at: site.clock.now() }, site).await?;
-        let mut found = written.in_words();
-        if written.rows == 0 {
-            found.push("no rows have been written since the databases returned".to_owned());
+        match written(&moment, site).await {
+            Ok(written) if written.rows == 0 => {
+                (vec!["no rows have been written since the databases returned".to_owned()], "0".to_owned())
+            }
+            Ok(written) => (written.in_words(), written.rows.to_string()),
+            Err(failure) => {
+                (vec![format!("what was written since cannot be counted: {failure}")], "all".to_owned())
+            }
         }
-        (found, written.rows.to_string())
     };
     let again = Choice {
         key: RESTORE_DATA.to_owned(),
@@ -151,5 +191,5 @@ pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Result<
         ),
     };
     let text = "users could write since the databases have returned: what is to run now?".to_owned();
-    Ok(Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None })
+    Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None }
 }

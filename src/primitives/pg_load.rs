@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    exchange::PATIENCE,
     set_of::{as_named_here, open, server},
 };
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        postgres::{Contents, DropDatabase, DumpClient, Equip, Kept, LoadDump, Mark},
+        postgres::{Contents, DropDatabase, DumpClient, EndSessions, Equip, Kept, LoadDump, Mark},
+        server_room,
     },
     site::Endpoint,
 };
@@ -145,6 +147,7 @@ impl Effect for PgLoad {
         if let Found::Applied(outcome) = Self::probe(intent, site.observe()).await? {
             return Ok(outcome);
         }
+        intent.end_earlier(site).await?;
         let mut outcome = Outcome { databases: intent.names(), rows: 0, bytes: 0 };
         for load in &intent.loads {
             let contents = site.postgres.load_dump(&load.request, site.tell).await?;
@@ -164,6 +167,7 @@ impl Effect for PgLoad {
     }
 
     async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        intent.end_earlier(site).await?;
         let found = site.postgres.databases(&intent.endpoint, &intent.names()).await?;
         if found.is_empty() {
             return Ok(Undone::nothing("nothing of what was loaded is there under its own name"));
@@ -190,6 +194,13 @@ impl Effect for PgLoad {
 }
 
 impl Intent {
+    /// Ends what an attempt that was killed has left at work on the server: a database that is still being made cannot be
+    /// seen, and would be there a moment later.
+    async fn end_earlier(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let (endpoint, databases) = (self.endpoint.clone(), self.names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
+    }
+
     fn names(&self) -> Vec<String> {
         self.loads.iter().map(|one| one.request.to.clone()).collect()
     }
@@ -225,12 +236,20 @@ impl Load {
 }
 
 async fn room(needed: u64, site: Observe<'_>) -> Result<(), Failure> {
-    match site.postgres.room(&site.site.databases.endpoint).await? {
+    match server_room(site).await? {
         Some(free) if free < needed => {
             let text = format!("the database server needs {} free and has {}", Size(needed), Size(free));
             Err(Failure::new("no_room", text)
                 .hint("make room there: `uplift backup prune` drops kept databases"))
         }
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        // Who has lost a server must not be kept from restoring on one that does not tell.
+        None => {
+            site.tell.warn(format!(
+                "how much room the database server has is not known: see that {} are free there",
+                Size(needed)
+            ));
+            Ok(())
+        }
     }
 }

@@ -1,15 +1,18 @@
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
     exchange::{Stands, exchange, stands},
-    moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, question},
+    moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, Since, question},
+    others,
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
+    swapped::KEPT_FOR,
 };
 use crate::{
     event::{Failure, Refusal},
@@ -18,6 +21,7 @@ use crate::{
         postgres::{Job, Jobs},
         project::of_service,
     },
+    site::{Moment, SavepointThen, Sequences},
 };
 
 /// Copy all databases on their server while the application stands still, for an instant return.
@@ -42,8 +46,6 @@ pub(super) enum Mode {
     Never,
 }
 
-/// How long nobody should drop a savepoint.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Jobs that are named to a person.
 const SHOWN_JOBS: usize = 10;
 
@@ -93,11 +95,10 @@ impl Effect for PgSavepoint {
             Verdict::None(why) => Some(why),
         };
         still(site).await?;
-        let mut schemas = BTreeMap::new();
-        for name in &names {
-            let versions = site.postgres.schema_versions(&all.endpoint, name).await?;
-            schemas.insert(name.clone(), versions.unwrap_or_default());
+        if none.is_none() {
+            others::announce(&names, site).await?;
         }
+        let schemas = crate::backups::schemas(site).await?;
         let queue = all.all.iter().find(|one| one.role == "queue");
         let jobs = match queue {
             Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN_JOBS).await?,
@@ -163,6 +164,7 @@ impl Effect for PgSavepoint {
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
         if intent.none.is_none() {
             still(site.observe()).await?;
+            others::none_at_work(&intent.copies.names(), site.observe()).await?;
             intent.copies.close(site).await?;
             if let Err(failure) = intent.copies.make(site).await {
                 // What was closed is opened by the undo as well; the sooner the better.
@@ -180,7 +182,7 @@ impl Effect for PgSavepoint {
         let reached = Reached::of(back);
         let chosen = back.decision.as_ref().map(|decision| decision.choice.as_str());
         if intent.none.is_some() {
-            return intent.without_copies(&reached, chosen, None, site).await;
+            return intent.without_copies(reached, chosen, None, site).await;
         }
         if reached == Reached::NotEvenTried {
             return intent.unused(site).await;
@@ -188,15 +190,15 @@ impl Effect for PgSavepoint {
         let Some(plan) = intent.copies.exchange(&intent.schemas, site.observe()).await? else {
             intent.copies.open(site).await?;
             let missing = intent.copies.missing(site.observe()).await?;
-            return intent.without_copies(&reached, chosen, missing.first(), site).await;
+            return intent.without_copies(reached, chosen, missing.first(), site).await;
         };
         if stands(&plan, site.observe()).await? == Stands::After {
             return Ok(Undone::nothing("the databases are the ones from before"));
         }
-        match (&reached, chosen) {
+        match (reached, chosen) {
             (Reached::Users { .. }, Some(RETURN_CODE)) => return Ok(intent.left_as_it_is()),
             (Reached::Users { since }, choice) if choice != Some(RESTORE_DATA) => {
-                return intent.ask(since.as_deref(), true, site.observe()).await;
+                return intent.ask(since, true, site.observe()).await;
             }
             _ => {}
         }
@@ -212,6 +214,7 @@ impl Effect for PgSavepoint {
 impl Intent {
     /// The new release has not run: the copies are of no use to anybody.
     async fn unused(&self, site: Operate<'_>) -> Result<Undone, Failure> {
+        self.copies.end_making(site).await?;
         let (open, any) =
             (self.copies.all_open(site.observe()).await?, self.copies.any(site.observe()).await?);
         self.copies.open(site).await?;
@@ -226,7 +229,7 @@ impl Intent {
     /// Without a whole copy of each the data cannot go back from here.
     async fn without_copies(
         &self,
-        reached: &Reached,
+        reached: Reached,
         chosen: Option<&str>,
         lost: Option<&String>,
         site: Operate<'_>,
@@ -246,7 +249,7 @@ impl Intent {
             return Ok(self.left_as_it_is());
         }
         let since = match reached {
-            Reached::Users { since } => since.as_deref(),
+            Reached::Users { since } => since,
             _ => None,
         };
         self.ask(since, false, site.observe()).await
@@ -258,15 +261,35 @@ impl Intent {
         Undone::Restored { what, left: vec![Left::Schema] }
     }
 
-    async fn ask(&self, since: Option<&str>, savepoint: bool, site: Observe<'_>) -> Result<Undone, Failure> {
+    async fn ask(&self, since: Option<Since>, savepoint: bool, site: Observe<'_>) -> Result<Undone, Failure> {
+        let cut = self.copies.made_at.parse().unwrap_or_else(|_| site.clock.now());
+        let at_the_cut =
+            || Moment { snapshot: self.copies.snapshot.clone(), at: cut, sequences: Sequences::new() };
         let offer = Offer {
-            since: since.unwrap_or(&self.copies.snapshot),
+            since: since.map_or_else(at_the_cut, |since| since.moment(cut)),
             savepoint,
             jobs_waiting: self.jobs_waiting,
             jobs: &self.jobs,
         };
-        Ok(Undone::NeedsPerson { question: question(&offer, site).await? })
+        Ok(Undone::NeedsPerson { question: question(&offer, site).await })
     }
+}
+
+/// What a run that has ended well can be returned from by, as the record has it; `None` if it made no savepoint.
+pub(crate) fn savepoint_then(version: u32, intent: Value) -> Result<Option<SavepointThen>, Failure> {
+    let Intent { copies, schemas, none, jobs_waiting, jobs } = PgSavepoint::read_intent(version, intent)?;
+    if none.is_some() {
+        return Ok(None);
+    }
+    let at = copies.made_at.parse().map_err(|error| {
+        Failure::new("bad_record", format!("the savepoint of run {} has no moment: {error}", copies.run))
+    })?;
+    let job = |job: &Job| {
+        let taken = job.claimed_by.as_ref().map(|by| format!(", taken by {by}")).unwrap_or_default();
+        format!("{} {}{taken}", job.class, job.id)
+    };
+    let made = Moment { snapshot: copies.snapshot, at, sequences: Sequences::new() };
+    Ok(Some(SavepointThen { made, schemas, jobs_waiting, jobs: jobs.iter().map(job).collect() }))
 }
 
 /// A copy of what is being written to would be of no moment.

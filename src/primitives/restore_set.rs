@@ -1,20 +1,24 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    config_return::differing,
     contract::Read,
     return_point::{Jobs, RestoreData},
+    set_config::{differing, same_keys, variables},
+    set_fits::{jobs_in_web, of_this_site, onlookers},
     set_of::{as_named_here, open, server},
-    way_back::written,
+    way_back::{tag, written},
 };
 use crate::{
     backups::{self, ImageEntry, Manifest},
     event::{Choice, Failure, Question},
-    ports::{Observe, docker::Select, project::repository},
-    site::{Moment, NameToGive, Storage, Written},
+    ports::{
+        Observe,
+        project::{of_service, repository},
+    },
+    site::{Moment, NameToGive, Storage, Written, fingerprints},
 };
 
 /// Find a backup set, prove it, and say what it would cost to restore it here.
@@ -32,6 +36,9 @@ pub(super) struct RestoreSet {
     /// Whether jobs of the restored queue have been decided on, where web runs them itself: `ask`, `run`, `hold`.
     #[serde(default)]
     pub jobs: Jobs,
+    /// Whether the configuration of the set goes back too, and its keys with it.
+    #[serde(default)]
+    pub config: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -51,8 +58,12 @@ pub(super) struct Outcome {
     pub config: Vec<String>,
     /// The product's databases are there now.
     pub replaces: bool,
-    /// The project has no container yet: a host that has nothing.
+    /// The product has no container yet: a host that has lost it.
     pub empty: bool,
+    /// Containers of others that have the uploaded files mounted: until they are started again they see those of before.
+    pub onlookers: Vec<String>,
+    /// Fingerprints of the keys that the site must have afterwards, by name.
+    pub keys: BTreeMap<String, String>,
 }
 
 impl Read for RestoreSet {
@@ -60,7 +71,12 @@ impl Read for RestoreSet {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { set: "20261120-031500-0001".to_owned(), restore_data: RestoreData::Always, jobs: Jobs::Hold }
+        Self {
+            set: "20261120-031500-0001".to_owned(),
+            restore_data: RestoreData::Always,
+            jobs: Jobs::Hold,
+            config: false,
+        }
     }
 
     fn summary(&self) -> String {
@@ -75,11 +91,17 @@ impl Read for RestoreSet {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let path = self.path(site);
         let manifest = open(&path, site).await?;
+        of_this_site(&manifest, site);
+        same_keys(&manifest, &path, self.config, site)?;
+        let then = if self.config { Some(variables(&manifest, &path, site).await?) } else { None };
+        if let Some(then) = &then {
+            then.keep_the_data(&path, site)?;
+        }
         server(&manifest, site).await?;
         let entries = as_named_here(&manifest, site)?;
         let names: Vec<_> = entries.iter().map(|one| one.facts.name.clone()).collect();
         let live = site.postgres.databases(&site.site.databases.endpoint, &names).await?;
-        let (tag, names) = tag(&manifest, site).await?;
+        let (tag, names) = tag_of(&manifest, site).await?;
         let proved = backups::prove(&manifest, &path, site.into()).await?;
         if let Some(why) = proved.why {
             site.tell.warn(why);
@@ -87,15 +109,32 @@ impl Read for RestoreSet {
         if !live.is_empty() && self.restore_data != RestoreData::Always {
             return Err(Failure::asks("choice_needed", question(&manifest, site).await?));
         }
-        let config = differing(&manifest, &path, site).await?;
+        jobs_in_web(&manifest, self.jobs, then.as_ref().map(|both| &both.then), site)?;
+        let config = match differing(&manifest, &path, site).await {
+            // Nothing of it is used then.
+            Err(failure) if failure.code == "config_ambiguous" && !self.config => {
+                site.tell.warn(failure.message);
+                Vec::new()
+            }
+            found => found?,
+        };
         for file in &config {
             site.tell.warn(file.in_words());
         }
+        let files = files(&manifest, site);
+        let onlookers = if files { onlookers(site).await? } else { Vec::new() };
+        for name in &onlookers {
+            site.tell.warn(format!(
+                "`{name}` has the uploaded files mounted: it sees those of before until it is started again"
+            ));
+        }
         Ok(Outcome {
-            files: files(&manifest, site),
-            config: config.into_iter().map(|file| file.path).collect(),
+            files,
+            config: config.into_iter().map(|file| file.path.display().to_string()).collect(),
             replaces: !live.is_empty(),
-            empty: site.docker.containers(&Select::Project(site.site.project.name.clone())).await?.is_empty(),
+            empty: empty(site).await?,
+            onlookers,
+            keys: self.keys(&manifest, site),
             set: manifest.set,
             version: manifest.version,
             path,
@@ -113,6 +152,24 @@ impl RestoreSet {
             backups::folder(site.site).join(&self.set)
         }
     }
+
+    fn keys(&self, manifest: &Manifest, site: Observe<'_>) -> BTreeMap<String, String> {
+        if self.config && !manifest.config.is_empty() {
+            manifest.key_fingerprints.clone()
+        } else {
+            fingerprints(&site.site.secrets)
+        }
+    }
+}
+
+/// Whether the product has no container. A database of the project's own may be there: it has to run for a restore.
+async fn empty(site: Observe<'_>) -> Result<bool, Failure> {
+    for service in site.site.product() {
+        if !of_service(site.docker, &site.site.project, &service.name).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether uploaded files go back from the set; if not, why, for whoever watches.
@@ -131,23 +188,12 @@ fn files(manifest: &Manifest, site: Observe<'_>) -> bool {
 }
 
 /// The tag under which compose finds exactly what ran when the set was made, and the names that images need for that.
-async fn tag(manifest: &Manifest, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
-    let mut stays = true;
-    let mut names: Vec<NameToGive> = Vec::new();
+async fn tag_of(manifest: &Manifest, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
+    let mut ran = Vec::new();
     for image in manifest.images.values() {
-        let id = here(image, site).await?;
-        let repository = repository(&image.reference);
-        let by_tag = site.docker.image(&format!("{repository}:{}", manifest.version)).await?;
-        stays &= by_tag.is_some_and(|found| found.id == id);
-        let reference = format!("{repository}:uplift-{}", manifest.set);
-        if !names.iter().any(|known| known.reference == reference) {
-            names.push(NameToGive { image: id, reference });
-        }
+        ran.push((repository(&image.reference).to_owned(), here(image, site).await?));
     }
-    if stays && !super::check_release::is_moving(&manifest.version) {
-        return Ok((manifest.version.clone(), Vec::new()));
-    }
-    Ok((format!("uplift-{}", manifest.set), names))
+    tag(&manifest.version, &manifest.set, &ran, site).await
 }
 
 /// The id of an image of the set on this host.
@@ -221,5 +267,7 @@ async fn since(manifest: &Manifest, site: Observe<'_>) -> Result<Written, Failur
         return Err(unknown("the set is of another server"));
     }
     let at = manifest.created_at.parse().map_err(|_| unknown("the set does not say when it was made"))?;
-    written(&Moment { snapshot: snapshot.text.clone(), at }, site).await
+    let entries = as_named_here(manifest, site)?.into_iter();
+    let sequences = entries.map(|one| (one.facts.name.clone(), one.sequences.clone())).collect();
+    written(&Moment { snapshot: snapshot.text.clone(), at, sequences }, site).await
 }

@@ -1,10 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{contract::Read, way_back::place};
+use super::{contract::Read, returned_jobs::web_question, way_back::place};
 use crate::{
     event::{Choice, Failure, Question},
-    ports::{Observe, points::Points},
+    ports::{Observe, points::Points, product::web_runs_jobs},
     site::{NameToGive, Place, Way, Written},
 };
 
@@ -83,7 +83,7 @@ impl Read for ReturnPoint {
         let data = self.with_data(&place)?;
         present(&place)?;
         if data {
-            self.web_runs_jobs(&place, site)?;
+            self.jobs_in_web(&place, site)?;
         }
         Ok(Outcome {
             already: place.runs_now && !data,
@@ -123,22 +123,13 @@ impl ReturnPoint {
         }
     }
 
-    /// A site without a worker of its own runs its jobs in web: they cannot be held back there, so they are decided on
-    /// before anything is done.
-    fn web_runs_jobs(&self, place: &Place, site: Observe<'_>) -> Result<(), Failure> {
+    /// Where web runs the jobs they cannot be held back, so they are decided on before anything is done.
+    fn jobs_in_web(&self, place: &Place, site: Observe<'_>) -> Result<(), Failure> {
         let waiting = place.point.savepoint.as_ref().map_or(0, |one| one.jobs_waiting);
-        if site.site.job.is_some() || waiting == 0 || self.jobs == Jobs::Run {
+        if !web_runs_jobs(site.site) || waiting == 0 || self.jobs == Jobs::Run {
             return Ok(());
         }
-        let choices = vec![Choice {
-            key: "run".to_owned(),
-            does: "return, and let web run the jobs of the returned queue".to_owned(),
-            costs: format!("up to {waiting} jobs run a second time"),
-        }];
-        let text =
-            "web runs the jobs of this site itself: are those of the returned queue to run?".to_owned();
-        let flag = Some("jobs".to_owned());
-        let question = Question { address: String::new(), text, found: jobs(place), choices, flag };
+        let question = web_question(waiting, ("return", "returned"), jobs(place));
         Err(Failure::asks("choice_needed", question))
     }
 }

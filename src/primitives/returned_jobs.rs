@@ -96,6 +96,17 @@ fn lines(jobs: &Jobs) -> Vec<String> {
     lines
 }
 
+/// Web runs the jobs of this site itself: they cannot be held back there, so they are decided on before anything is done.
+pub(super) fn web_question(waiting: u64, (verb, queue): (&str, &str), found: Vec<String>) -> Question {
+    let choices = vec![Choice {
+        key: "run".to_owned(),
+        does: format!("{verb}, and let web run the jobs of the {queue} queue"),
+        costs: format!("up to {waiting} jobs run a second time"),
+    }];
+    let text = format!("web runs the jobs of this site itself: are those of the {queue} queue to run?");
+    Question { address: String::new(), text, found, choices, flag: Some("jobs".to_owned()) }
+}
+
 fn question(jobs: &Jobs) -> Question {
     let choice =
         |key: &str, does: &str, costs: String| Choice { key: key.to_owned(), does: does.to_owned(), costs };

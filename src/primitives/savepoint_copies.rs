@@ -87,8 +87,9 @@ impl Copies {
         let (endpoint, databases) = (self.endpoint.clone(), self.names());
         let admit = Admit { endpoint: endpoint.clone(), databases: databases.clone(), open: false };
         site.postgres.admit(&admit).await?;
-        let end =
-            EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
+        // Whoever still makes one of the copies is what a killed attempt has left on the server.
+        let all = databases.iter().cloned().chain(self.own_names()).collect();
+        let end = EndSessions { endpoint: endpoint.clone(), databases: all, patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
         // An answer is no proof: what is copied must be what nobody can write to.
         let found = site.postgres.databases(&endpoint, &databases).await?;
@@ -161,26 +162,31 @@ impl Copies {
         Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs, schemas: schemas.clone() }))
     }
 
-    /// Drops what was made of the copies. One that has no mark yet is made whole first: only what says that it is ours
-    /// is ever dropped.
+    /// Ends the copy that a killed attempt has left at work on the server. It cannot be seen, and would be there a moment
+    /// later; and until it has ended nobody who is let in comes in.
+    pub(super) async fn end_making(&self, site: Operate<'_>) -> Result<(), Failure> {
+        let (endpoint, databases) = (self.endpoint.clone(), self.own_names());
+        site.postgres.end_sessions(&EndSessions { endpoint, databases, patience: PATIENCE }).await.map(|_| ())
+    }
+
+    /// Drops what was made of the copies. One that has no mark yet is marked first, and given nothing else: only what
+    /// says that it is ours is ever dropped.
     pub(super) async fn drop_all(&self, site: Operate<'_>) -> Result<(), Failure> {
         let made = site.postgres.databases(&self.endpoint, &self.own_names()).await?;
-        for was in
-            self.databases.iter().filter(|was| made.iter().any(|one| one.name == self.copy_of(&was.name)))
-        {
+        for was in &self.databases {
             let copy = self.copy_of(&was.name);
+            let Some(there) = made.iter().find(|one| one.name == copy) else { continue };
             if self.missing(site.observe()).await?.contains(&was.name) {
                 let request = crate::ports::postgres::Equip {
                     endpoint: self.endpoint.clone(),
                     database: copy.clone(),
-                    facts: was.clone(),
+                    facts: there.clone(),
                     mark: Some(self.mark(Kept::Savepoint, &was.name)),
                 };
                 site.postgres.equip(&request).await?;
             }
-            let oid = made.iter().find(|one| one.name == copy).map_or(0, |one| one.oid);
             site.postgres
-                .drop_database(&DropDatabase { endpoint: self.endpoint.clone(), name: copy, oid })
+                .drop_database(&DropDatabase { endpoint: self.endpoint.clone(), name: copy, oid: there.oid })
                 .await?;
         }
         let left = site.postgres.databases(&self.endpoint, &self.own_names()).await?;

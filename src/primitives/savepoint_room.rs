@@ -1,15 +1,13 @@
 //! Whether a savepoint can be made, and whether the server has the room.
 
-use super::{contract::Size, pg_savepoint::Mode};
+use super::{
+    contract::Size,
+    foreign_sessions::{SESSION, all_may_be_ended},
+    pg_savepoint::Mode,
+};
 use crate::{
     event::{Failure, Refusal},
-    ports::{
-        Observe,
-        docker::{Container, Select},
-        postgres::DatabaseFacts,
-        project::{named, surroundings},
-    },
-    site::Endpoint,
+    ports::{Observe, postgres::DatabaseFacts, server_room},
 };
 
 pub(super) enum Verdict {
@@ -41,7 +39,7 @@ pub(super) async fn judge(
     }
     };
     let obstacles = site.postgres.obstacles(endpoint, &names).await?;
-    if let Some(first) = obstacles.first() {
+    if let Some(first) = obstacles.iter().find(|one| one.kind != SESSION) {
         return none(format!(
             "`{}` has a {}: `{}`",
             first.database,
@@ -53,8 +51,17 @@ pub(super) async fn judge(
     if !server.may_create {
         return none(format!("`{}` may not create databases (`ALTER ROLE ... CREATEDB`)", endpoint.user));
     }
+    let of_another =
+        |one: &DatabaseFacts| Some((one.name.clone(), one.setting_of_another(&endpoint.user)?.to_owned()));
+    if let Some((name, setting)) = databases.iter().find_map(of_another).filter(|_| !server.may_set_roles) {
+        return none(format!(
+            "`{}` may not give a copy of `{name}` what another role has there (`{setting}`); an administrator may: \
+             `UPLIFT_DB_ADMIN_URL`",
+            endpoint.user
+        ));
+    }
     let needed = databases.iter().map(|one| one.size).sum::<u64>() + RESERVE;
-    match room(site).await? {
+    match server_room(site).await? {
         Some(free) if free < needed => {
             none(format!("the server needs {} for it, and {} are free", Size(needed), Size(free)))
         }
@@ -62,44 +69,9 @@ pub(super) async fn judge(
             "how much room the server has is not known (`--savepoint always` makes one all the same)"
                 .to_owned(),
         ),
-        _ => Ok(Verdict::Room),
+        _ => {
+            all_may_be_ended(&names, site).await?;
+            Ok(Verdict::Room)
+        }
     }
-}
-
-/// Free bytes where the server keeps its data: as it says itself, or of the container of this engine that it is.
-async fn room(site: Observe<'_>) -> Result<Option<u64>, Failure> {
-    let endpoint = &site.site.databases.endpoint;
-    if let Some(free) = site.postgres.room(endpoint).await? {
-        return Ok(Some(free));
-    }
-    let containers = site.docker.containers(&Select::All).await?;
-    let from = surroundings(&containers, &site.site.project.name, &site.site.web.name);
-    let by_name = named(&containers, &from, &endpoint.host).into_iter().map(|(one, ..)| one);
-    let by_address = containers.iter().filter(|one| is_at(one, endpoint));
-    let Some(server) = by_name.chain(by_address).find(|one| one.is_running()) else { return Ok(None) };
-    let data = server
-        .mounts
-        .iter()
-        .filter(|mount| mount.target.contains("postgres"))
-        .max_by_key(|mount| mount.target.len());
-    let path = match data {
-        Some(mount) if mount.kind == "volume" => site.docker.volume(&mount.source).await?,
-        Some(mount) => Some(mount.source.clone()),
-        None => Some(site.docker.engine().await?.root),
-    };
-    match path {
-        Some(path) => Ok(Some(site.files.space(path.as_ref()).await?.free)),
-        None => Ok(None),
-    }
-}
-
-/// The container listens where the databases are reached: by an address of its own, or by a published port.
-fn is_at(container: &Container, endpoint: &Endpoint) -> bool {
-    let own = container.networks.values().any(|address| *address == endpoint.host);
-    own || container.ports.iter().any(|(inside, binding)| {
-        let everywhere = ["", "0.0.0.0", "::"].contains(&binding.host_ip.as_str());
-        *inside == 5432
-            && binding.host_port == endpoint.port
-            && (everywhere || binding.host_ip == endpoint.host)
-    })
 }

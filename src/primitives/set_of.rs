@@ -37,19 +37,24 @@ pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Ser
         }
         found => found?,
     };
-    let made_on = manifest.server.as_ref().map_or(0, backups::ServerEntry::major);
-    if server.major() < made_on {
-        let text = format!("the set is of PostgreSQL {made_on}, and this server is {}", server.major());
-        return Err(
-            Failure::new("server_older", text).hint("restore it on a server of that major, or a newer one")
-        );
-    }
+    manifest.loads_on(&server)?;
     if !server.may_create {
         let user = &all.endpoint.user;
         let text = format!("`{user}` may not create databases");
         return Err(Failure::new("may_not_create", text).hint(format!(
             "let it: `ALTER ROLE \"{user}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL` to an administrator's address"
         )));
+    }
+    let of_another =
+        |one: &DatabaseEntry| one.facts.setting_of_another(&all.endpoint.user).map(str::to_owned);
+    if let Some(setting) = manifest.databases.iter().find_map(of_another).filter(|_| !server.may_set_roles) {
+        let text = format!(
+            "`{}` may not give a database what another role has there: `{setting}`",
+            all.endpoint.user
+        );
+        return Err(Failure::new("may_not_set", text).hint(
+            "name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
+        ));
     }
     Ok(server)
 }

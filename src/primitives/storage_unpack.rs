@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,11 @@ use super::{
 use crate::{
     backups,
     event::{Failure, Refusal},
-    ports::{Observe, Operate, files::Remove, trees::UnpackTree},
+    ports::{
+        Observe, Operate,
+        files::Remove,
+        trees::{BESIDE, UnpackTree},
+    },
     site::Storage,
 };
 
@@ -66,7 +70,8 @@ impl Effect for StorageUnpack {
             Failure::new("set_lacks_files", text).hint("leave this step out: the files of now stay")
         })?;
         let live = live(site).await?;
-        let into = site.trees.beside(&live, &format!("uplift-restore-{}", site.run)).await?;
+        let into = site.trees.beside(&live, &format!("{BESIDE}{}", site.run)).await?;
+        room(&live, packed.bytes, site).await?;
         let request = UnpackTree { folder: self.set.clone(), packed, into };
         Ok(Intent { request, live, told: site.kept().join("unpacked.json") })
     }
@@ -146,6 +151,17 @@ impl Effect for StorageUnpack {
             Some(_) => Err(Failure::new("not_removed", format!("`{}` is still there", path.display()))),
         }
     }
+}
+
+/// The live files stay, so that these need room of their own.
+async fn room(live: &Path, bytes: u64, site: Observe<'_>) -> Result<(), Refusal> {
+    let (needed, free) = (bytes + bytes / 50, site.files.space(live).await?.free);
+    if needed <= free {
+        return Ok(());
+    }
+    let (needed, free) = (Size(needed), Size(free));
+    let text = format!("the uploaded files need {needed} beside `{}`, and {free} are free", live.display());
+    Err(Refusal(Failure::new("no_room", text).hint("make room there, and type the command again")))
 }
 
 /// The folder on this host that holds the uploaded files.

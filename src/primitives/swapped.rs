@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     contract::{Back, Found, Undone},
     exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
+    foreign_sessions::all_may_be_ended,
     moved_data::{RESTORE_DATA, Reached, returned_question},
+    others,
     pg_savepoint::still,
 };
 use crate::{
@@ -21,8 +23,8 @@ use crate::{
     },
 };
 
-/// How long nobody should drop what was replaced.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long nobody should drop a savepoint, or what was replaced.
+pub(super) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// All that taking places, and taking that back, needs. It is an intent.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +60,7 @@ impl Swapped {
         still(site).await?;
         let there: Vec<_> = live.iter().filter(|one| one.oid != 0).map(|one| one.name.clone()).collect();
         free(&there, site).await?;
+        all_may_be_ended(&there, site).await?;
         let now = site.clock.now();
         let snapshot = match there.first() {
             Some(name) => site.postgres.snapshot(&endpoint, name).await?,
@@ -115,6 +118,9 @@ impl Swapped {
     pub(super) async fn execute(&self, site: Operate<'_>) -> Result<Outcome, Failure> {
         if !matches!(stands(&self.exchange, site.observe()).await?, Stands::After) {
             still(site.observe()).await?;
+            let pairs = self.exchange.pairs.iter().filter(|pair| pair.live.oid != 0);
+            let names: Vec<_> = pairs.map(|pair| pair.live.name.clone()).collect();
+            others::none_at_work(&names, site.observe()).await?;
             exchange(&self.exchange, site).await?;
         }
         Ok(self.outcome())
@@ -132,7 +138,7 @@ impl Swapped {
         let now = stands(&self.exchange, site.observe()).await?;
         let begun = matches!(now, Stands::Renamed(_) | Stands::After);
         if written_to && begun && !chosen {
-            let question = returned_question(&self.snapshot, site.observe()).await?;
+            let question = returned_question(&self.snapshot, site.observe()).await;
             return Ok(Undone::NeedsPerson { question });
         }
         if !plan.pairs.is_empty() {

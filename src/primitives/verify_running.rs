@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -5,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     contract::Read,
     pending_migrations::{applied, brought},
+    set_config::web_of,
 };
 use crate::{
     event::Failure,
@@ -25,6 +28,10 @@ pub(super) struct VerifyRunning {
     /// Names of the services that must run it. Initially all of the product.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<String>,
+    /// Fingerprints of the keys that it must have, by name, as `restore_set` gives them. Initially those that the site
+    /// had when it was looked at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +47,7 @@ impl Read for VerifyRunning {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { tag: "1.1.0".to_owned(), services: Vec::new() }
+        Self { tag: "1.1.0".to_owned(), services: Vec::new(), keys: None }
     }
 
     fn summary(&self) -> String {
@@ -82,14 +89,19 @@ impl Read for VerifyRunning {
 }
 
 impl VerifyRunning {
-    /// The keys that the files give now are those that the site had when it was looked at first.
+    /// The keys that the files give now are the ones that it must have.
     async fn same_keys(&self, site: Observe<'_>) -> Result<(), Failure> {
-        let config = site.compose.config(&site.site.project, &std::collections::BTreeMap::new()).await?;
-        let web = config.services.get(&site.site.web.name).ok_or_else(|| {
-            let text = format!("the compose files have no service `{}` any more", site.site.web.name);
-            Failure::new("no_web_service", text).hint("put it back, and look with `docker compose config`")
-        })?;
-        if fingerprints(&web.environment) == fingerprints(&site.site.secrets) {
+        let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
+        let found = fingerprints(&web_of(&config, site)?.environment);
+        if let Some(keys) = &self.keys {
+            if found == *keys {
+                return Ok(());
+            }
+            let text = "the encryption keys are not the ones that the restored databases were written with";
+            return Err(Failure::new("keys_changed", text)
+                .hint("put those keys into the env file: without them encrypted columns cannot be read"));
+        }
+        if found == fingerprints(&site.site.secrets) {
             return Ok(());
         }
         Err(Failure::new("keys_changed", "the encryption keys are not the ones that the site had before")

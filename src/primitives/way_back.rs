@@ -1,5 +1,7 @@
 //! How a site can return from a finished upgrade, and what each way costs: looked at now, decided by nobody.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::check_release::is_moving;
@@ -16,8 +18,8 @@ use crate::{
 
 /// Databases whose rows nobody misses: they are made anew by use.
 const PASSING: [&str; 2] = ["cache", "cable"];
-/// Tables that releases write, and users never.
-const RELEASES: [&str; 2] = ["schema_migrations", "ar_internal_metadata"];
+/// Tables that releases write, and users never. The worker's heartbeat is one.
+const NOT_USERS: [&str; 3] = ["schema_migrations", "ar_internal_metadata", "solid_queue_processes"];
 
 /// How the site stands to each of these now.
 pub(crate) async fn places(points: Vec<Point>, site: Observe<'_>) -> Result<Vec<Place>, Failure> {
@@ -36,7 +38,8 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
             missing.push(image.clone());
         }
     }
-    let (tag, names) = tag(&point, site).await?;
+    let images: Vec<_> = point.images.iter().map(|one| (one.repository.clone(), one.id.clone())).collect();
+    let (tag, names) = tag(&point.from, &point.run, &images, site).await?;
     let runs_now = runs(&point.images, site).await?;
     let migrated = migrated(&point, site).await?;
     let (way, since) = if migrated.is_empty() { (Way::Code, None) } else { way(&point, site).await? };
@@ -51,26 +54,27 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
     Ok(Place { point, tag, names, missing, runs_now, migrated, compatible, way, why, written })
 }
 
-/// The tag under which compose finds exactly what ran, and the names that the images need for that. A tag that may mean
-/// another image tomorrow is none: then the images get one of ours.
-async fn tag(point: &Point, site: Observe<'_>) -> Result<(String, Vec<NameToGive>), Failure> {
-    let mut stays = !is_moving(&point.from);
-    for image in &point.images {
-        let found = site.docker.image(&format!("{}:{}", image.repository, point.from)).await?;
-        stays &= found.is_some_and(|found| found.id == image.id);
-    }
-    if stays {
-        return Ok((point.from.clone(), Vec::new()));
-    }
-    let ours = format!("uplift-{}", point.run);
+/// The tag under which compose finds exactly these images, each given by its repository and id, and the names that they
+/// need for that. `wanted` is what ran as it was called: where that may mean another image tomorrow, or does now, the
+/// images get a name of ours, with the run or set that they belong to.
+pub(super) async fn tag(
+    wanted: &str,
+    of: &str,
+    images: &[(String, String)],
+    site: Observe<'_>,
+) -> Result<(String, Vec<NameToGive>), Failure> {
+    let ours = format!("uplift-{of}");
+    let mut stays = !is_moving(wanted);
     let mut names: Vec<NameToGive> = Vec::new();
-    for image in &point.images {
-        let reference = format!("{}:{ours}", image.repository);
+    for (repository, id) in images {
+        let found = site.docker.image(&format!("{repository}:{wanted}")).await?;
+        stays &= found.is_some_and(|found| found.id == *id);
+        let reference = format!("{repository}:{ours}");
         if !names.iter().any(|known| known.reference == reference) {
-            names.push(NameToGive { image: image.id.clone(), reference });
+            names.push(NameToGive { image: id.clone(), reference });
         }
     }
-    Ok((ours, names))
+    Ok(if stays { (wanted.to_owned(), Vec::new()) } else { (ours, names) })
 }
 
 /// Whether all the product's services run these images now.
@@ -111,7 +115,8 @@ async fn way(point: &Point, site: Observe<'_>) -> Result<(Way, Option<Moment>), 
         return Ok((Way::Nothing, users));
     };
     let at: Option<Timestamp> = manifest.created_at.parse().ok();
-    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at });
+    let sequences = manifest.databases.into_iter().map(|one| (one.facts.name, one.sequences)).collect();
+    let since = at.zip(manifest.snapshot).map(|(at, moment)| Moment { snapshot: moment.text, at, sequences });
     let path = set.path.display().to_string();
     Ok((Way::Set { set: set.set, path, created_at: manifest.created_at }, since))
 }
@@ -128,10 +133,14 @@ pub(super) async fn copies(run: &str, site: Observe<'_>) -> Result<Vec<KeptDatab
 /// What users wrote since a moment, counted in every database whose rows somebody would miss.
 pub(super) async fn written(since: &Moment, site: Observe<'_>) -> Result<Written, Failure> {
     let all = &site.site.databases;
+    let unknown = BTreeMap::new();
     let (mut tables, mut rows) = (Vec::new(), 0);
     for database in all.all.iter().filter(|one| !PASSING.contains(&one.role.as_str())) {
-        for table in site.postgres.written_since(&all.endpoint, &database.name, &since.snapshot).await? {
-            if RELEASES.contains(&table.name.as_str()) {
+        let sequences = since.sequences.get(&database.name).unwrap_or(&unknown);
+        let tables_of =
+            site.postgres.written_since(&all.endpoint, &database.name, &since.snapshot, sequences).await?;
+        for table in tables_of {
+            if NOT_USERS.contains(&table.name.as_str()) {
                 continue;
             }
             rows += table.rows;
@@ -139,6 +148,7 @@ pub(super) async fn written(since: &Moment, site: Observe<'_>) -> Result<Written
                 database: database.name.clone(),
                 table: table.name,
                 rows: table.rows,
+                added: table.added,
             });
         }
     }

@@ -75,6 +75,10 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed:
         _ => {
             let text = format!("run {id} is not finished ({}): `{}`", state_word(run), run.command);
             paper.marked(Mark::Warn, &text, None);
+            if run.going_back {
+                let text = "it was going back when it stopped: finish that";
+                return paper.paragraph(8, &format!("{text}: {typed} rollback {id}"));
+            }
             paper.paragraph(8, &format!("go on: {typed} resume {id}"));
             paper.paragraph(8, &format!("or go back: {typed} rollback {id}"));
         }
@@ -88,6 +92,9 @@ pub fn in_the_way(run: &RunRow, typed: &str) -> Failure {
     let text = format!("run {id} is not over ({}): `{}`", state_word(run), run.command);
     let hint = match run.state {
         RunState::NeedsPerson | RunState::Stuck => format!("see what to choose from: `{typed} show {id}`"),
+        _ if run.going_back => {
+            format!("it was going back when it stopped: finish that with `{typed} rollback {id}`")
+        }
         _ => format!("go on with `{typed} resume {id}`, or go back with `{typed} rollback {id}`"),
     };
     Failure::new("run_unfinished", text).hint(hint)

@@ -21,7 +21,7 @@ pub fn sets(paper: &mut Paper, all: &[Listed], now: Timestamp, folder: &str, typ
     for set in all {
         let manifest = set.manifest.as_ref();
         let mut reason = manifest.map(|manifest| manifest.reason.clone()).unwrap_or_default();
-        if set.pinned {
+        if set.pinned == Some(true) {
             reason.push_str(", pinned");
         }
         // That it is unfinished stands in its line.
@@ -106,7 +106,7 @@ pub fn set(paper: &mut Paper, set: &Listed, now: Timestamp, typed: &str) {
 }
 
 fn contents(paper: &mut Paper, set: &Listed, manifest: &Manifest) {
-    let pinned = if set.pinned { ", pinned" } else { "" };
+    let pinned = if set.pinned == Some(true) { ", pinned" } else { "" };
     paper.labelled("made for", &format!("{} by uplift {}{pinned}", manifest.reason, manifest.tool.version));
     paper.labelled("site", &format!("`{}` at {}", manifest.site, manifest.version));
     if let Some(server) = &manifest.server {

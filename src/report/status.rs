@@ -76,9 +76,12 @@ fn of_site(paper: &mut Paper, status: &Status) {
     }
 }
 
-/// A database beside the site's own, and until when.
+/// What is kept beside the site's own, and until when.
 fn kept(paper: &mut Paper, one: &KeptStatus, now: Option<Timestamp>) {
-    let mut text = format!("`{}`: {}, {} of `{}`", one.name, one.what, size(one.bytes), one.owner);
+    let mut text = format!("`{}`: {}, {}", one.name, one.what, size(one.bytes));
+    if !one.owner.is_empty() {
+        text = format!("{text} of `{}`", one.owner);
+    }
     let moment = |at: &Option<String>| at.as_ref()?.parse::<Timestamp>().ok();
     if let (Some(now), Some(made), Some(expires)) = (now, moment(&one.made), moment(&one.expires)) {
         let until = if expires <= now { "over since" } else { "until" };

@@ -54,7 +54,7 @@ pub(super) async fn as_before(
     }
 }
 
-/// What people chose to leave, by the record of what was taken back.
+/// What people chose to leave and what cannot come back, by the record of what was taken back.
 pub(super) fn left(entries: &[Entry]) -> BTreeSet<Left> {
     let of = |entry: &Entry| match from_value(entry.undos.last()?.value.clone()?) {
         Ok(Undone::Restored { left, .. }) => Some(left),
@@ -71,6 +71,9 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
              answers"
         }
         Left::Settings => "somebody's edit of the env file was left in it",
+        Left::Removed => {
+            "backups and kept databases that were removed before it stopped do not come back; `uplift show` names them"
+        }
     };
     left.iter().map(|left| sentence(left).to_owned()).collect()
 }

@@ -75,7 +75,8 @@ impl State {
             services.map(|(name, model)| (name.clone(), self.service(model, &written, &variables)));
         let volumes = self.model.volumes.keys();
         let volumes = volumes.map(|name| (name.clone(), format!("{}_{name}", self.model.project.name)));
-        Ok(Config { services: services.collect(), volumes: volumes.collect() })
+        let networks = [("default".to_owned(), format!("{}_default", self.model.project.name))].into();
+        Ok(Config { services: services.collect(), volumes: volumes.collect(), networks })
     }
 
     /// One service as it is configured now.
@@ -113,6 +114,8 @@ impl State {
             stop_grace: None,
             depends_on: model.depends_on.clone(),
             profiles: model.profiles.clone(),
+            networks: vec!["default".to_owned()],
+            extra_hosts: Vec::new(),
         }
     }
 

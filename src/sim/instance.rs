@@ -209,6 +209,11 @@ impl State {
     /// `db:prepare` goes on, as far as it comes at once.
     fn prepare(&mut self, id: &str, release: &Release, at: Timestamp) {
         let prepared = self.server.prepare(release);
+        if release.purges && prepared == Prepared::Done {
+            let volume = self.host.volumes.values().next().cloned().unwrap_or_default();
+            let oldest = self.disk.files.keys().find(|path| path.starts_with(&volume)).cloned();
+            oldest.map(|path| self.disk.files.remove(&path));
+        }
         let pid = 5_000 + i32::try_from(self.server.number()).unwrap_or_default();
         let Some(instance) = self.host.instances.get_mut(id) else { return };
         match prepared {

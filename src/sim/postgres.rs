@@ -4,14 +4,14 @@ mod dump;
 mod lock;
 mod writes;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 
 pub(super) use self::writes::{is_equipped, not_ours, taken};
 use super::{
     instance::{Instance, Prepare},
-    server::{Db, Manner, Server},
+    server::{Db, Foreign, Manner, Server},
     state::State,
     world::World,
 };
@@ -21,7 +21,7 @@ use crate::{
         docker::State as Running,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server as Facts, Session, TableRows, Way,
+            PostgresRead, Server as Facts, Session, Way, WrittenRows,
         },
     },
     site::Endpoint,
@@ -76,6 +76,7 @@ impl State {
             state: "idle".to_owned(),
             query: "SELECT 1".to_owned(),
             seconds: one.shown.started.map_or(0, |at| self.now.duration_since(at).as_secs().unsigned_abs()),
+            quiet_ms: 0,
         };
         (4_100..).zip(pairs.filter(there)).map(session).collect()
     }
@@ -152,6 +153,7 @@ impl PostgresRead for World {
                 version: server.version.clone(),
                 in_recovery: server.in_recovery,
                 may_create: server.may_create,
+                may_set_roles: server.may_set_roles,
                 system: "7301000000000000017".to_owned(),
                 pooler: server.pooler.clone(),
             })
@@ -231,7 +233,19 @@ impl PostgresRead for World {
                 })
             };
             let known = databases.iter().filter(|name| server.databases.contains_key(*name));
-            Ok(own.chain(known.flat_map(standby)).collect())
+            let stays = |one: &&Foreign| {
+                one.manner == Manner::Superuser && !one.away && databases.contains(&one.session.database)
+            };
+            let session = |one: &Foreign| Obstacle {
+                database: one.session.database.clone(),
+                kind: "session".to_owned(),
+                name: format!(
+                    "process {}, user `{}`, application `{}`",
+                    one.session.pid, one.session.user, one.session.application
+                ),
+            };
+            let sessions = server.foreign.iter().filter(stays).map(session);
+            Ok(own.chain(known.flat_map(standby)).chain(sessions).collect())
         })
     }
 
@@ -266,7 +280,8 @@ impl PostgresRead for World {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
         self.look(|state| {
             let next = snapshot.split(':').nth(1).and_then(|next| next.parse().ok());
             let next = next.ok_or_else(|| {
@@ -279,8 +294,12 @@ impl PostgresRead for World {
                 let text = "the moment lies in the future of this server: it is of another one";
                 return Err(Failure::new("other_server", text));
             }
-            Ok(state.database(endpoint, database)?.since(next))
+            Ok(state.database(endpoint, database)?.since(next, sequences))
         })
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        self.look(|state| Ok(state.database(endpoint, database)?.sequences()))
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {

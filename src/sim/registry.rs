@@ -43,6 +43,8 @@ pub struct Release {
     pub raises: Option<String>,
     /// The migration that takes time, by its file name.
     pub slow: Option<(String, Duration)>,
+    /// It deletes the oldest uploaded file once it has migrated.
+    pub purges: bool,
     /// The slow one is a single statement, which goes on in the server when its client is gone; else many short ones.
     pub one_statement: bool,
     pub size: u64,
@@ -63,6 +65,7 @@ impl Release {
             raises: None,
             slow: None,
             one_statement: false,
+            purges: false,
             size: 412 << 20,
         }
     }

@@ -16,7 +16,9 @@ pub use self::{
 };
 use crate::{
     event::Failure,
-    ports::postgres::{Blob, Contents, DatabaseFacts, DumpClient, Job, Mark, Obstacle, TableRows},
+    ports::postgres::{
+        Blob, Contents, DatabaseFacts, DumpClient, Job, Mark, Obstacle, TableRows, WrittenRows,
+    },
 };
 
 /// One database.
@@ -90,20 +92,36 @@ impl Db {
     }
 
     /// Rows that transactions from `transaction` on have written.
-    pub(super) fn since(&self, transaction: u64) -> Vec<TableRows> {
-        let newer = |rows: &[Rows]| {
-            rows.iter().filter(|rows| rows.transaction >= transaction).map(|rows| rows.count).sum::<u64>()
+    pub(super) fn since(&self, transaction: u64, sequences: &BTreeMap<String, i64>) -> Vec<WrittenRows> {
+        let newer = |rows: &[Rows], from: u64| {
+            let newer = rows.iter().filter(|rows| rows.transaction >= transaction);
+            newer.map(|rows| (rows.first + rows.count).saturating_sub(rows.first.max(from))).sum::<u64>()
         };
-        let row = |table: &Table| TableRows {
+        let added = |table: &Table| {
+            let last = sequences.get(&table.sequence()).copied().unwrap_or(0).unsigned_abs();
+            (!sequences.is_empty()).then(|| newer(&table.rows, last + 1))
+        };
+        let row = |table: &Table| WrittenRows {
             schema: table.schema.clone(),
             name: table.name.clone(),
-            rows: newer(&table.rows),
+            rows: newer(&table.rows, 0),
+            added: added(table),
         };
         let mut tables: Vec<_> = self.tables.iter().map(row).collect();
-        tables.push(migrations(newer(&self.migrated)));
+        let TableRows { schema, name, rows } = migrations(newer(&self.migrated, 0));
+        tables.push(WrittenRows { schema, name, rows, added: None });
         tables.retain(|table| table.rows > 0);
         tables.sort_by(|left, right| (&left.schema, &left.name).cmp(&(&right.schema, &right.name)));
         tables
+    }
+
+    /// The highest number of each table.
+    pub(super) fn sequences(&self) -> BTreeMap<String, i64> {
+        let last = |table: &Table| {
+            let last = table.rows.iter().map(|rows| rows.first + rows.count - 1).max()?;
+            Some((table.sequence(), i64::try_from(last).ok()?))
+        };
+        self.tables.iter().filter_map(last).collect()
     }
 
     pub(super) fn mark(&self) -> Option<Mark> {
@@ -120,6 +138,7 @@ const EMPTY: u64 = 8 << 20;
 const ROW: u64 = 400;
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what a server is and may is independent of each other")]
 pub(super) struct Server {
     pub host: String,
     pub port: u16,
@@ -130,6 +149,7 @@ pub(super) struct Server {
     pub version: String,
     pub in_recovery: bool,
     pub may_create: bool,
+    pub may_set_roles: bool,
     pub pooler: Option<String>,
     pub databases: BTreeMap<String, Db>,
     /// The product's own databases, the primary first.

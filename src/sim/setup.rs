@@ -249,6 +249,7 @@ fn registry() -> Registry {
         Release { slow: slow(ORDERS, 90), ..Release::new("1.4.0", &with(&[ORDERS])) },
         Release {
             web_exits: ends(5_000, "bin/rails: stack level too deep (SystemStackError)"),
+            purges: true,
             ..Release::new("1.5.0", &with(&["20260810090000_create_reports.rb"]))
         },
         Release {
@@ -357,6 +358,7 @@ fn server() -> Server {
         version: "15.18 (Debian 15.18-0+deb12u1)".to_owned(),
         in_recovery: false,
         may_create: true,
+        may_set_roles: true,
         product: all.iter().map(|db| db.facts.name.clone()).collect(),
         databases: BTreeMap::new(),
         clients: vec![dump_client("15.18")],

@@ -52,7 +52,13 @@ pub struct Moment {
     /// `pg_current_snapshot()` as text.
     pub snapshot: String,
     pub at: Timestamp,
+    /// How far the numbers of the rows had come, by database; what is not there is not known.
+    #[serde(default)]
+    pub sequences: Sequences,
 }
+
+/// The last value that each sequence had given, by database.
+pub type Sequences = BTreeMap<String, BTreeMap<String, i64>>;
 
 /// A finished upgrade that can be returned from, and how the site stands to it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +110,7 @@ pub enum Way {
 pub struct Written {
     pub since: Timestamp,
     pub minutes: u64,
+    /// Added and changed ones.
     pub rows: u64,
     /// Per table that has any.
     pub tables: Vec<WrittenTable>,
@@ -114,6 +121,9 @@ pub struct WrittenTable {
     pub database: String,
     pub table: String,
     pub rows: u64,
+    /// How many of them were not there before, where that can be told.
+    #[serde(default)]
+    pub added: Option<u64>,
 }
 
 impl Written {
@@ -121,14 +131,26 @@ impl Written {
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {
         let line = |one: &WrittenTable| {
-            format!("{} rows written in `{}`.`{}` since", one.rows, one.database, one.table)
+            let kinds = one.added.map_or(String::new(), |added| kinds(added, one.rows - added));
+            format!("{} rows written in `{}`.`{}`{kinds} since", one.rows, one.database, one.table)
         };
         self.tables.iter().map(line).collect()
     }
 
-    /// e.g. `312 rows of 14 min`.
+    /// e.g. `312 rows of 14 min (300 added, 12 changed)`.
     #[must_use]
     pub fn cost(&self) -> String {
-        format!("{} rows of {} min", self.rows, self.minutes)
+        let added: Option<u64> = self.tables.iter().map(|table| table.added).sum();
+        let kinds = added.filter(|_| self.rows > 0).map(|added| kinds(added, self.rows - added));
+        format!("{} rows of {} min{}", self.rows, self.minutes, kinds.unwrap_or_default())
+    }
+}
+
+/// A row that was added is put aside; one that was changed becomes what it was.
+fn kinds(added: u64, changed: u64) -> String {
+    match (added, changed) {
+        (_, 0) => " (all added)".to_owned(),
+        (0, _) => " (all changed)".to_owned(),
+        _ => format!(" ({added} added, {changed} changed)"),
     }
 }

@@ -11,9 +11,10 @@ use crate::{
         compose::{Config, ServiceConfig},
         docker::{Container, Select},
         files::FilesRead,
+        product::{databases, storage},
         project::of_service,
     },
-    site::{Database, Databases, DeploymentPath, Endpoint, Project, Secret, Site, SslMode, Storage},
+    site::{DeploymentPath, Project, Secret, Site},
 };
 
 /// Where to look for a site. All of it may be left out where there is only one.
@@ -28,6 +29,12 @@ pub struct Start {
 }
 
 impl Start {
+    /// The state folder, where no look at the site is needed to know it.
+    #[must_use]
+    pub fn state(&self) -> Option<PathBuf> {
+        self.state.clone().or_else(|| Some(state_in(self.dir.as_ref()?)))
+    }
+
     /// A site in this folder.
     #[must_use]
     pub fn in_folder(dir: impl Into<PathBuf>) -> Self {
@@ -43,18 +50,24 @@ const FILES: [(&str, &str); 4] = [
     ("docker-compose.yaml", "docker-compose.override.yaml"),
 ];
 
+/// Where uplift keeps its own things of the site in this folder, unless it is told otherwise.
+fn state_in(dir: &Path) -> PathBuf {
+    dir.join(".uplift")
+}
+
 const LABEL: &str = "com.docker.compose";
 
 /// Finds the site and everything that is constant about it, and the way to its databases, which is not: the ports are
-/// told it.
-pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
+/// told it. `recorded` is how compose was told the project when a backup set was made: it counts where no container is
+/// there to tell it.
+pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> Result<Site, Failure> {
     supported(&*ports.docker, &*ports.compose).await?;
     let containers = ports.docker.containers(&Select::All).await?;
     let dir = match &start.dir {
         Some(dir) => dir.clone(),
         None => only_project(&containers)?,
     };
-    let mut project = project(&dir, start, &containers, &*ports.files).await?;
+    let mut project = project(&dir, start, (&containers, recorded), &*ports.files).await?;
     let config = active_config(ports, &mut project, &containers).await?;
     let (web, job) = roles(&config)?;
     let environment = &config.services[&web.name].environment;
@@ -79,7 +92,7 @@ pub async fn find(ports: &Ports, start: &Start) -> Result<Site, Failure> {
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
         compatible: own(&dir, &*ports.files).await?.compatible,
-        state: start.state.clone().unwrap_or_else(|| dir.join(".uplift")),
+        state: start.state.clone().unwrap_or_else(|| state_in(&dir)),
         project,
         web,
         job,
@@ -108,7 +121,10 @@ async fn active_config(
         one.labels.get(&format!("{LABEL}.project")).is_some_and(|name| *name == project.name)
     };
     let started: BTreeSet<_> = containers.iter().filter(of_project).filter_map(Container::service).collect();
-    config.services.retain(|name, one| one.profiles.is_empty() || started.contains(name.as_str()));
+    let recorded = |one: &ServiceConfig| one.profiles.iter().any(|name| project.profiles.contains(name));
+    config
+        .services
+        .retain(|name, one| one.profiles.is_empty() || started.contains(name.as_str()) || recorded(one));
     let chosen: BTreeSet<_> = config.services.values().flat_map(|one| one.profiles.clone()).collect();
     project.profiles = chosen.into_iter().collect();
     Ok(config)
@@ -138,11 +154,11 @@ fn only_project(containers: &[Container]) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The project as its running containers were made, or as compose would find it in the folder.
+/// The project as its running containers were made, else as it is recorded, else as compose would find it in the folder.
 async fn project(
     dir: &Path,
     start: &Start,
-    containers: &[Container],
+    (containers, recorded): (&[Container], Option<&Project>),
     files: &dyn FilesRead,
 ) -> Result<Project, Failure> {
     let label = |container: &Container, name: &str| container.labels.get(&format!("{LABEL}.{name}")).cloned();
@@ -160,6 +176,10 @@ async fn project(
         return Err(Failure::new("several_sites", text)
             .hint("name one with `--project NAME`")
             .evidence(names));
+    }
+    if let (true, Some(recorded)) = (ours.is_empty(), recorded.filter(|one| one.dir == dir)) {
+        let name = start.project.clone().unwrap_or_else(|| recorded.name.clone());
+        return Ok(Project { name, ..recorded.clone() });
     }
     let from_label = ours.iter().find_map(|container| label(container, "project.config_files"));
     let found = match from_label {
@@ -198,72 +218,6 @@ fn normalised(dir: &Path) -> String {
     let kept: String =
         name.chars().filter(|letter| letter.is_ascii_alphanumeric() || "_-".contains(*letter)).collect();
     kept.trim_start_matches(['_', '-']).to_owned()
-}
-
-fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Failure> {
-    let setting =
-        |name: &str| environment.get(name).map(Secret::reveal).filter(|value| !value.trim().is_empty());
-    let Some(host) = setting("DB_HOST") else {
-        let text = "`DB_HOST` is not set, so this Strata has its database inside the container";
-        return Err(Failure::new("database_bundled", text)
-            .hint("that shape is not supported yet: nothing was touched"));
-    };
-    let port = setting("DB_PORT").unwrap_or("5432");
-    let port = port.trim().parse().map_err(|_| {
-        Failure::new("bad_setting", format!("`DB_PORT={port}` is no port")).hint("correct it in the env file")
-    })?;
-    let ssl = setting("DB_SSLMODE").or_else(|| setting("PGSSLMODE")).unwrap_or("prefer");
-    let ssl: SslMode = serde_json::from_value(ssl.into()).map_err(|_| {
-        let text = format!("`{ssl}` is no `sslmode`");
-        Failure::new("bad_setting", text)
-            .hint("use one of `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`")
-    })?;
-    let primary = setting("DB_NAME").or_else(|| setting("DB_DATABASE")).unwrap_or("strata_production");
-    let named = |role: &str| match role {
-        "primary" => primary.to_owned(),
-        other => format!("{primary}_{other}"),
-    };
-    let all = ["primary", "queue", "cache", "cable"];
-    Ok(Databases {
-        endpoint: Endpoint {
-            host: host.trim().to_owned(),
-            port,
-            user: setting("DB_USERNAME").unwrap_or("strata").to_owned(),
-            ssl,
-            route: Endpoint::AS_IT_IS.to_owned(),
-        },
-        all: all.map(|role| Database { role: role.to_owned(), name: named(role) }).to_vec(),
-    })
-}
-
-const FILES_AT: &str = "/rails/storage";
-
-fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> Result<Storage, Failure> {
-    let backend = web.environment.get("STORAGE_BACKEND").map_or("local", Secret::reveal);
-    if backend != "local" && !backend.is_empty() {
-        return Ok(Storage::Object { kind: backend.to_owned() });
-    }
-    let configured = web
-        .mounts
-        .iter()
-        .find(|mount| mount.target == FILES_AT)
-        .map(|mount| config.volumes.get(&mount.source).cloned().unwrap_or_else(|| mount.source.clone()));
-    let mounted = running
-        .iter()
-        .find_map(|container| container.mounts.iter().find(|mount| mount.target == FILES_AT))
-        .map(|mount| mount.source.clone());
-    if let (Some(configured), Some(mounted)) = (&configured, &mounted)
-        && configured != mounted
-    {
-        let text = format!(
-            "the compose files mount `{configured}` at `{FILES_AT}`, but what runs has `{mounted}` there"
-        );
-        return Err(Failure::new("storage_differs", text).hint(
-            "the next start would lose sight of all uploaded files: correct the volume in the compose files",
-        ));
-    }
-    let volume = mounted.or(configured).unwrap_or_default();
-    Ok(Storage::Local { volume, path: FILES_AT.to_owned() })
 }
 
 /// Secrets of every service: what must never be shown does not depend on who uses it.

@@ -4,7 +4,10 @@
 //! names that everybody knows. In another order a name that by chance means something here too would lead to another
 //! server than the product's.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use super::own::{FILE, own};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
         Ports,
         docker::{Container, DockerRead, Select},
         postgres::{There, Way},
-        project::{named, surroundings},
+        project::{named, networks, surroundings},
     },
     site::{Endpoint, Site, SslMode},
 };
@@ -23,11 +26,16 @@ pub async fn way(ports: &Ports, site: &Site) -> Result<Way, Failure> {
     let endpoint = &site.databases.endpoint;
     let own = own(&site.project.dir, &*ports.files).await?;
     let containers = ports.docker.containers(&Select::All).await?;
-    let from = From { docker: &*ports.docker, containers: &containers, site };
     let around = surroundings(&containers, &site.project.name, &site.web.name);
+    let planned = if around.is_empty() { planned(ports, site).await? } else { Planned::default() };
+    let (mut networks, mut told) = (networks(&around), Vec::new());
+    networks.extend(planned.networks.iter().map(String::as_str));
+    told.extend(around.iter().flat_map(|one| &one.extra_hosts).chain(&planned.extra_hosts).cloned());
+    let empty = around.is_empty();
+    let from = From { docker: &*ports.docker, containers: &containers, site, networks, told, empty };
     let (there, words) = match &own.host {
         Some(host) => (Ok(host.clone()), format!("`host` under `[database]` in `{FILE}`: {host}")),
-        None => match looked_up(&from, &around, &endpoint.host).await? {
+        None => match looked_up(&from, &endpoint.host).await? {
             Found::AsItIs => (Ok(endpoint.host.clone()), Endpoint::AS_IT_IS.to_owned()),
             Found::At(host, words) => (Ok(host), words),
             Found::Nowhere(why) => (Err(why.clone()), why),
@@ -50,6 +58,27 @@ struct From<'a> {
     /// All of the engine.
     containers: &'a [Container],
     site: &'a Site,
+    /// Networks that the product is on.
+    networks: BTreeSet<&'a str>,
+    /// Names that the product's containers are told themselves, as `NAME:ADDRESS`.
+    told: Vec<String>,
+    /// The project has no container: all this is what its files say.
+    empty: bool,
+}
+
+/// Where the product's containers will be, by the project's files.
+#[derive(Default)]
+struct Planned {
+    networks: Vec<String>,
+    extra_hosts: Vec<String>,
+}
+
+/// A host that has lost its containers is told by the files what they will find.
+async fn planned(ports: &Ports, site: &Site) -> Result<Planned, Failure> {
+    let mut config = ports.compose.config(&site.project, &BTreeMap::new()).await?;
+    let Some(web) = config.services.remove(&site.web.name) else { return Ok(Planned::default()) };
+    let networks = web.networks.iter().filter_map(|name| config.networks.remove(name)).collect();
+    Ok(Planned { networks, extra_hosts: web.extra_hosts })
 }
 
 enum Found {
@@ -58,15 +87,15 @@ enum Found {
     Nowhere(String),
 }
 
-async fn looked_up(from: &From<'_>, around: &[&Container], host: &str) -> Result<Found, Failure> {
+async fn looked_up(from: &From<'_>, host: &str) -> Result<Found, Failure> {
     if host.parse::<IpAddr>().is_ok() || host == "localhost" {
         return Ok(Found::AsItIs);
     }
-    let told = around.iter().flat_map(|one| &one.extra_hosts).filter_map(|line| line.split_once(':'));
-    if let Some((_, address)) = told.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(host)) {
+    let mut told = from.told.iter().filter_map(|line| line.split_once(':'));
+    if let Some((_, address)) = told.find(|(name, _)| name.eq_ignore_ascii_case(host)) {
         return by_extra_hosts(from, host, address).await;
     }
-    let found = named(from.containers, around, host);
+    let found = named(from.containers, &from.networks, host);
     let running: Vec<_> = found.iter().filter(|(.., address)| !address.is_empty()).collect();
     match (running.as_slice(), found.first()) {
         ([(one, network, address)], _) => {
@@ -79,6 +108,12 @@ async fn looked_up(from: &From<'_>, around: &[&Container], host: &str) -> Result
         ([], None) if host == "host.docker.internal" => {
             let web = &from.site.web.name;
             Ok(Found::Nowhere(format!("`{host}` is not among the `extra_hosts` of `{web}`")))
+        }
+        // A name without a dot is one of a network, most likely of one that is not there yet.
+        ([], None) if from.empty && !host.contains('.') && !from.networks.is_empty() => {
+            let networks: Vec<_> = from.networks.iter().map(|name| format!("`{name}`")).collect();
+            let words = format!("`{host}` as it is: no container has that name on {}", networks.join(", "));
+            Ok(Found::At(host.to_owned(), words))
         }
         ([], None) => Ok(Found::AsItIs),
         (several, _) => {

@@ -23,12 +23,12 @@ pub struct Status {
     pub storage: String,
     /// Bytes free where the state folder is.
     pub free: Option<u64>,
-    /// Databases on the server that uplift has made, and keeps for a while.
+    /// Databases on the server, and folders of uploaded files, that uplift has made and keeps for a while.
     pub kept: Vec<KeptStatus>,
     pub unread: Vec<Failure>,
 }
 
-/// One database that uplift keeps.
+/// One database that uplift keeps, or one folder of uploaded files, with its path for a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptStatus {
     pub name: String,
@@ -72,9 +72,18 @@ pub async fn status(site: Observe<'_>) -> Status {
             None
         }
     };
-    let kept = if database.is_some() { kept(site).await } else { Ok(Vec::new()) };
+    let mut all_kept = match database {
+        Some(_) => kept(site).await.map_err(|failure| unread.push(failure)).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    all_kept.extend(
+        super::put_aside::uploads(site).await.map_err(|failure| unread.push(failure)).unwrap_or_default(),
+    );
     let free = site.files.space(&site.site.state).await.map(|space| space.free);
     let storage = match &site.site.storage {
+        crate::site::Storage::Local { volume, path } if volume.is_empty() => {
+            format!("nothing is mounted at `{path}`: uploaded files lie in the container, and go with it")
+        }
         crate::site::Storage::Local { volume, .. } => format!("volume `{volume}`"),
         crate::site::Storage::Object { kind } => format!("object storage `{kind}`"),
     };
@@ -86,7 +95,7 @@ pub async fn status(site: Observe<'_>) -> Status {
         database,
         storage,
         free: free.map_err(|failure| unread.push(failure)).ok(),
-        kept: kept.map_err(|failure| unread.push(failure)).unwrap_or_default(),
+        kept: all_kept,
         unread,
     }
 }

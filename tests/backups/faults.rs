@@ -95,6 +95,56 @@ async fn a_disk_that_is_full_in_the_middle() {
     assert!(full > 10 && whole == 1, "{full}");
 }
 
+/// Without a `pg_restore` nothing is proved: it is said before anything is dumped, and what loses it meanwhile is no backup.
+#[tokio::test]
+async fn a_backup_that_cannot_be_proved_is_none() {
+    let site = Site::new();
+    site.world.set_dump_clients(&["17.2"]);
+    let ending = site.run("compose/backup", &[]).await.unwrap();
+    let Ending::Refused { failure } = ending else { panic!("{ending:?}") };
+    assert_eq!(failure.code, "dump_client_missing");
+    let world = World::strata();
+    let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
+    let catalogue = Catalogue::stock();
+    let verb = catalogue.get("backup").unwrap();
+    let (call, kept) = (verb.parse(verb.example.clone()).unwrap(), verb.kept().unwrap());
+    let run = "20261124-031500-7f3a";
+    let intent = call.intend(ports.observe(&site, run, &tell)).await.unwrap().0.unwrap();
+    world.set_dump_clients(&[]);
+    let failure = kept.execute(verb.version, intent, ports.operate(&site, run, &tell)).await.unwrap_err();
+    assert_eq!(failure.code, "not_proved", "{failure}");
+    let sets = uplift::backups::list(&*ports.files, &uplift::backups::folder(&site)).await.unwrap();
+    assert!(sets.iter().all(|set| set.standing == Standing::Incomplete), "{sets:?}");
+}
+
+/// Calls of one block are decided on before any of them has made anything.
+#[tokio::test]
+async fn sets_of_one_block_have_names_of_their_own() {
+    let site = Site::new();
+    let book = r#"
+        const RUNBOOK = #{ api: 1, summary: "three at once", on_failure: "undo", params: #{} };
+        step "copy" {
+            together {
+                backup(#{});
+                backup(#{ storage: "none" });
+                pg_dump(#{});
+            }
+        }
+        step "again" { backup(#{}); }
+    "#;
+    site.world.put_file("/srv/strata/three.rhai", book, 0o644);
+    assert_eq!(site.run("/srv/strata/three.rhai", &[]).await.unwrap(), Ending::Done);
+    let mut names = site.good().await;
+    let run = site.host().await.history().unwrap()[0].id.clone();
+    names.sort();
+    assert_eq!(names, ["", "-2", "-backup2", "-pg-dump"].map(|end| format!("{run}{end}")));
+    for set in site.all().await {
+        assert!(site.sets().verify(&set).await.is_ok(), "{set:?}");
+        let whole = set.set == run || set.set.ends_with("-2");
+        assert_eq!(set.parts.len() == 3, whole, "{set:?}");
+    }
+}
+
 #[tokio::test]
 async fn two_backups_at_once_do_not_meet() {
     let site = Site::new();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use uplift::{Ending, World, event::ExitClass, sim::Fault};
+use uplift::{Ending, World, event::ExitClass, run::PlanEnd, sim::Fault};
 
 use super::site::Site;
 
@@ -44,15 +44,33 @@ async fn a_fault_at_every_removal_leaves_no_half_set_under_a_good_name() {
     let writes = site.world.writes();
     site.prune().await;
     let writes = site.world.writes() - writes;
+    let mut half_way = 0;
     for n in 1..=writes {
         for fault in [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter, Fault::Lose] {
             let when = format!("{fault:?} at write {n}");
             let site = Site::of(before.fork());
             copy_sets(&before, &site);
+            let all = site.good().await;
             site.world.fault(n, fault);
-            let _any = site.run("compose/prune", &[]).await;
+            let ended = site.run("compose/prune", &[]).await;
             site.world.clear_faults();
             all_are_whole(&site, &when).await;
+            // What was removed is removed: no ending says that nothing was changed.
+            let gone = site.good().await != all;
+            match &ended {
+                Ok(Ending::TakenBack { left, .. }) => {
+                    assert_eq!(
+                        gone,
+                        left.iter().any(|line| line.contains("do not come back")),
+                        "{when}: {ended:?}"
+                    );
+                    half_way += usize::from(gone);
+                }
+                Ok(Ending::Refused { .. } | Ending::Interrupted) | Err(_) => {
+                    assert!(!gone, "{when}: {ended:?}");
+                }
+                Ok(_) => {}
+            }
             // Once more, and it is done.
             let host = site.host().await;
             if host.unfinished().unwrap().is_some() {
@@ -65,7 +83,7 @@ async fn a_fault_at_every_removal_leaves_no_half_set_under_a_good_name() {
             assert!(names.iter().all(|path| !path.display().to_string().contains(".deleting-")), "{when}");
         }
     }
-    assert!(writes >= 6, "only {writes} writes");
+    assert!(writes >= 6 && half_way > 3, "only {writes} writes, {half_way} half way");
 }
 
 /// The folder of another site's sets, under this one's name.
@@ -83,14 +101,55 @@ fn copy_sets(world: &World, site: &Site) {
 async fn nothing_goes_while_the_newest_backup_is_rotten() {
     let site = with_backups(6).await;
     let before = site.good().await;
-    let dump = site.folder().join(&before[0]).join("strata_production.dump.zst");
-    let mut file = site.world.file(&dump).unwrap();
+    let rest = site.folder().join(".deleting-20261001-031500-aaaa/config-0-env");
+    site.world.put_file(&rest, "A=1", 0o600);
+    spoil(&site, &before[0], "strata_production.dump.zst");
+    refused(&site).await;
+    assert_eq!(site.good().await, before);
+    assert!(site.world.file(&rest).is_some(), "what an earlier removal has left may be the last whole one");
+}
+
+/// One bit of one file is another.
+fn spoil(site: &Site, set: &str, file: &str) {
+    let path = site.folder().join(set).join(file);
+    let mut file = site.world.file(&path).unwrap();
     file.bytes[100] ^= 4;
-    site.world.put_file(&dump, &file.bytes, file.mode);
+    site.world.put_file(&path, &file.bytes, file.mode);
+}
+
+async fn refused(site: &Site) {
     let ending = site.prune().await;
     let Ending::Refused { failure } = ending else { panic!("{ending:?}") };
     assert_eq!(failure.code, "set_damaged");
-    assert_eq!(site.good().await, before);
+}
+
+/// The newest backup has no uploaded files: older ones may go only if the newest that has them is whole.
+#[tokio::test]
+async fn nothing_goes_while_the_newest_with_its_part_is_rotten() {
+    let site = with_backups(7).await;
+    let before = site.good().await;
+    assert_eq!(site.run("compose/backup", &[("storage", "none")]).await.unwrap(), Ending::Done);
+    let pack = site.world.files_in(site.folder().join(&before[0]));
+    let pack = pack.iter().find(|path| path.to_string_lossy().ends_with(".tar.zst")).unwrap();
+    spoil(&site, &before[0], &pack.file_name().unwrap().to_string_lossy());
+    refused(&site).await;
+    assert_eq!(site.good().await.len(), before.len() + 1);
+}
+
+/// Nobody can say of a set whether it is pinned if its manifest is not what was written.
+#[tokio::test]
+async fn a_set_whose_manifest_is_rotten_or_lost_stays() {
+    let site = with_backups(8).await;
+    let before = site.good().await;
+    spoil(&site, &before[6], "manifest.json");
+    site.world.remove_file(site.folder().join(&before[7]).join("manifest.json"));
+    let files = |set: &String| site.world.files_in(site.folder().join(set));
+    let (rotten, lost) = (files(&before[6]), files(&before[7]));
+    assert_eq!(site.prune().await, Ending::Done);
+    assert_eq!(site.good().await, before[..3]);
+    assert_eq!((files(&before[6]), files(&before[7])), (rotten, lost));
+    let plan = site.plan("compose/prune").await;
+    assert!(matches!(plan.end, PlanEnd::NothingNeeded { .. }), "{:?}", plan.end);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use uplift::{
-    backups::{Judged, KEEP, Level, Listed, Part, Standing, judge, judge_databases},
+    backups::{Judged, KEEP, Level, Listed, Manifest, Part, Standing, judge, judge_databases},
     ports::postgres::{Kept, KeptDatabase, Mark},
 };
 
@@ -25,7 +25,7 @@ fn set(name: &str, hours: i64, standing: Standing) -> Listed {
         created_at: Some(ago(hours).to_string()),
         bytes: 1,
         parts: Part::ALL.to_vec(),
-        pinned: false,
+        pinned: Some(false),
         version: None,
         reason: None,
         standing,
@@ -81,6 +81,42 @@ fn a_set_of_one_part_takes_no_whole_one_away() {
     assert!(judged[4].why.contains("uploaded files"), "{judged:?}");
 }
 
+/// A set of the databases of one server: by its own number, or by its address where that is not known.
+fn of(name: &str, hours: i64, host: &str, system: &str) -> Listed {
+    let text = include_str!("format-1/manifest.json");
+    let mut manifest: Manifest = serde_json::from_str(text).unwrap();
+    let server = manifest.server.as_mut().unwrap();
+    (server.host, server.system) = (host.to_owned(), system.to_owned());
+    Listed { manifest: Some(manifest), ..set(name, hours, verified()) }
+}
+
+/// Somebody has named another server in the settings: a fortnight of nightly backups of that one takes nothing away.
+#[test]
+fn backups_of_other_databases_push_none_out() {
+    for (host, system) in [("other.example", "7"), ("db.example", "7"), ("other.example", "")] {
+        let wrong = (0..14).map(|day| of(&format!("wrong-{day:02}"), day * 24, host, system));
+        let known = if system.is_empty() { "" } else { "5" };
+        let right = (0..5).map(|day| of(&format!("right-{day}"), 400 + day * 24, "db.example", known));
+        let sets: Vec<_> = wrong.chain(right).collect();
+        let judged = judge(&sets, now(), KEEP);
+        let gone = goes(&judged);
+        let right: Vec<_> = gone.iter().filter(|name| name.starts_with("right")).collect();
+        assert_eq!(right, [&"right-3", &"right-4"], "{host} {system}: {judged:?}");
+        assert!(gone.contains("wrong-13"), "{judged:?}");
+        let why = &judged.iter().find(|one| one.name == "right-0").unwrap().why;
+        assert!(why.contains("on `db.example:5432`") && why.contains("rm -r"), "{why}");
+    }
+    // The same server by another name is the same.
+    let new = (0..9).map(|day| of(&format!("new-{day}"), day * 24, "10.0.0.5", "5"));
+    let sets: Vec<_> = new.chain([of("old", 400, "db.example", "5")]).collect();
+    assert!(goes(&judge(&sets, now(), KEEP)).contains("old"));
+    // What holds no databases counts for what it holds, whatever the server.
+    let files =
+        |name: &str, hours| Listed { parts: vec![Part::UploadedFiles], ..set(name, hours, verified()) };
+    let sets = [of("whole", 0, "db.example", "5"), files("f1", 300), files("f2", 301), files("f3", 302)];
+    assert_eq!(goes(&judge(&sets, now(), KEEP)), ["f3"].into());
+}
+
 #[test]
 fn a_clock_that_jumps_takes_nothing_away() {
     let sets: Vec<_> = (0..9).map(|n| set(&format!("s-{n}"), n * 500, verified())).collect();
@@ -115,7 +151,10 @@ impl Dice {
         };
         let (undated, whole) = (self.roll(20) == 0, self.roll(3) > 0);
         let mut set = set(&format!("s{n}"), hours, standing);
-        set.pinned = self.roll(10) == 0;
+        set.pinned = match self.roll(30) {
+            0 => None,
+            roll => Some(roll < 4),
+        };
         if !whole {
             set.parts = vec![Part::ALL[usize::try_from(self.roll(3)).unwrap()]];
         }
@@ -163,7 +202,10 @@ fn what_must_stay_stays_in_any_folder() {
         for set in sets.iter().filter(|set| gone.contains(set.set.as_str())) {
             let at: Timestamp = set.created_at.as_ref().expect("dated").parse().unwrap();
             let unfinished = set.standing == Standing::Incomplete;
-            assert!(!set.pinned && at < ago(if unfinished { 24 } else { 7 * 24 }), "seed {seed}: {set:?}");
+            assert!(
+                set.pinned == Some(false) && at < ago(if unfinished { 24 } else { 7 * 24 }),
+                "seed {seed}: {set:?}"
+            );
             assert!(!matches!(set.standing, Standing::Unknown { .. }), "seed {seed}: {set:?}");
         }
         // Once it is done there is nothing more to do, and nothing that stayed becomes removable by what went.

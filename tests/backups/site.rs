@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use uplift::{
-    Ending, Host, HostError, Sets, Start, World,
+    Ending, Host, HostError, Plan, Sets, Start, World,
     backups::{Listed, Standing},
     ports::Ports,
 };
@@ -78,6 +78,10 @@ impl Site {
         let mut run = book.start(plan, "uplift backup").await?;
         while run.next().await.is_some() {}
         Ok(run.ended().await)
+    }
+
+    pub(super) async fn plan(&self, runbook: &str) -> Plan {
+        self.host().await.runbook(runbook, &BTreeMap::new()).await.unwrap().plan().await
     }
 
     /// One good backup; its name.

@@ -132,6 +132,10 @@ async fn a_backup_does_not_build_on_one_that_is_damaged() {
 async fn files_in_object_storage_need_a_word() {
     let site = Site::new();
     site.world.set("STORAGE_BACKEND", "amazon");
+    for one in site.world.containers() {
+        site.world
+            .edit_environment(&one.name, |made| drop(made.insert("STORAGE_BACKEND".into(), "amazon".into())));
+    }
     let ending = site.run("compose/backup", &[]).await.unwrap();
     let Ending::Refused { failure } = ending else { panic!("{ending:?}") };
     assert_eq!(failure.code, "storage_elsewhere");

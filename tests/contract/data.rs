@@ -1,6 +1,6 @@
 //! Databases copied, loaded, closed, renamed and dropped.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Teller,
@@ -161,11 +161,8 @@ pub(super) async fn a_swap_is_all_or_nothing(fixture: &dyn Fixture) {
     let aside = Kept::Failed.name(&name, RUN);
     let step = |oid: u32, from: &str, to: &str| Renaming { oid, from: from.to_owned(), to: to.to_owned() };
     let there = step(live.oid, &name, &aside);
-    let swap = |renames: Vec<Renaming>| Swap {
-        endpoint: endpoint.clone(),
-        renames,
-        schemas: std::collections::BTreeMap::new(),
-    };
+    let swap =
+        |renames: Vec<Renaming>| Swap { endpoint: endpoint.clone(), renames, schemas: BTreeMap::new() };
     let half = swap(vec![there.clone(), step(live.oid, &incoming.name, &name)]);
     assert_eq!(code(postgres.swap(&half).await), "databases_moved");
     assert_eq!(facts(fixture, &name).await.map(|now| now.oid), Some(live.oid), "no name was changed");
@@ -268,10 +265,12 @@ pub(super) async fn what_is_new_is_counted_from_a_moment_on(fixture: &dyn Fixtur
     rest(fixture).await;
     for database in &databases.all {
         let moment = postgres.snapshot(&databases.endpoint, &database.name).await.unwrap();
-        let new = postgres.written_since(&databases.endpoint, &database.name, &moment).await.unwrap();
-        assert_eq!(new, [], "nobody writes");
+        let sequences = postgres.sequences(&databases.endpoint, &database.name).await.unwrap();
+        let new = postgres.written_since(&databases.endpoint, &database.name, &moment, &sequences).await;
+        assert_eq!(new.unwrap(), [], "nobody writes");
     }
-    let nonsense = postgres.written_since(&databases.endpoint, databases.primary(), "nonsense").await;
+    let (primary, none) = (databases.primary(), BTreeMap::new());
+    let nonsense = postgres.written_since(&databases.endpoint, primary, "nonsense", &none).await;
     assert_eq!(code(nonsense), "bad_snapshot");
     wake(fixture).await;
 }

@@ -35,8 +35,13 @@ async fn prepared(fixture: &dyn Fixture, name: &str) -> (PathBuf, PathBuf) {
 }
 
 async fn pack(fixture: &dyn Fixture, from: &Path, into: &Path) -> Packed {
-    let request =
-        PackTree { from: from.to_owned(), into: into.to_owned(), previous: None, keep_vanished: false };
+    let request = PackTree {
+        from: from.to_owned(),
+        into: into.to_owned(),
+        previous: None,
+        keep_vanished: false,
+        trust_previous: false,
+    };
     fixture.ports().trees.pack(&request, &Teller::silent()).await.unwrap()
 }
 
@@ -83,6 +88,7 @@ pub(super) async fn a_tree_is_packed_and_checked(fixture: &dyn Fixture) {
         into: next.clone(),
         previous: Some(set.clone()),
         keep_vanished: false,
+        trust_previous: true,
     };
     let linked = trees.pack(&request, &Teller::silent()).await.unwrap();
     assert_eq!((linked.files, &linked.tree_blake3), (3, &more.tree_blake3));

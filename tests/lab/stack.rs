@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Images, Registry, Result, Tools, free_port, wait_until};
+use super::{Images, Registry, Result, Shell, Tools, free_port, wait_until};
 
 /// The two shapes of the vendor's compose file that the fixtures have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,17 @@ pub enum Shape {
 
 /// Where a stack's database server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Server {
+pub enum Server {
     /// At an address that this host and the containers reach.
     Published,
     /// On the project's network alone, by the name `db`.
     Hidden,
+    /// A container of another project on a network that both join, by the name `db`.
+    Neighbour,
 }
+
+/// Settings of a site that is quick to boot and to stop.
+pub const QUICK: &str = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
 
 /// One installation of the stand-in with its own database server. Removed when it is dropped.
 #[derive(Debug)]
@@ -34,11 +39,16 @@ pub struct Stack {
     folder: PathBuf,
     port: u16,
     postgres: String,
+    /// Where this host reaches the database server, if it does.
+    server: Option<(String, u16)>,
     shape: Shape,
 }
 
 pub(super) const PREFIX: &str = "uplab";
 static COUNT: AtomicU32 = AtomicU32::new(1);
+
+/// On this host and in the server's image.
+const PSQL: &str = "/usr/lib/postgresql/15/bin/psql";
 
 /// Every secret that may hold any text holds this; none may ever be seen.
 pub const CANARY: &str = "canary-7Q";
@@ -74,20 +84,7 @@ impl Stack {
         shape: Shape,
         release: &str,
     ) -> Result<Self> {
-        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
-        Self::with(tools, images, registry, shape, release, settings)
-    }
-
-    /// As quick, with a database server that only the project's network knows.
-    pub fn hidden(
-        tools: &Tools,
-        images: &Images,
-        registry: &Registry,
-        shape: Shape,
-        release: &str,
-    ) -> Result<Self> {
-        let settings = "STAND_IN_BOOT_SECONDS=0.5\nSTAND_IN_STOP_SECONDS=0.5\n";
-        Self::behind(Server::Hidden, tools, images, registry, shape, release, settings)
+        Self::with(tools, images, registry, shape, release, QUICK)
     }
 
     /// The same, with more lines in `.env`.
@@ -99,10 +96,11 @@ impl Stack {
         release: &str,
         settings: &str,
     ) -> Result<Self> {
-        Self::behind(Server::Published, tools, images, registry, shape, release, settings)
+        Self::at(Server::Published, tools, images, registry, shape, release, settings)
     }
 
-    fn behind(
+    /// The same, with its database server somewhere else.
+    pub fn at(
         server: Server,
         tools: &Tools,
         images: &Images,
@@ -115,12 +113,18 @@ impl Stack {
         let project = format!("{PREFIX}-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(&project);
         let postgres = format!("{project}-pg");
-        let stack = Self { tools: tools.clone(), project, folder, port: free_port()?, postgres, shape };
+        let (tools, port) = (tools.clone(), free_port()?);
+        let mut stack = Self { tools, project, folder, port, postgres, server: None, shape };
         fs::create_dir_all(&stack.folder)
             .map_err(|error| format!("`{}`: {error}", stack.folder.display()))?;
         let (host, port) = stack.start_postgres(images, server)?;
+        stack.server = (server == Server::Published).then(|| (host.clone(), port));
         stack.write_files(registry, release, &host, port, settings)?;
-        tools.docker().args("pull -q").arg(format!("{}:{release}", registry.repository())).output()?;
+        if server == Server::Neighbour {
+            stack.join(&stack.backend())?;
+        }
+        let image = format!("{}:{release}", registry.repository());
+        stack.tools.docker().args("pull -q").arg(image).output()?;
         // One after the other: compose would wait for the health check's first interval, half a minute.
         stack.compose("up -d --quiet-pull --no-deps web")?;
         stack.wait_web()?;
@@ -196,26 +200,26 @@ impl Stack {
 
     /// Unaligned rows of a query as the server's administrator.
     pub fn psql(&self, database: &str, query: &str) -> Result<String> {
-        self.tools
-            .docker()
-            .arg("exec")
-            .arg(&self.postgres)
-            .args("/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -X -A -t -q -v ON_ERROR_STOP=1 -d")
-            .arg(database)
-            .arg("-c")
-            .arg(query)
-            .output()
+        // Five times as quick as a process in the container.
+        let psql = if let Some((host, port)) = &self.server {
+            let psql = Shell::new(PSQL).env("PGPASSWORD", format!("admin-{CANARY}"));
+            psql.arg(format!("--host={host}")).arg(format!("--port={port}"))
+        } else {
+            let exec = self.tools.docker().arg("exec").arg(&self.postgres).arg(PSQL);
+            exec.arg("--host=/var/run/postgresql")
+        };
+        psql.args("-U postgres -X -A -t -q -v ON_ERROR_STOP=1 -d").arg(database).arg("-c").arg(query).output()
     }
 
     /// Waits until `/up` answers 200 and the background service has written its heartbeat.
     pub fn wait_up(&self) -> Result<()> {
         self.wait_web()?;
-        wait_until("the heartbeat of the background service", Duration::from_secs(90), || self.job_beats())
+        wait_until("the heartbeat of the background service", Duration::from_mins(4), || self.job_beats())
     }
 
     /// Waits until `/up` answers 200.
     pub fn wait_web(&self) -> Result<()> {
-        wait_until("`/up` of the stand-in", Duration::from_secs(90), || {
+        wait_until("`/up` of the stand-in", Duration::from_mins(4), || {
             super::writer::get(&self.address(), "/up").is_ok_and(|status| status == 200)
         })
         .map_err(|error| format!("{error}\n{}", self.compose("logs --no-color").unwrap_or_default()))
@@ -233,6 +237,8 @@ impl Stack {
         let text = format!("ADMIN_PASSWORD=admin-{CANARY}\nAPP_PASSWORD={}\n", password());
         fs::write(&env, text).map_err(|error| format!("`{}`: {error}", env.display()))?;
         let run = self.tools.docker().args("run -d --name").arg(&self.postgres);
+        // Not in the container's own layer, where making a database costs several times as much.
+        let run = run.args("-v /var/lib/postgresql/data");
         let run = run.arg("--env-file").arg(env.display().to_string());
         let (run, host, port) = match server {
             Server::Published => {
@@ -244,19 +250,41 @@ impl Stack {
                 let network = self.make_network()?;
                 (run.arg("--network").arg(network).args("--network-alias db"), "db".to_owned(), 5432)
             }
+            Server::Neighbour => {
+                let network = self.backend();
+                self.tools.docker().args("network create").arg(&network).output()?;
+                let label = |name: &str, value: &str| format!("com.docker.compose.{name}={value}");
+                let run = run.arg("--label").arg(label("project", &format!("{}-db", self.project)));
+                let run = run.arg("--label").arg(label("service", "db"));
+                (run.arg("--network").arg(network).args("--network-alias db"), "db".to_owned(), 5432)
+            }
         };
         run.arg(images.postgres()).output()?;
         let _removed = fs::remove_file(&env);
-        wait_until("the database server", Duration::from_mins(1), || {
+        wait_until("the database server", Duration::from_mins(4), || {
             let reached =
-                server == Server::Hidden || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
+                server != Server::Published || std::net::TcpStream::connect((host.as_str(), port)).is_ok();
             reached && self.psql("postgres", "SELECT 1").is_ok()
         })?;
         Ok((host, port))
     }
 
+    /// A network that is not the project's own.
+    fn backend(&self) -> String {
+        format!("{}_backend", self.project)
+    }
+
+    /// Has the project's services join a network that somebody else has made.
+    fn join(&self, network: &str) -> Result<()> {
+        let path = self.folder.join("docker-compose.yml");
+        let io = |error: std::io::Error| format!("`{}`: {error}", path.display());
+        let text = fs::read_to_string(&path).map_err(io)?;
+        let text = format!("{text}\nnetworks:\n  default:\n    name: {network}\n    external: true\n");
+        fs::write(&path, text).map_err(io)
+    }
+
     /// The project's network, as compose would make it.
-    fn make_network(&self) -> Result<String> {
+    pub fn make_network(&self) -> Result<String> {
         let network = format!("{}_default", self.project);
         let label = format!("--label com.docker.compose.project={}", self.project);
         let create = self.tools.docker().args("network create --label com.docker.compose.network=default");

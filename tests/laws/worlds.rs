@@ -118,6 +118,7 @@ fn to_return() -> World {
 /// As a restore stands before the swap: a set is loaded into databases of its own, and somebody has edited the settings.
 fn loaded() -> World {
     let world = stopped();
+    done(&world, "compose_stop", RUN);
     done(&world, "pg_load", RUN);
     let beside = "/var/lib/docker/volumes/strata_strata_storage/beside";
     world.put_file(format!("{beside}/k1"), "one", 0o644);
@@ -189,6 +190,7 @@ fn polled(world: &World) {
             state: "idle".to_owned(),
             query: "SELECT 1".to_owned(),
             seconds: 60,
+            quiet_ms: 0,
         };
         world.put_session(session, Manner::ComesBack);
     }

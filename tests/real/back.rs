@@ -1,11 +1,15 @@
 //! Returning from a finished upgrade.
 
 use super::Field;
-use crate::lab::Shape;
+use crate::lab::{Server, Shape};
 
 #[test]
 fn after_a_release_on_the_same_schema_the_code_goes_back_and_nothing_is_lost() {
-    let field = Field::quick(Shape::Present, "1.1.0");
+    the_code_goes_back(Server::Published);
+}
+
+pub(super) fn the_code_goes_back(server: Server) {
+    let field = Field::at(server, Shape::Present, "1.1.0");
     let env = field.stack.env_text().unwrap();
     let image = |field: &Field| field.stack.containers().unwrap()["web"].image.clone();
     let ran = image(&field);
@@ -28,7 +32,11 @@ fn after_a_release_on_the_same_schema_the_code_goes_back_and_nothing_is_lost() {
 
 #[test]
 fn after_a_migration_a_person_says_whether_the_data_returns() {
-    let field = Field::quick(Shape::Present, "1.0.0");
+    a_person_says(Server::Published);
+}
+
+pub(super) fn a_person_says(server: Server) {
+    let field = Field::at(server, Shape::Present, "1.0.0");
     let (_, ledger) = field.while_writing(|| field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0));
     field.assert_nothing_lost(&ledger);
     let before = field.stack.state().unwrap();

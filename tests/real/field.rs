@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{screen::Screen, secrets};
-use crate::lab::{Images, Ledger, RELEASES, Registry, Shape, Shell, Stack, Started, Tools, Writer};
+use crate::lab::{
+    Images, Ledger, QUICK, RELEASES, Registry, Server, Shape, Shell, SiteState, Stack, Started, Tools,
+    Writer, wait_until,
+};
 
 /// What all sites of this process share. The janitor takes it away: statics are not dropped.
 pub(super) struct Lab {
@@ -66,7 +69,7 @@ pub(super) struct Field {
 }
 
 /// Long enough for every run here; what takes longer hangs.
-const LIMIT: Duration = Duration::from_mins(4);
+const LIMIT: Duration = Duration::from_mins(10);
 
 impl Field {
     /// A site whose web and job are quick to boot and to stop.
@@ -81,11 +84,17 @@ impl Field {
         Self::on(stack, turn)
     }
 
-    /// A site whose database server only the project's network knows, by the name `db`.
-    pub(super) fn hidden(shape: Shape, release: &str) -> Self {
+    /// A quick site whose database server may be somewhere else.
+    pub(super) fn at(server: Server, shape: Shape, release: &str) -> Self {
+        Self::with(server, shape, release, "")
+    }
+
+    /// The same, with more settings.
+    pub(super) fn with(server: Server, shape: Shape, release: &str, settings: &str) -> Self {
         let turn = Turn::wait();
         let Lab { tools, images, registry } = lab();
-        Self::on(Stack::hidden(tools, images, registry, shape, release).unwrap(), turn)
+        let settings = format!("{QUICK}{settings}");
+        Self::on(Stack::at(server, tools, images, registry, shape, release, &settings).unwrap(), turn)
     }
 
     /// A site as slow as the product.
@@ -93,6 +102,11 @@ impl Field {
         let turn = Turn::wait();
         let Lab { tools, images, registry } = lab();
         Self::on(Stack::start(tools, images, registry, shape, release).unwrap(), turn)
+    }
+
+    /// On a stack of somebody else's making.
+    pub(super) fn of(stack: Stack) -> Self {
+        Self::on(stack, Turn::wait())
     }
 
     fn on(stack: Stack, turn: Turn) -> Self {
@@ -121,7 +135,7 @@ impl Field {
     /// Another program that runs uplift, with the same surroundings.
     pub(super) fn wrapped(&self, program: &str, words: &str) -> Shell {
         let shell = Shell::new(program).args(words).folder(self.dir()).limit(LIMIT);
-        shell.envs(&lab().tools.env).env("NO_COLOR", "1")
+        shell.envs(&self.stack.tools().env).env("NO_COLOR", "1")
     }
 
     /// Runs `uplift WORDS` to its end.
@@ -160,12 +174,51 @@ impl Field {
         (done, writer.stop())
     }
 
+    /// Orders from before whatever is done, some with a file, all of them worked off.
+    pub(super) fn first_orders(&self) -> Ledger {
+        let count = || self.stack.psql("strata_production", "SELECT count(*) FROM orders").unwrap();
+        let enough = || count().parse().is_ok_and(|orders: usize| orders > 25);
+        let (waited, ledger) = self.while_writing(|| wait_until("orders", Duration::from_mins(2), enough));
+        waited.unwrap();
+        self.assert_nothing_lost(&ledger);
+        ledger
+    }
+
     /// Everything that the client was promised is there, and the work that follows from it is done.
     pub(super) fn assert_nothing_lost(&self, ledger: &Ledger) {
         assert!(ledger.acknowledged.len() > 20, "the client hardly got through: {ledger:?}");
         assert_eq!(ledger.missing(&self.stack).unwrap(), Vec::<String>::new());
         self.stack.settle().unwrap();
         assert_eq!(ledger.undone(&self.stack).unwrap(), Vec::<String>::new());
+    }
+
+    /// The site is as it was, but for what users have written meanwhile.
+    pub(super) fn assert_as(&self, before: &SiteState, ledger: &Ledger) {
+        self.stack.settle().unwrap();
+        let now = self.stack.state().unwrap();
+        assert_eq!(now.differences(before), Vec::<String>::new());
+        let mine = ledger.acknowledged.first().and_then(|key| key.rsplit_once('-'));
+        let mine = mine.map(|(client, _)| format!(",{client}-"));
+        let written = |line: &String| {
+            let order = mine.as_ref().is_some_and(|mine| line.contains(mine.as_str()));
+            order && line.starts_with("`strata_production.orders`")
+        };
+        // What follows from an order: its job, and the file with its row.
+        let follows = |line: &String| {
+            [
+                "`strata_production_queue.solid_queue_jobs`",
+                "`strata_production.active_storage_blobs`",
+                "uploaded",
+            ]
+            .iter()
+            .any(|start| mine.is_some() && line.starts_with(start))
+        };
+        let added = now.added(before);
+        let orders = added.iter().filter(|line| written(line)).count();
+        let fit = ledger.acknowledged.len()..=ledger.acknowledged.len() + ledger.refused;
+        assert!(fit.contains(&orders), "{orders} orders were added, and the client knows of {fit:?}");
+        let others: Vec<_> = added.iter().filter(|line| !written(line) && !follows(line)).collect();
+        assert_eq!(others, Vec::<&String>::new());
     }
 
     /// Web answers, and the background service is at work.
@@ -210,6 +263,11 @@ impl Field {
             secrets::assert_absent(&needles, &fs::read(&file).unwrap(), &file.display().to_string());
         }
     }
+}
+
+/// The long form of a test is asked for.
+pub(super) fn every() -> bool {
+    std::env::var_os("UPLIFT_TEST_EVERY").is_some()
 }
 
 /// The id of a release on this engine.

@@ -1,47 +1,15 @@
 //! The lock in the database: two machines on one server, and a run whose session there is ended.
 
-use std::time::Duration;
-
-use super::{Field, field::lab};
-use crate::lab::{Shape, Started, wait_until};
-
-/// A session that keeps every dump waiting for one of its tables.
-struct Jam<'a> {
-    field: &'a Field,
-    _session: Started,
-}
-
-impl<'a> Jam<'a> {
-    fn make(field: &'a Field) -> Self {
-        let lock = "BEGIN; LOCK TABLE solid_cable_messages IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(100)";
-        let psql = "/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -d strata_production_cable -c";
-        let docker = lab().tools.docker().arg("exec").arg(field.stack.postgres()).args(psql);
-        let session = docker.arg(lock).start().unwrap();
-        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()";
-        wait_until("the jam", Duration::from_secs(30), || {
-            field.stack.psql("postgres", sleeps).is_ok_and(|count| count != "0")
-        })
-        .unwrap();
-        Self { field, _session: session }
-    }
-
-    fn ends(self) {
-        let query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()";
-        self.field.stack.psql("postgres", query).unwrap();
-    }
-}
+use super::{
+    Field,
+    jam::{Jam, until_it_waits},
+};
+use crate::lab::{Shape, Started};
 
 /// Starts an upgrade, and comes back while its dump waits.
 fn dumping(field: &Field, words: &str) -> Started {
     let run = field.start(words);
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'uplift' \
-                 AND wait_event_type = 'Lock' AND datname = 'strata_production_cable'";
-    wait_until("the dump to wait", Duration::from_mins(1), || {
-        field.stack.psql("postgres", waits).is_ok_and(|count| count != "0")
-    })
-    .map_err(|error| format!("{error}\n{}\n{}", run.stdout(), run.stderr()))
-    .unwrap();
+    until_it_waits(field, &run, "strata_production_cable");
     run
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use super::Field;
-use crate::lab::{Shape, Shell};
+use crate::lab::{Server, Shape, Shell};
 
 /// Makes a set while users write, and gives its folder.
 fn a_set(field: &Field) -> PathBuf {
@@ -18,10 +18,13 @@ fn a_set(field: &Field) -> PathBuf {
 /// Everything of the site is gone but the set, a database server with the role, and the images.
 #[test]
 fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
-    let field = Field::quick(Shape::Present, "1.0.0");
-    let ((), ledger) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
-    field.assert_nothing_lost(&ledger);
-    field.stack.settle().unwrap();
+    from_nothing(Server::Published);
+}
+
+pub(super) fn from_nothing(server: Server) {
+    let field = Field::at(server, Shape::Present, "1.0.0");
+    field.stack.adorn().unwrap();
+    let ledger = field.first_orders();
     let before = field.stack.state().unwrap();
     let uploads = uploaded(&field);
     let set = a_set(&field);
@@ -39,7 +42,11 @@ fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
         if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
     }
 
-    let words = format!("restore {} --into {} -y --settle 2s", elsewhere.display(), field.dir().display());
+    let words =
+        format!("restore {} --into {} --jobs run -y --settle 2s", elsewhere.display(), field.dir().display());
+    if server != Server::Published {
+        without_a_server(&field, &words);
+    }
     let screen = field.uplift(&words).ends(0);
     eprintln!("back from nothing in {:.1} s", screen.seconds());
     field.assert_runs("1.0.0");
@@ -49,10 +56,26 @@ fn a_set_brings_a_site_back_onto_a_host_that_has_lost_everything() {
     let owners = "SELECT string_agg(DISTINCT pg_get_userbyid(datdba), ' ') FROM pg_database WHERE datname LIKE 'strata%'";
     assert_eq!(field.stack.psql("postgres", owners).unwrap(), "strata");
     field.stack.settle().unwrap();
-    assert_eq!(field.stack.state().unwrap().differences(&before), Vec::<String>::new());
+    let now = field.stack.state().unwrap();
+    assert_eq!((now.differences(&before), now.added(&before)), (Vec::new(), Vec::new()));
     field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
     fs::remove_dir_all(elsewhere.parent().unwrap()).unwrap();
     field.end();
+}
+
+/// The server's container has not joined the network yet: refused with what is missing, and nothing is begun.
+fn without_a_server(field: &Field, words: &str) {
+    let docker = |words: &str| field.stack.tools().docker().args(words).output().unwrap();
+    let pg = field.stack.postgres();
+    let network = docker(&format!(
+        "inspect -f {{{{range$k,$v:=.NetworkSettings.Networks}}}}{{{{$k}}}}{{{{end}}}} {pg}"
+    ));
+    docker(&format!("network disconnect {network} {pg}"));
+    let missing = format!("no container has that name on `{network}`");
+    let screen = field.uplift(words).ends(1).shows(&["no database server answers at `db:5432`", &missing]);
+    assert!(screen.everything().contains("uplift restore"), "what to type then\n{screen}");
+    assert!(field.stack.containers().unwrap().is_empty());
+    docker(&format!("network connect --alias db {network} {pg}"));
 }
 
 fn made(path: &std::path::Path) -> PathBuf {
@@ -68,14 +91,18 @@ fn uploaded(field: &Field) -> String {
 
 #[test]
 fn a_set_is_restored_onto_the_site_that_runs() {
-    let field = Field::quick(Shape::Present, "1.0.0");
-    let ((), first) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
-    field.assert_nothing_lost(&first);
+    onto_the_site_that_runs(Server::Published);
+}
+
+pub(super) fn onto_the_site_that_runs(server: Server) {
+    let field = Field::at(server, Shape::Present, "1.0.0");
+    let first = field.first_orders();
     let uploads = uploaded(&field);
     let set = a_set(&field);
     let name = set.file_name().unwrap().to_string_lossy().into_owned();
     field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0);
     let ((), later) = field.while_writing(|| std::thread::sleep(Duration::from_secs(12)));
+    field.stack.settle().unwrap();
     let before = field.stack.state().unwrap();
 
     field.uplift(&format!("restore {name} -y")).ends(7).shows(&[

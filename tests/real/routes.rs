@@ -1,11 +1,15 @@
 //! A database server that only the containers reach by the name that they have for it.
 
 use super::Field;
-use crate::lab::Shape;
+use crate::lab::{Server, Shape};
 
 #[test]
 fn a_site_whose_database_is_a_name_on_its_network_is_upgraded() {
-    let field = Field::hidden(Shape::Present, "1.0.0");
+    upgraded(Server::Hidden);
+}
+
+pub(super) fn upgraded(server: Server) {
+    let field = Field::at(server, Shape::Present, "1.0.0");
     assert!(field.stack.env_text().unwrap().contains("DB_HOST=db\n"));
     let pg = field.stack.postgres().to_owned();
     let route = format!("`db` is the container `{pg}`");
@@ -21,7 +25,7 @@ fn a_site_whose_database_is_a_name_on_its_network_is_upgraded() {
 /// The server's container comes back at another address: what the journal says of the old one is not believed.
 #[test]
 fn a_way_back_finds_the_database_at_its_new_address() {
-    let field = Field::hidden(Shape::Present, "1.0.0");
+    let field = Field::at(Server::Hidden, Shape::Present, "1.0.0");
     field.uplift("upgrade --to 1.8.0 -y --settle 5s --patience 15s").ends(7);
     let docker = |words: &str| field.stack.tools().docker().args(words).output().unwrap();
     let (project, pg) = (field.stack.project(), field.stack.postgres());

@@ -48,7 +48,7 @@ async fn migrated_data_waits_for_a_persons_word_with_what_it_costs() {
     assert!(question.choices[0].costs.starts_with("24 rows of "), "orders and their jobs: {question:?}");
     let found = question.found.join("\n");
     for words in [
-        "12 rows written in `strata_production`.`orders`",
+        "12 rows written in `strata_production`.`orders` (all added) since",
         "12 rows written in `strata_production_queue`.`solid_queue_jobs`",
         "up to 2 jobs would run a second time: RebuildIndex",
         "`--restore-data never` is refused",
@@ -249,4 +249,14 @@ async fn faulty(before: &Night, run: &str, n: usize, fault: Fault) {
         other => panic!("{when}: {other:?}"),
     }
     assert!(night.unfinished().await.is_none(), "{when}");
+}
+
+/// What another uplift wrote down of a savepoint is not taken for no savepoint: that would send people to a restore.
+#[tokio::test]
+async fn a_savepoint_that_this_uplift_cannot_read_is_not_called_gone() {
+    let night = Night::at_1_1_0().await;
+    let run = night.newest().await.0.id;
+    night.edit_record("UPDATE entry SET version = 99 WHERE verb = 'pg_savepoint'");
+    let failure = night.try_return(&run, &[("restore_data", "always"), ("jobs", "run")]).await.err().unwrap();
+    assert_eq!(failure.code, "intent_version", "{failure:?}");
 }

@@ -86,7 +86,7 @@ async fn of_two_machines_the_second_is_kept_out_and_told_who_works() {
 #[tokio::test]
 async fn another_machine_keeps_out_whoever_wants_to_go_on_or_back() {
     let night = Night::of(World::strata());
-    night.world.fault(30, Fault::LosesLock);
+    night.world.fault(32, Fault::LosesLock);
     assert_eq!(night.upgrade("1.1.0").await.ending.exit(), ExitClass::Unfinished);
     night.world.hold_lock("uplift 20261124-031500-7f3a ann@web2");
     let (writes, row) = (night.world.writes(), night.unfinished().await);

@@ -134,6 +134,26 @@ impl Night {
         Ok(told(run).await)
     }
 
+    /// Runs a runbook, whatever its plan says.
+    pub(super) async fn run(&self, runbook: &str, given: &[(&str, &str)]) -> Told {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let runbook = self.host().await.runbook(runbook, &given).await.unwrap();
+        let plan = runbook.plan().await;
+        told(runbook.start(plan, "uplift run").await.unwrap()).await
+    }
+
+    /// Somebody moves the record of the runs away, and nothing else.
+    pub(super) fn lose_record(&self) {
+        for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+            let _none = std::fs::remove_file(self.folder().join(name));
+        }
+    }
+
+    /// Changes the record behind everybody's back.
+    pub(super) fn edit_record(&self, sql: &str) {
+        rusqlite::Connection::open(self.folder().join("journal.db")).unwrap().execute_batch(sql).unwrap();
+    }
+
     /// The folder of a set.
     pub(super) fn set(&self, name: &str) -> std::path::PathBuf {
         self.folder().join("backups").join(name)

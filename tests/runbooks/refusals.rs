@@ -1,6 +1,11 @@
 //! What an upgrade refuses before it stops anything.
 
-use uplift::{Ending, World, ports::docker::State};
+use uplift::{
+    Ending, World,
+    ports::{docker::State, postgres::Session},
+    run::PlanEnd,
+    sim::Manner,
+};
 
 use super::night::Night;
 
@@ -22,6 +27,67 @@ async fn an_edit_that_nobody_has_applied_is_named_without_its_value() {
     assert!(text.contains("`LICENSE_KEY`") && !text.contains("another-licence"), "{text}");
 }
 
+/// The site's databases are those that its containers use: a backup of what somebody has typed into the env file for
+/// tomorrow would be none of them, and a restore would go there.
+#[tokio::test]
+async fn a_server_that_nobody_uses_yet_is_neither_backed_up_nor_restored_to() {
+    let night = Night::at_1_1_0().await;
+    let set = night.newest().await.0.id;
+    night
+        .world
+        .edit_environment("strata-web-1", |web| drop(web.insert("DB_HOST".into(), "old.example".into())));
+    let failure =
+        night.try_restore(&set, &[("restore_data", "always"), ("jobs", "run")]).await.err().unwrap();
+    assert_eq!(failure.code, "drift");
+    assert!(failure.evidence.join(" ").contains("`DB_HOST`"), "{failure:?}");
+    assert!(failure.hint.unwrap().contains("docker compose stop"));
+    let told = night.run("compose/backup", &[]).await;
+    let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(failure.code, "drift");
+    // Other settings do not keep anybody from a backup.
+    let night = Night::of(World::strata());
+    night.world.set("WEB_CONCURRENCY", "7");
+    assert_eq!(night.run("compose/backup", &[]).await.ending, Ending::Done);
+}
+
+/// Where nothing runs, the files alone say where a restore goes.
+#[tokio::test]
+async fn a_stopped_site_is_restored_to_where_its_files_point() {
+    let night = Night::at_1_1_0().await;
+    let set = night.newest().await.0.id;
+    for one in night.world.containers() {
+        night
+            .world
+            .edit_environment(&one.name, |made| drop(made.insert("DB_HOST".into(), "old.example".into())));
+        night.world.edit_container(&one.name, |one| (one.state, one.exit_code) = (State::Exited, Some(0)));
+    }
+    let told = night.run("compose/backup", &[]).await;
+    assert!(
+        matches!(&told.ending, Ending::Refused { failure } if failure.code == "drift"),
+        "{:?}",
+        told.ending
+    );
+    let told = night.try_restore(&set, &[("restore_data", "always"), ("jobs", "run")]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+}
+
+/// Without a volume the files of users lie in the container that an upgrade replaces.
+#[tokio::test]
+async fn uploaded_files_that_would_go_with_their_container_are_not_lost() {
+    let night = Night::of(World::strata());
+    night.world.unmount_storage();
+    assert_eq!(refused(&night).await.0, "storage_not_mounted");
+    let told = night.run("compose/backup", &[]).await;
+    let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("docker compose cp") && !hint.contains("--storage none"), "{hint}");
+    // The files mount it, and what runs was made without.
+    let night = Night::of(World::strata());
+    night.world.edit_container("strata-web-1", |web| web.mounts.clear());
+    let error = night.try_host().await.err().expect("refused");
+    assert_eq!(error.failure().code, "storage_differs", "{error}");
+}
+
 #[tokio::test]
 async fn a_port_that_nobody_has_applied_is_named() {
     let night = Night::of(World::strata());
@@ -36,5 +102,98 @@ async fn a_service_that_keeps_dying_is_told_from_one_that_is_stopped() {
         let night = Night::of(World::strata());
         night.world.edit_container("strata-job-1", |job| (job.state, job.restarts) = (state, 5));
         assert_eq!(refused(&night).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_second_worker_that_would_go_on_with_the_old_code_is_named() {
+    let world = World::strata();
+    world.put_service("mailer", "job");
+    let image = format!("{}:1.0.0", world.site().web.repository);
+    world.put_container("strata-mailer-1", &image, |one| {
+        let labels = [("com.docker.compose.project", "strata"), ("com.docker.compose.service", "mailer")];
+        one.labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    });
+    let night = Night::of(world);
+    let (code, text) = refused(&night).await;
+    assert!(code == "more_services" && text.contains("`mailer`"), "{code}: {text}");
+    night.world.edit_container("strata-mailer-1", |mailer| mailer.state = State::Exited);
+    assert_eq!(
+        night.upgrade("1.1.0").await.ending,
+        Ending::Done,
+        "one that stands still is nobody's business"
+    );
+}
+
+/// While the site still runs: at the trial itself it would be down.
+#[tokio::test]
+async fn a_compose_that_cannot_try_a_release_in_the_dark_is_found_by_the_plan() {
+    let night = Night::of(World::strata());
+    night.world.set_compose_version(semver::Version::new(2, 23, 3));
+    let PlanEnd::Fails { failure, .. } = night.plan("1.1.0").await.end else { panic!("it is planned") };
+    assert_eq!(failure.code, "compose_too_old");
+}
+
+fn session(application: &str, quiet_ms: u64) -> Session {
+    Session {
+        pid: 77,
+        database: "strata_production".to_owned(),
+        user: "strata".to_owned(),
+        application: application.to_owned(),
+        client: "192.0.2.7".to_owned(),
+        state: "idle".to_owned(),
+        query: "SELECT 1".to_owned(),
+        seconds: 600,
+        quiet_ms,
+    }
+}
+
+/// What another host writes while this one's site is down would be put aside with the databases.
+#[tokio::test]
+async fn a_host_that_works_on_the_same_databases_is_found_before_they_are_copied() {
+    for (application, quiet_ms, is_found) in
+        [("puma: cluster worker 0", 20, true), ("puma: cluster worker 0", 60_000, false), ("psql", 20, false)]
+    {
+        let night = Night::of(World::strata());
+        night.world.put_session(session(application, quiet_ms), Manner::ComesBack);
+        let before = night.world.running();
+        let told = night.upgrade("1.1.0").await;
+        if !is_found {
+            assert_eq!(told.ending, Ending::Done, "`{application}`, quiet for {quiet_ms} ms");
+            continue;
+        }
+        let Ending::TakenBack { failure, .. } = told.ending else { panic!("{:?}", told.ending) };
+        assert_eq!(failure.code, "works_elsewhere");
+        assert!(failure.evidence.join(" ").contains("192.0.2.7"), "{failure:?}");
+        assert_eq!(night.world.running(), before);
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_would_not_leave_a_database_is_named_while_the_site_still_runs() {
+    for (manner, refused) in [(Manner::Superuser, true), (Manner::ComesBack, false)] {
+        let night = Night::of(World::strata());
+        let exporter = Session {
+            pid: 4711,
+            database: "strata_production_queue".to_owned(),
+            user: "postgres".to_owned(),
+            application: "exporter".to_owned(),
+            client: "10.0.0.9".to_owned(),
+            state: "idle".to_owned(),
+            query: "SELECT ?".to_owned(),
+            seconds: 60,
+            quiet_ms: 60_000,
+        };
+        night.world.put_session(exporter, manner);
+        let plan = night.plan("1.1.0").await;
+        match plan.end {
+            PlanEnd::Fails { failure, .. } if refused => {
+                let text = format!("{failure} {}", failure.evidence.join(" "));
+                assert_eq!(failure.code, "sessions_remain");
+                assert!(text.contains("application `exporter`") && text.contains("4711"), "{text}");
+            }
+            PlanEnd::Complete | PlanEnd::Unknown { .. } if !refused => {}
+            end => panic!("{manner:?}: {end:?}"),
+        }
     }
 }

@@ -5,7 +5,7 @@ use uplift::{Ending, World, event::ExitClass, ports::postgres::Kept, sim::Fault}
 use super::night::Night;
 
 /// A site with uploads and jobs, upgraded to 1.1.0: the upgrade has made a set of 1.0.0. Gives the set's name.
-async fn with_a_set() -> (Night, String) {
+pub(super) async fn with_a_set() -> (Night, String) {
     let world = World::strata();
     world.upload("k1aaaaaaaaaaaaaaaaaaaaaaaaaa", "one");
     world.put_job("SendInvoice", None);
@@ -18,7 +18,8 @@ async fn with_a_set() -> (Night, String) {
     (night, set)
 }
 
-const ALWAYS: [(&str, &str); 2] = [("restore_data", "always"), ("jobs", "run")];
+pub(super) const ALWAYS: [(&str, &str); 2] = [("restore_data", "always"), ("jobs", "run")];
+const RUN_JOBS: [(&str, &str); 1] = [("jobs", "run")];
 
 #[tokio::test]
 async fn a_restore_says_first_what_was_written_since() {
@@ -49,6 +50,12 @@ async fn a_restore_brings_databases_files_and_release_back() {
         let aside = night.world.database(&format!("{name}__failed_{returned}"));
         assert!(aside.is_some_and(|one| !one.facts.open), "the newer `{name}` is kept, closed");
     }
+    let kept = night.host().await.status().await.kept;
+    let folder = format!("/uplift-restore-{}", night.newest().await.0.id);
+    let files =
+        kept.iter().find(|one| one.name.ends_with(&folder)).expect("the uploads of before are listed");
+    assert!(files.bytes > 0 && files.made.is_some() && files.expires.is_some(), "{files:?}");
+    assert!(files.what.contains("sudo rm -r /var/lib/docker/volumes/"), "{files:?}");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free again");
 }
 
@@ -95,7 +102,10 @@ async fn a_set_brings_a_site_back_onto_an_empty_host() {
     let settled = night.settle(&path).await.unwrap();
     assert_eq!(settled.written.len(), 2, "the env file and the compose file: {settled:?}");
     let told = night.try_restore(&path.display().to_string(), &[]).await.unwrap();
-    assert_eq!(told.ending, Ending::Done);
+    let flag = told.ending.question().and_then(|question| question.flag.clone());
+    assert_eq!(flag.as_deref(), Some("jobs"), "what has run since the set would run a second time");
+    assert_eq!(night.runs(), "1.0.0 ", "web runs, the worker is held");
+    assert_eq!(night.answer("run").await.ending, Ending::Done);
     assert_eq!(night.runs(), "1.0.0 1.0.0");
     assert!(night.world.file(night.world.uploaded("k1aaaaaaaaaaaaaaaaaaaaaaaaaa")).is_some());
     let primary = night.world.database("strata_production").expect("the primary is back");
@@ -178,11 +188,11 @@ async fn what_users_wrote_on_a_host_that_was_empty_stays_when_it_is_taken_back()
     night.settle(&path).await.unwrap();
     let whole = night.fork();
     let start = whole.world.writes();
-    whole.try_restore(&whole.set(&set).display().to_string(), &[]).await.unwrap();
+    whole.try_restore(&whole.set(&set).display().to_string(), &RUN_JOBS).await.unwrap();
     let log = whole.world.log();
     let job = start + 1 + log[start..].iter().position(|line| line == "up job").expect("job comes up last");
     night.world.fault(job, Fault::FailBefore);
-    let told = night.try_restore(&path.display().to_string(), &[]).await.unwrap();
+    let told = night.try_restore(&path.display().to_string(), &RUN_JOBS).await.unwrap();
     assert_eq!(told.ending.exit(), ExitClass::NeedsPerson, "{:?}", told.ending);
     night.world.place_orders(3);
     let run = night.newest().await.0.id;

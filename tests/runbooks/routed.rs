@@ -138,3 +138,21 @@ fn an_endpoint_without_a_route_is_readable() {
     let endpoint: Endpoint = serde_json::from_value(old).unwrap();
     assert_eq!((endpoint.route.as_str(), endpoint.detour()), ("", None));
 }
+
+/// The host has lost everything but the server's container, which is of another project.
+#[tokio::test]
+async fn a_server_is_found_for_a_host_that_has_lost_its_containers() {
+    let night = hidden();
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let set = night.set(&night.newest().await.0.id);
+    night.world.lose_everything();
+    night.settle(&set).await.unwrap();
+    let (there, route) = found(&night).await;
+    assert_eq!(there, Ok(at("db", 5432)));
+    assert_eq!(route, "`db` as it is: no container has that name on `strata_default`");
+    night.world.start_database_elsewhere();
+    assert!(found(&night).await.0.is_ok_and(|there| there.host.starts_with("172.18.")));
+    let told = night.try_restore(&set.display().to_string(), &[]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+}

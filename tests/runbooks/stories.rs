@@ -22,9 +22,10 @@ async fn what_runs_already_needs_nothing() {
     let told = night.upgrade("1.1.0").await;
     assert!(matches!(told.ending, Ending::NothingNeeded { .. }), "{:?}", told.ending);
     assert_eq!((night.world.running(), told.ending.exit()), (before, ExitClass::Done));
-    // Kept copies of the settings for entry 0 are all that is written.
+    // Kept copies of the settings for entry 0 are all that is written, and what the upgrade has noted goes.
     let log = night.world.log();
-    assert!(log[writes..].iter().all(|line| line.contains("/kept/")), "{:?}", &log[writes..]);
+    let ours = |line: &String| line.contains("/kept/") || line.contains("/.uploads-");
+    assert!(log[writes..].iter().all(ours), "{:?}", &log[writes..]);
 }
 
 #[tokio::test]
@@ -81,6 +82,12 @@ async fn a_release_that_fails_in_the_dark_is_taken_back_with_its_migrations() {
         let told = night.upgrade(tag).await;
         assert!(matches!(told.ending, Ending::TakenBack { .. }), "{tag}: {:?}", told.ending);
         assert_eq!(night.world.running(), before, "{tag}");
+        let files_are_back = |event: &Event| matches!(event, Event::Undone { result, .. } if result.contains("/uplift-restore-"));
+        assert_eq!(
+            told.events.iter().any(files_are_back),
+            tag == "1.5.0",
+            "{tag}: it deletes an uploaded file"
+        );
         assert_eq!(night.runs(), "1.0.0 1.0.0", "{tag}");
         assert!(night.unfinished().await.is_none(), "{tag}");
     }
@@ -102,6 +109,17 @@ async fn without_a_savepoint_a_person_decides_what_failed_in_the_dark() {
     let Ending::NeedsPerson { question, .. } = &told.ending else { panic!("{:?}", told.ending) };
     let keys: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
     assert_eq!(keys, ["return-code", "stay"]);
+}
+
+/// A copy that lacks what only an administrator may give it would be no copy: that is known before one is begun.
+#[tokio::test]
+async fn a_setting_of_another_role_means_no_savepoint_where_nobody_may_give_it_back() {
+    let night = Night::of(World::strata());
+    night.world.set_of_another("strata_production", "reporter: lock_timeout=7s");
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let run = night.newest().await.0.id;
+    let copy = Kept::Savepoint.name("strata_production", &run);
+    assert!(night.world.database(&copy).is_none(), "no savepoint is made");
 }
 
 #[tokio::test]
@@ -249,12 +267,27 @@ async fn the_image_of_a_site_that_runs_latest_gets_a_name_that_stays() {
 #[tokio::test]
 async fn kept_copies_of_a_run_that_never_began_do_not_stay() {
     let night = Night::of(World::strata());
-    night.world.fault(3, uplift::sim::Fault::FailBefore);
+    night.world.fault(4, uplift::sim::Fault::FailBefore);
     assert!(night.try_upgrade("1.1.0").await.is_err());
     let left = night.kept();
     assert!(!left.is_empty(), "the fault was to leave something");
     night.upgrade("1.1.0").await;
     assert!(night.kept().is_disjoint(&left));
+}
+
+/// A record that was moved away in the middle of a run leaves the kept copies as the only way back.
+#[tokio::test]
+async fn kept_copies_that_a_lost_record_knew_stay() {
+    let night = Night::of(World::strata());
+    assert_eq!(night.upgrade("1.8.0").await.ending.exit(), ExitClass::NeedsPerson);
+    let (kept, run) = (night.kept(), night.newest().await.0.id);
+    assert!(!kept.is_empty());
+    night.lose_record();
+    let told = night.run("compose/backup", &[]).await;
+    assert_eq!(told.ending, Ending::Done);
+    assert!(night.kept().is_superset(&kept), "{:?}", night.kept());
+    let warned = |event: &Event| matches!(event, Event::Warning { text, .. } if text.contains(&run));
+    assert!(told.events.iter().any(warned), "{:?}", told.events);
 }
 
 /// Rights of a database come back with the data; what does not is told, and the site is not called as before.

@@ -37,6 +37,20 @@ async fn a_return_from_a_finished_upgrade() {
     screen("return_resumed", &desk, "uplift resume --choose hold --reason later").await;
 }
 
+/// What was done since and left the release as it is does not stand in the way of `rollback` without a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_return_is_from_the_last_upgrade_whatever_else_was_done_since() {
+    let desk = Desk::new();
+    let upgrade = desk.types("uplift upgrade --to 1.1.1 -y").await;
+    assert_eq!(upgrade.exit.code(), 0, "{}", upgrade.page());
+    let backup = desk.types("uplift backup create -y").await;
+    assert_eq!(backup.exit.code(), 0, "{}", backup.page());
+    let refused = desk.types("uplift upgrade --to 9.9.9 -y").await;
+    assert_eq!(refused.exit.code(), 1, "{}", refused.page());
+    let back = desk.types("uplift rollback --dry-run").await;
+    assert!(back.exit.code() != 2 && back.page().contains("1.0.0"), "{}", back.page());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan() {
     screen("plan", &Desk::new(), "uplift upgrade --to 1.1.0 --dry-run").await;
@@ -140,10 +154,15 @@ async fn the_lock_in_the_database() {
     let desk = Desk::new();
     desk.world.hold_lock("uplift 20261124-021500-7f3a ann@web2");
     screen("lock_held", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    // Its run has stopped the site, or has come as far as the release that is asked for.
+    screen("lock_held_same", &desk, "uplift upgrade --to 1.0.0 -y").await;
+    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Exited);
+    screen("lock_held_down", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Running);
     desk.world.deny_lock(true);
     screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
     desk.world.deny_lock(false);
-    desk.world.fault(30, Fault::LosesLock);
+    desk.world.fault(32, Fault::LosesLock);
     screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
     let desk = stopped().await;
     desk.world.set_server(false, false);
@@ -154,14 +173,26 @@ async fn the_lock_in_the_database() {
 async fn a_run_that_a_crash_has_ended() {
     let desk = Desk::new();
     std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
-    crashed(&desk);
+    crashed(&desk, false);
     screen("crashed_status", &desk, "uplift status").await;
     screen("crashed_show", &desk, "uplift show").await;
     screen("crashed_history", &desk, "uplift history").await;
 }
 
+/// From there only one way leads on, so only that is offered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_has_ended_while_it_went_back() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    crashed(&desk, true);
+    for line in ["uplift status", "uplift upgrade --to 1.1.0 -y"] {
+        let page = desk.types(line).await.page();
+        assert!(page.contains("uplift rollback") && !page.contains("uplift resume"), "{page}");
+    }
+}
+
 /// What a process that was killed in the middle leaves behind.
-fn crashed(desk: &Desk) {
+fn crashed(desk: &Desk, going_back: bool) {
     let folder = Folder::prepare(&desk.folder()).unwrap();
     let at: jiff::Timestamp = "2026-11-24T03:15:00Z".parse().unwrap();
     let id = "20261124-031500-7f3a".to_owned();
@@ -200,6 +231,11 @@ fn crashed(desk: &Desk) {
         group: None,
     };
     writer.intend(&id, vec![stop], at).unwrap();
+    if going_back {
+        let stopped = serde_json::json!({ "stopped": ["job", "web"] });
+        writer.outcome(&id, 1, Ok(stopped), at).unwrap();
+        writer.undo_started(&id, 1, at).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

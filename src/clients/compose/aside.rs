@@ -9,11 +9,15 @@ use crate::{
     },
 };
 
-/// The first that takes values out of a file with `!reset`.
-const RESETS: semver::Version = semver::Version::new(2, 24, 4);
-
-/// Variables by which proxies find what to publish.
-const PUBLISHING: [&str; 4] = ["VIRTUAL_HOST", "VIRTUAL_PORT", "VIRTUAL_PATH", "LETSENCRYPT_HOST"];
+/// Variables that have another value there: those by which proxies find what to publish, and the one by which web
+/// works off jobs itself. A job that runs in the dark would run once more after the databases have gone back.
+const SILENCED: [(&str, &str); 5] = [
+    ("VIRTUAL_HOST", ""),
+    ("VIRTUAL_PORT", ""),
+    ("VIRTUAL_PATH", ""),
+    ("LETSENCRYPT_HOST", ""),
+    ("HANDLE_JOBS_IN_WEB_SERVER", "false"),
+];
 
 impl ComposeCommand {
     /// One container of a service, where no user and no proxy finds it. Compose gives such a container neither the
@@ -28,18 +32,11 @@ impl ComposeCommand {
             let remove = RemoveContainer { id: there.id, service: request.service.clone() };
             self.engine.remove(&remove).await?;
         }
-        let version = self.version().await?;
-        if version < RESETS {
-            let text = format!("`docker compose` {version} cannot run a service without its proxy labels");
-            return Err(Failure::new("compose_too_old", text).hint(
-                "a trial needs 2.24.4 or newer: `sudo apt install --only-upgrade docker-compose-plugin`",
-            ));
-        }
         let config = self.config(&request.project, &request.overrides).await?;
         let variables = config.services.get(&request.service).map(|service| &service.environment);
-        let published =
-            PUBLISHING.iter().filter(|name| variables.is_some_and(|all| all.contains_key(**name)));
-        let file = hidden(&request.service, published.copied());
+        let set =
+            SILENCED.into_iter().filter(|(name, _)| variables.is_some_and(|all| all.contains_key(*name)));
+        let file = hidden(&request.service, set);
         let mut words = project_arguments(&request.project);
         words.extend(
             ["--file", "-", "run", "--detach", "--no-deps", "--no-TTY", "--interactive=false"]
@@ -66,8 +63,8 @@ impl ComposeCommand {
 }
 
 /// What is laid over the project's files. YAML tags have no JSON: the text is JSON, which YAML reads, but for them.
-fn hidden<'a>(service: &str, published: impl Iterator<Item = &'a str>) -> String {
-    let silent: Map<String, Value> = published.map(|name| (name.to_owned(), Value::from(""))).collect();
+fn hidden<'a>(service: &str, silenced: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let silent: Map<String, Value> = silenced.map(|(name, value)| (name.to_owned(), value.into())).collect();
     let environment =
         if silent.is_empty() { String::new() } else { format!(", environment: {}", Value::from(silent)) };
     format!(
@@ -84,7 +81,7 @@ mod tests {
     #[test]
     fn what_hides_a_container_is_one_line_of_yaml() {
         assert_eq!(
-            hidden("web", ["VIRTUAL_HOST"].into_iter()),
+            hidden("web", [("VIRTUAL_HOST", "")].into_iter()),
             "services: { \"web\": { labels: !reset {}, ports: !reset [], container_name: !reset null, \
              restart: \"no\", pull_policy: never, environment: {\"VIRTUAL_HOST\":\"\"} } }\n"
         );

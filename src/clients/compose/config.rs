@@ -14,12 +14,24 @@ struct Whole {
     #[serde(default)]
     services: BTreeMap<String, Service>,
     #[serde(default)]
-    volumes: BTreeMap<String, Option<Volume>>,
+    volumes: BTreeMap<String, Option<Named>>,
+    #[serde(default)]
+    networks: BTreeMap<String, Option<Named>>,
 }
 
+/// A volume or a network.
 #[derive(Deserialize)]
-struct Volume {
+struct Named {
     name: Option<String>,
+}
+
+/// Their real names, by their names in the file.
+fn real_names(all: BTreeMap<String, Option<Named>>) -> BTreeMap<String, String> {
+    let real = |(key, one): (String, Option<Named>)| {
+        let name = one.and_then(|one| one.name).unwrap_or_else(|| key.clone());
+        (key, name)
+    };
+    all.into_iter().map(real).collect()
 }
 
 #[derive(Deserialize)]
@@ -40,6 +52,28 @@ struct Service {
     depends_on: Option<BTreeMap<String, Value>>,
     #[serde(default)]
     profiles: Option<Vec<String>>,
+    #[serde(default)]
+    networks: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    extra_hosts: Option<ExtraHosts>,
+}
+
+/// Compose has printed them in two ways over the years.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ExtraHosts {
+    Lines(Vec<String>),
+    ByName(BTreeMap<String, String>),
+}
+
+impl ExtraHosts {
+    /// As the engine keeps them: `NAME:ADDRESS`. Compose writes `=` where the address may hold colons.
+    fn lines(self) -> Vec<String> {
+        match self {
+            Self::Lines(lines) => lines.into_iter().map(|line| line.replacen('=', ":", 1)).collect(),
+            Self::ByName(all) => all.into_iter().map(|(name, address)| format!("{name}:{address}")).collect(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,11 +120,8 @@ pub(super) fn read(printed: &[u8]) -> Result<Config, Failure> {
         )
     })?;
     let services = whole.services.into_iter().map(|(name, service)| (name, service.shown()));
-    let volumes = whole.volumes.into_iter().map(|(key, volume)| {
-        let name = volume.and_then(|volume| volume.name).unwrap_or_else(|| key.clone());
-        (key, name)
-    });
-    Ok(Config { services: services.collect(), volumes: volumes.collect() })
+    let (volumes, networks) = (real_names(whole.volumes), real_names(whole.networks));
+    Ok(Config { services: services.collect(), volumes, networks })
 }
 
 impl Service {
@@ -120,6 +151,8 @@ impl Service {
             stop_grace: self.stop_grace_period.as_deref().and_then(duration),
             depends_on: self.depends_on.unwrap_or_default().into_keys().collect(),
             profiles: self.profiles.unwrap_or_default(),
+            networks: self.networks.unwrap_or_default().into_keys().collect(),
+            extra_hosts: self.extra_hosts.map(ExtraHosts::lines).unwrap_or_default(),
         }
     }
 }
@@ -170,9 +203,12 @@ mod tests {
                           {"mode": "ingress", "target": 81, "protocol": "tcp"}],
                 "volumes": [{"type": "volume", "source": "strata_storage", "target": "/rails/storage", "volume": {}}],
                 "healthcheck": {"test": ["CMD", "true"], "interval": "30s"},
-                "restart": "unless-stopped", "stop_grace_period": "1m30s"
-            }, "job": {"command": ["./bin/jobs"], "healthcheck": {"disable": true}}},
-            "volumes": {"strata_storage": {"name": "strata_strata_storage"}, "other": null}
+                "restart": "unless-stopped", "stop_grace_period": "1m30s",
+                "networks": {"default": null, "backend": {"aliases": ["app"]}},
+                "extra_hosts": ["one=::1", "two:10.0.0.2"]
+            }, "job": {"command": ["./bin/jobs"], "healthcheck": {"disable": true}, "extra_hosts": {"one": "::1"}}},
+            "volumes": {"strata_storage": {"name": "strata_strata_storage"}, "other": null},
+            "networks": {"default": {"name": "strata_default", "ipam": {}}, "backend": {"name": "shared", "external": true}}
         }"#;
         let config = read(printed.as_bytes()).unwrap();
         let web = &config.services["web"];
@@ -186,6 +222,15 @@ mod tests {
         assert_eq!((job.command.as_slice(), job.restart.as_str()), (&["./bin/jobs".to_owned()][..], "no"));
         assert!(!job.has_healthcheck);
         assert_eq!(config.volumes["strata_storage"], "strata_strata_storage");
+        assert_eq!(web.networks, ["backend", "default"]);
+        assert_eq!(
+            (&*config.networks["backend"], &*config.networks["default"]),
+            ("shared", "strata_default")
+        );
+        assert_eq!(
+            (web.extra_hosts.join(" "), job.extra_hosts.join(" ")),
+            ("one:::1 two:10.0.0.2".into(), "one:::1".into())
+        );
     }
 
     #[test]

@@ -32,6 +32,18 @@ fn failed(path: &Path, verb: &str, error: &io::Error) -> Failure {
     }
 }
 
+/// Why this host could not read a file of a backup just now; `None` if the error is about what stands in it, or if it is
+/// not there. A file that may not be opened, or a disk that is away, says nothing of the backup.
+pub(in crate::clients) fn unread(path: &Path, error: &io::Error) -> Option<Failure> {
+    error.raw_os_error()?;
+    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return None;
+    }
+    let failure = reading(path, error);
+    let hint = "this says nothing of the backup: look at the disk with `dmesg`, and type the command again";
+    Some(if failure.hint.is_none() { failure.hint(hint) } else { failure })
+}
+
 /// The disk, or what one user may use of it, is full.
 pub(in crate::clients) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

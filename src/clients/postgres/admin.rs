@@ -31,6 +31,15 @@ impl PostgresClient {
         self.processes.environment.get(ADMIN_URL).is_some()
     }
 
+    /// What must never be seen of the administrator's address: all of it as it was written, and its password.
+    pub(in crate::clients) fn admin_secrets(&self) -> Vec<Secret> {
+        let Some(url) = self.processes.environment.get(ADMIN_URL) else { return Vec::new() };
+        let parsed = tokio_postgres::Config::from_str(url).ok();
+        let password = parsed.as_ref().and_then(tokio_postgres::Config::get_password);
+        let password = password.map(|bytes| Secret::new(String::from_utf8_lossy(bytes)));
+        password.into_iter().chain([Secret::new(url)]).collect()
+    }
+
     pub(super) fn admin(&self, endpoint: &Endpoint) -> Result<Admin, Failure> {
         let Some(url) = self.processes.environment.get(ADMIN_URL).filter(|url| !url.is_empty()) else {
             return self.own(endpoint);
@@ -75,10 +84,70 @@ impl PostgresClient {
             .evidence([failure.message]),
             _ => failure,
         })?;
+        if self.has_admin() {
+            self.same_server(endpoint, &admin, &session).await?;
+        }
         // Copies and waits take as long as they take, whatever the server's administrator set for others.
         session.simple("SET statement_timeout = 0; SET lock_timeout = '60s'").await?;
         Ok(session)
     }
+
+    /// An address that was meant for another site would have that site's databases moved and dropped.
+    async fn same_server(
+        &self,
+        endpoint: &Endpoint,
+        admin: &Admin,
+        session: &Session,
+    ) -> Result<(), Failure> {
+        let theirs = started(session).await?;
+        if self.met.get() == Some(&theirs) {
+            return Ok(());
+        }
+        let (own, entered) = (self.own(endpoint)?, self.entered());
+        let mut kept_out = Vec::new();
+        // Where the product's user gets in: a server need not let it into each.
+        for database in entered.as_deref().into_iter().chain([MAINTENANCE, "template1"]) {
+            let opened = Session::open(&own.reach, &own.endpoint, database, own.password.as_ref()).await;
+            let session = match opened {
+                Ok(session) => session,
+                Err(failure) if EXCLUDED.contains(&failure.code.as_str()) => {
+                    kept_out.push(failure.message);
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            let ours = started(&session).await;
+            session.close().await;
+            if ours? != theirs {
+                return Err(other_server(endpoint, &admin.endpoint));
+            }
+            let _known = self.met.set(theirs);
+            return Ok(());
+        }
+        let (host, port, user) = (&endpoint.host, endpoint.port, &endpoint.user);
+        let text = format!("whether `{ADMIN_URL}` leads to the server at `{host}:{port}` cannot be told");
+        let hint =
+            format!("let the product's user in: `GRANT CONNECT ON DATABASE {MAINTENANCE} TO \"{user}\"`");
+        Err(Failure::new("admin_unproved", text).hint(hint).evidence(kept_out))
+    }
+}
+
+/// Codes of databases that are not there or let this user not in, while the server is there.
+const EXCLUDED: [&str; 3] = ["database_missing", "database_denied", "database_closed"];
+
+/// When the server was started, in microseconds: no two servers have it in common.
+async fn started(session: &Session) -> Result<i64, Failure> {
+    let row = session.row("SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8").await?;
+    session.column(&row, 0)
+}
+
+fn other_server(own: &Endpoint, admin: &Endpoint) -> Failure {
+    let text = format!(
+        "`{ADMIN_URL}` leads to another server, `{}:{}`, than the site's databases are on, `{}:{}`",
+        admin.host, admin.port, own.host, own.port
+    );
+    Failure::new("admin_elsewhere", text)
+        .hint(format!("name an administrator of that server, or `unset {ADMIN_URL}` if none is needed"))
 }
 
 /// A right that is missing, with what gives it.

@@ -4,6 +4,7 @@ use super::{
     PostgresClient,
     admin::{ident, literal, may_not},
     equip,
+    moves::maker_of,
     session::Session,
 };
 use crate::{
@@ -65,6 +66,11 @@ pub(super) async fn copy(client: &PostgresClient, request: &CopyDatabase) -> Res
     done.map_err(|failure| may_not(failure, &request.endpoint.user))
 }
 
+/// Lets the session be known as the one that makes this database.
+pub(super) async fn makes(session: &Session, name: &str) -> Result<(), Failure> {
+    session.simple(&format!("SET application_name = {}", literal(&maker_of(name)))).await.map(|_| ())
+}
+
 async fn copied(session: &Session, request: &CopyDatabase) -> Result<(), Failure> {
     let is_ours = |one: &KeptDatabase| {
         one.mark.as_ref().is_some_and(|mark| mark.run == request.mark.run && mark.kind == request.mark.kind)
@@ -85,6 +91,7 @@ async fn copied(session: &Session, request: &CopyDatabase) -> Result<(), Failure
         ident(&request.from.owner),
         ident(&request.from.name)
     );
+    makes(session, &request.to).await?;
     session.simple(&statement).await.map_err(|failure| in_use(failure, &request.from))?;
     equip::give(session, &request.to, &request.from, Some(&request.mark.comment())).await
 }

@@ -6,13 +6,12 @@ use crate::{event::Failure, ports::postgres::TableRows};
 /// Rows of every table that a dump holds the data of, and the number of large objects, as this session sees them.
 /// Extensions bring their own tables: those are not in a dump.
 pub(super) async fn all(session: &Session) -> Result<(Vec<TableRows>, u64), Failure> {
-    let rows = tables(session, "").await?;
+    let rows = tables(session).await?;
     let objects = number(session, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;
     Ok((rows, objects))
 }
 
-/// Rows per table for which a condition (`WHERE ...`, or nothing) holds.
-pub(super) async fn tables(session: &Session, condition: &str) -> Result<Vec<TableRows>, Failure> {
+async fn tables(session: &Session) -> Result<Vec<TableRows>, Failure> {
     let tables = session
         .rows(
             "SELECT n.nspname::text, c.relname::text, format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname) \
@@ -30,7 +29,7 @@ pub(super) async fn tables(session: &Session, condition: &str) -> Result<Vec<Tab
         rows.push(TableRows {
             schema: session.column(table, 0)?,
             name: session.column(table, 1)?,
-            rows: number(session, &format!("{query} {condition}")).await?,
+            rows: number(session, &query).await?,
         });
     }
     Ok(rows)

@@ -12,6 +12,9 @@ const TRIES: u32 = 2000;
 /// And no longer than this: each try holds a transaction open.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Another moment has to be found.
+pub(super) const REWRITTEN: &str = "table_rewritten";
+
 /// Sessions that stand at one moment, one per database. While they are open, so does their moment.
 pub(super) struct Cut {
     /// In the order of the databases.
@@ -55,6 +58,30 @@ impl Cut {
     /// Gives the moment free.
     pub(super) async fn close(self) {
         join_all(self.sessions.into_iter().map(|pinned| pinned.session.close())).await;
+    }
+}
+
+impl Pinned {
+    /// Whoever stands at an earlier moment finds a table empty that was truncated or written anew since: the dump has
+    /// none of its rows then, and a count agrees. What this session has counted before, it has locked as well, so
+    /// nothing of that happens afterwards.
+    pub(super) async fn is_whole(&self, database: &str) -> Result<(), Failure> {
+        // A query sees the tables as they were at the moment, the function as they are.
+        let moved = "SELECT format('%I.%I', n.nspname, c.relname) \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' \
+             AND n.nspname <> 'information_schema' \
+             AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode ORDER BY 1 LIMIT 1";
+        let found = self.session.rows(moved, &[]).await?;
+        let Some(table) = found.first() else { return Ok(()) };
+        let table: String = self.session.column(table, 0)?;
+        let text = format!(
+            "the table {table} of `{database}` was emptied or written anew while it was dumped: its rows of that \
+             moment are not there any more"
+        );
+        Err(Failure::new(REWRITTEN, text)
+            .hint("let the migration or `TRUNCATE` that is at work end, and type the command again")
+            .retryable())
     }
 }
 

@@ -5,14 +5,19 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Write},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
+    process::ExitStatus,
 };
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{PostgresClient, connect::judge, program};
 use crate::{
-    clients::{files::blocking, hashed::Hashed},
+    clients::{
+        files::{blocking, unread},
+        hashed::Hashed,
+    },
     event::{Failure, Teller, Unit},
     ports::postgres::{Contents, Decoded, TableRows},
 };
@@ -28,7 +33,7 @@ pub(super) async fn decode(
     tell: &Teller,
 ) -> Result<Decoded, Failure> {
     let restore = match program::find(&client.processes, major).await {
-        Ok(found) => Some(found.path.with_file_name("pg_restore")).filter(|path| path.is_file()),
+        Ok(found) => Some(program::restore(&found)),
         Err(failure) if failure.code == "dump_client_missing" => None,
         Err(failure) => return Err(failure),
     };
@@ -44,11 +49,26 @@ pub(super) async fn decode(
     let (unpacked, counted, ended) =
         tokio::join!(unpack(file, Some(input), tell), count(BufReader::new(out)), running.end());
     let (sums, all_taken) = unpacked?;
-    judge("set_damaged", &what, ended)?;
+    read_all(&what, ended)?;
     if !all_taken {
         return Err(Failure::new("set_damaged", format!("{what} ended before the dump did")));
     }
     Ok(sums.decoded(Some(counted.map_err(failed)?)))
+}
+
+/// A `pg_restore` that was ended from outside, or that found no memory, says nothing of what it read.
+fn read_all(what: &str, ended: io::Result<(ExitStatus, Vec<String>)>) -> Result<(), Failure> {
+    let not_its_own = match &ended {
+        Err(_) => true,
+        Ok((status, lines)) => {
+            status.signal().is_some() || lines.iter().any(|line| line.contains("out of memory"))
+        }
+    };
+    if !not_its_own {
+        return judge("set_damaged", what, ended);
+    }
+    let hint = "this says nothing of the backup: see what ended it with `dmesg`, and type the command again";
+    judge("dump_unreadable", what, ended).map_err(|failure| failure.hint(hint))
 }
 
 /// Lengths and hashes of both sides of the compression.
@@ -74,8 +94,10 @@ async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, b
     let (path, tell) = (file.to_owned(), tell.clone());
     blocking(move || {
         let damaged = |error: io::Error| {
-            let text = format!("`{}` cannot be read to its end: {error}", path.display());
-            Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
+            unread(&path, &error).unwrap_or_else(|| {
+                let text = format!("`{}` cannot be read to its end: {error}", path.display());
+                Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
+            })
         };
         let open = File::open(&path).map_err(damaged)?;
         let total = open.metadata().map_err(damaged)?.len();
@@ -178,6 +200,38 @@ fn identifier(text: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A disk that cannot be read just now is no damage of a backup; a file that ends too early is.
+    #[tokio::test]
+    async fn only_what_stands_in_a_file_makes_it_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let code =
+            async |path: &Path| unpack(path, None, &Teller::silent()).await.err().map(|failure| failure.code);
+        // Reading where it begins ends with an error of input and output, for everybody.
+        assert_eq!(code(Path::new("/proc/self/mem")).await.as_deref(), Some("file_failed"));
+        let around = folder.path().join("around");
+        std::os::unix::fs::symlink(&around, &around).unwrap();
+        assert_eq!(code(&around).await.as_deref(), Some("file_failed"));
+        assert_eq!(code(&folder.path().join("none")).await.as_deref(), Some("set_damaged"));
+        let cut = folder.path().join("cut");
+        let whole = zstd::encode_all(&[7; 9_000][..], 1).unwrap();
+        std::fs::write(&cut, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(code(&cut).await.as_deref(), Some("set_damaged"));
+        std::fs::write(&cut, whole).unwrap();
+        assert_eq!(code(&cut).await, None);
+    }
+
+    #[test]
+    fn a_pg_restore_that_was_killed_says_nothing_of_the_dump() {
+        let code = |status, line: &str| {
+            let ended = Ok((ExitStatus::from_raw(status), vec![line.to_owned()]));
+            read_all("reading", ended).err().map(|failure| failure.code)
+        };
+        assert_eq!(code(9, "").as_deref(), Some("dump_unreadable"));
+        assert_eq!(code(1 << 8, "pg_restore: error: out of memory").as_deref(), Some("dump_unreadable"));
+        assert_eq!(code(1 << 8, "pg_restore: error: unexpected end of file").as_deref(), Some("set_damaged"));
+        assert_eq!(code(0, ""), None);
+    }
 
     #[tokio::test]
     async fn rows_and_large_objects_are_counted() {

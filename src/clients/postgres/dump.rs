@@ -6,7 +6,7 @@ use super::{
     PostgresClient,
     admin::Admin,
     blobs, connect, count,
-    cut::{Cut, Pinned},
+    cut::{Cut, Pinned, REWRITTEN},
     facts,
     passfile::PassFile,
     stream::{self, Partial, Written},
@@ -23,8 +23,27 @@ use crate::{
 /// How long the rest of a program's output may take once it has ended: a pipe holds little, a disk may be slow.
 const LEFT_OVER: Duration = Duration::from_mins(2);
 
-/// One after the other, because the server's own work is the limit, from sessions that stand at the same moment.
+/// How often another moment is tried when a table was written anew since the last one.
+const TRIES: u32 = 3;
+
 pub(super) async fn all(
+    client: &PostgresClient,
+    request: &Dump,
+    tell: &Teller,
+) -> Result<DumpReport, Failure> {
+    for _ in 1..TRIES {
+        match at_one_moment(client, request, tell).await {
+            Err(failure) if failure.code == REWRITTEN => {
+                tell.warn(format!("{}; all dumps are made again", failure.message));
+            }
+            done => return done,
+        }
+    }
+    at_one_moment(client, request, tell).await
+}
+
+/// One after the other, because the server's own work is the limit, from sessions that stand at the same moment.
+async fn at_one_moment(
     client: &PostgresClient,
     request: &Dump,
     tell: &Teller,
@@ -71,6 +90,7 @@ impl One<'_> {
         let counted = count::all(&self.pinned.session);
         let (written, (tables, large_objects)) =
             tokio::try_join!(self.stream(open, &place, size, tell), counted)?;
+        self.pinned.is_whole(self.name).await?;
         partial.whole().await.map_err(|error| self.cannot_write(&place, &error))?;
         Ok(DumpedDatabase {
             name: self.name.to_owned(),

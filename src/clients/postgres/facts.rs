@@ -15,7 +15,8 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
             "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
              pg_is_in_recovery(), rolsuper OR rolcreatedb, \
              CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
-             THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END \
+             THEN (SELECT system_identifier::text FROM pg_control_system()) ELSE '' END, \
+             rolsuper OR rolcreaterole \
              FROM pg_catalog.pg_roles WHERE rolname = current_user",
         )
         .await?;
@@ -26,6 +27,7 @@ pub(super) async fn server(session: &Connection) -> Result<Server, Failure> {
         in_recovery: session.column(&row, 2)?,
         may_create: session.column(&row, 3)?,
         system: session.column(&row, 4)?,
+        may_set_roles: session.column(&row, 5)?,
         pooler: None,
     })
 }
@@ -125,7 +127,8 @@ pub(super) async fn sessions(session: &Connection, databases: &[String]) -> Resu
         .rows(
             "SELECT pid, datname::text, coalesce(usename::text, ''), coalesce(application_name, ''), \
              coalesce(host(client_addr), ''), coalesce(state, ''), coalesce(query, ''), \
-             greatest(0, extract(epoch FROM now() - coalesce(backend_start, now())))::int8 \
+             greatest(0, extract(epoch FROM now() - coalesce(backend_start, now())))::int8, \
+             greatest(0, extract(epoch FROM now() - coalesce(state_change, backend_start, now())) * 1000)::int8 \
              FROM pg_catalog.pg_stat_activity \
              WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND application_name IS DISTINCT FROM 'uplift' \
              ORDER BY datname, pid",
@@ -134,6 +137,7 @@ pub(super) async fn sessions(session: &Connection, databases: &[String]) -> Resu
         .await?;
     let shown = |row: &tokio_postgres::Row| {
         let (query, seconds): (String, i64) = (session.column(row, 6)?, session.column(row, 7)?);
+        let quiet: i64 = session.column(row, 8)?;
         Ok(Session {
             pid: session.column(row, 0)?,
             database: session.column(row, 1)?,
@@ -143,6 +147,7 @@ pub(super) async fn sessions(session: &Connection, databases: &[String]) -> Resu
             state: session.column(row, 5)?,
             query: masked_statement(&query),
             seconds: u64::try_from(seconds).unwrap_or_default(),
+            quiet_ms: quiet.unsigned_abs(),
         })
     };
     rows.iter().map(shown).collect()

@@ -12,10 +12,11 @@ use super::{
     admin::{Admin, ident, literal, may_not},
     connect, copies, count, equip,
     passfile::PassFile,
+    program,
     session::Session,
 };
 use crate::{
-    clients::files::blocking,
+    clients::files::{blocking, unread},
     event::{Failure, Teller, Unit},
     ports::postgres::{Contents, LoadDump},
 };
@@ -68,6 +69,7 @@ async fn make(session: &Session, admin: &Admin, request: &LoadDump) -> Result<()
     if let ("i", Some(locale)) = (facts.locale_provider.as_str(), &facts.icu_locale) {
         statement = format!("{statement} LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale));
     }
+    copies::makes(session, &request.to).await?;
     session.simple(&statement).await.map_err(|failure| no_role(failure, admin, &facts.owner))?;
     let mark = literal(&request.mark.comment());
     session.simple(&format!("COMMENT ON DATABASE {} IS {mark}", ident(&request.to))).await.map(|_| ())
@@ -108,7 +110,7 @@ async fn fill(
     let what = format!("`pg_restore` of `{}`", request.facts.name);
     let failed = |error: io::Error| Failure::new("load_failed", format!("{what} failed: {error}"));
     let password = admin.password.as_ref().map(PassFile::new).transpose()?;
-    let program = client.processes.program(request.client.path.with_file_name("pg_restore"));
+    let program = client.processes.program(program::restore(&request.client));
     let program = program
         .args(["--exit-on-error", "--no-tablespaces", "--no-password"])
         // An option like `-d` would be read as a connection string if the name has `=` in it: the name goes by PGDATABASE.
@@ -137,8 +139,10 @@ async fn feed(
 ) -> Result<(), Failure> {
     blocking(move || {
         let damaged = |error: io::Error| {
-            let text = format!("`{}` cannot be read to its end: {error}", file.display());
-            Failure::new("set_damaged", text).hint("take another backup: `uplift backup list`")
+            unread(&file, &error).unwrap_or_else(|| {
+                let text = format!("`{}` cannot be read to its end: {error}", file.display());
+                Failure::new("set_damaged", text).hint("take another backup: `uplift backup list`")
+            })
         };
         let open = File::open(&file).map_err(damaged)?;
         let total = open.metadata().map_err(damaged)?.len();

@@ -34,7 +34,18 @@ pub(super) async fn admit(client: &PostgresClient, request: &Admit) -> Result<()
     done
 }
 
-/// Somebody who is in one of the databases, in words.
+/// The name of a session that makes a database. When its uplift is killed the server goes on with that: until then the
+/// database cannot be seen, and is there a moment later.
+pub(super) fn maker_of(name: &str) -> String {
+    // As PostgreSQL cuts it.
+    let mut maker = format!("uplift makes {name}");
+    while maker.len() > 63 {
+        maker.pop();
+    }
+    maker
+}
+
+/// Somebody who is in one of the databases or still makes it, in words.
 async fn inside(session: &Session, databases: &[String]) -> Result<Vec<(i32, String)>, Failure> {
     // What the server does by itself gives way by itself when a database is moved; its vacuum has no user. Of another
     // user's session the product's own may not see the kind or the address: such a session is in the way all the same.
@@ -44,10 +55,10 @@ async fn inside(session: &Session, databases: &[String]) -> Result<Vec<(i32, Str
              coalesce(usename::text, '?'), coalesce(application_name, ''), \
              CASE WHEN backend_type IS NULL THEN 'an address that may not be seen' \
              ELSE coalesce(host(client_addr), 'the server''s own host') END) \
-             FROM pg_catalog.pg_stat_activity WHERE datname = ANY($1) AND pid <> pg_backend_pid() \
-             AND usesysid IS NOT NULL \
+             FROM pg_catalog.pg_stat_activity WHERE (datname = ANY($1) OR application_name = ANY($2)) \
+             AND pid <> pg_backend_pid() AND usesysid IS NOT NULL \
              AND coalesce(backend_type, '') NOT IN ('autovacuum worker', 'parallel worker') ORDER BY datname, pid",
-            &[&databases],
+            &[&databases, &databases.iter().map(|name| maker_of(name)).collect::<Vec<_>>()],
         )
         .await?;
     rows.iter().map(|row| Ok((session.column(row, 0)?, session.column(row, 1)?))).collect()

@@ -52,7 +52,15 @@ pub(super) async fn obstacles(session: &Session, databases: &[String]) -> Result
              FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid \
              WHERE d.datname = ANY($1) \
              UNION ALL SELECT n::text, 'standby', coalesce(nullif(r.application_name, ''), format('process %s', r.pid)) \
-             FROM pg_catalog.pg_stat_replication r, unnest($1::text[]) n ORDER BY 1, 2, 3",
+             FROM pg_catalog.pg_stat_replication r, unnest($1::text[]) n \
+             UNION ALL SELECT a.datname::text, 'session', format('process %s, user `%s`, application `%s`', a.pid, \
+             t.rolname, coalesce(a.application_name, '')) \
+             FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles t ON t.oid = a.usesysid \
+             JOIN pg_catalog.pg_roles own ON own.rolname = current_user \
+             WHERE a.datname = ANY($1) AND coalesce(a.backend_type, '') NOT IN ('autovacuum worker', 'parallel worker') \
+             AND NOT own.rolsuper AND (t.rolsuper \
+             OR NOT (pg_has_role(t.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))) \
+             ORDER BY 1, 2, 3",
             &[&databases],
         )
         .await?;

@@ -14,7 +14,7 @@ use super::{
     content::zeros_to,
     desk::Desk,
     entry::{Entry, Kind, Stored},
-    failed::damaged,
+    failed::{broken, damaged},
     index::{INDEX, Index},
     stream::{Reading, Take},
 };
@@ -100,17 +100,14 @@ pub(super) fn packs(
 
 /// The set's list of them.
 fn blobs(list: &Path, desk: &Desk) -> Result<Blobs, Failure> {
-    let broken = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => damaged(list, "it is missing"),
-        _ => damaged(list, &error.to_string()),
-    };
+    let failed = |error: io::Error| broken(list, "", &error);
     #[expect(clippy::disallowed_methods, reason = "the clients read files")]
-    let open = File::open(list).map_err(broken)?;
-    let lines = BufReader::with_capacity(256 << 10, zstd::Decoder::new(open).map_err(broken)?);
+    let open = File::open(list).map_err(failed)?;
+    let lines = BufReader::with_capacity(256 << 10, zstd::Decoder::new(open).map_err(failed)?);
     let mut blobs = Blobs::new();
     for line in lines.lines() {
         desk.go_on()?;
-        let blob: Blob = serde_json::from_str(&line.map_err(broken)?)
+        let blob: Blob = serde_json::from_str(&line.map_err(failed)?)
             .map_err(|error| damaged(list, &format!("line {}: {error}", blobs.len() + 1)))?;
         blobs.insert(place(&blob.key), blob);
     }

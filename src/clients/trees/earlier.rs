@@ -28,6 +28,8 @@ pub(super) struct Earlier {
     pub(super) folder: PathBuf,
     /// It is the same set's own.
     pub(super) own: bool,
+    /// Its packs need not be read.
+    trusted: bool,
 }
 
 impl Earlier {
@@ -41,7 +43,14 @@ impl Earlier {
             }
             let own = *folder == request.into;
             match Index::read(&path, None, desk) {
-                Ok(index) => return Ok(Some(Self { index, folder: folder.clone(), own })),
+                Ok(index) => {
+                    return Ok(Some(Self {
+                        index,
+                        folder: folder.clone(),
+                        own,
+                        trusted: request.trust_previous,
+                    }));
+                }
                 Err(failure) if own => return Err(failure),
                 Err(failure) => {
                     desk.go_on()?;
@@ -74,8 +83,10 @@ impl Earlier {
     ) -> Result<bool, Failure> {
         let name = &known.pack.file.file;
         let (from, to) = (self.folder.join(name), into.join(name));
-        let whole = if self.own {
-            fs::metadata(&to).is_ok_and(|about| about.len() == known.pack.file.bytes)
+        let has_its_length =
+            |path: &Path| fs::metadata(path).is_ok_and(|about| about.len() == known.pack.file.bytes);
+        let whole = if self.own || self.trusted && desk.link(&from, &to).is_ok() {
+            has_its_length(&to)
         } else {
             link(known, &from, &to, desk, tell)?
         };

@@ -1,12 +1,23 @@
 use std::{io, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::entry::shown;
-use crate::event::Failure;
+use crate::{clients::files::unread, event::Failure};
 
 /// Something of a set is not what was written; `why` names the place.
 pub(super) fn damaged(path: &Path, why: &str) -> Failure {
     let text = format!("`{}` is not what was written: {why}", path.display());
     Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
+}
+
+/// Something of a set cannot be read to its end; `at` names the place.
+pub(super) fn broken(path: &Path, at: &str, error: &io::Error) -> Failure {
+    unread(path, error).unwrap_or_else(|| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "it is missing".to_owned(),
+            _ => error.to_string(),
+        };
+        damaged(path, &if at.is_empty() { why } else { format!("{at}: {why}") })
+    })
 }
 
 /// Something of a tree cannot be read. A copy without it would be no copy.

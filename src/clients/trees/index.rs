@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     desk::Desk,
     entry::{Entry, Kind, Stored, shown},
-    failed::damaged,
+    failed::{broken, damaged},
 };
 use crate::{
     clients::{
@@ -103,11 +103,8 @@ impl Index {
 
     /// Reads it from its first byte to its last; `expected` is what it must be.
     pub(super) fn read(path: &Path, expected: Option<&StoredFile>, desk: &Desk) -> Result<Self, Failure> {
-        let failed = |error: &io::Error| damaged(path, &error.to_string());
-        let open = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => damaged(path, "it is missing"),
-            _ => failed(&error),
-        })?;
+        let failed = |error: &io::Error| broken(path, "", error);
+        let open = File::open(path).map_err(|error| failed(&error))?;
         let from = BufReader::with_capacity(256 << 10, Hashed::new(open));
         let mut lines = BufReader::with_capacity(
             256 << 10,
@@ -133,13 +130,13 @@ impl Index {
             text.clear();
             number += 1;
             let read = lines.read_until(b'\n', text);
-            read.map_err(|error| damaged(path, &format!("line {number} of its content: {error}")))
+            read.map_err(|error| broken(path, &format!("line {number} of its content"), &error))
         };
         next(&mut text)?;
-        let broken = |line: u64, error: serde_json::Error| {
+        let wrong = |line: u64, error: serde_json::Error| {
             damaged(path, &format!("line {line} of its content: {error}"))
         };
-        let header: Header = serde_json::from_slice(&text).map_err(|error| broken(1, error))?;
+        let header: Header = serde_json::from_slice(&text).map_err(|error| wrong(1, error))?;
         if header.format != FORMAT {
             let text = format!(
                 "`{}` is of format {}; this uplift reads format {FORMAT}",
@@ -154,7 +151,7 @@ impl Index {
                 desk.go_on()?;
             }
             let entry =
-                serde_json::from_slice(&text).map_err(|error| broken(entries.len() as u64 + 2, error))?;
+                serde_json::from_slice(&text).map_err(|error| wrong(entries.len() as u64 + 2, error))?;
             entries.push(entry);
         }
         if entries.len() as u64 != header.entries {

@@ -17,7 +17,7 @@ use super::{
     content::zeros,
     desk::Desk,
     entry::{Entry, Stored, shown},
-    failed::damaged,
+    failed::{broken, damaged},
     tar::BLOCK,
 };
 use crate::{clients::hashed::Hashed, event::Failure, ports::trees::Pack};
@@ -51,11 +51,9 @@ impl Reading<'_> {
     /// `told` hears how many bytes of the pack were read.
     pub(super) fn read(&self, take: &mut dyn Take, told: &mut dyn FnMut(u64)) -> Result<(), Failure> {
         let path = self.folder.join(&self.pack.file.file);
-        let open = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => damaged(&path, "it is missing"),
-            _ => damaged(&path, &error.to_string()),
-        })?;
-        let length = open.metadata().map_err(|error| damaged(&path, &error.to_string()))?.len();
+        let failed = |error: io::Error| broken(&path, "", &error);
+        let open = File::open(&path).map_err(failed)?;
+        let length = open.metadata().map_err(failed)?.len();
         if length != self.pack.file.bytes {
             let why = format!("it has {length} bytes instead of {}", self.pack.file.bytes);
             return Err(damaged(&path, &why));
@@ -79,11 +77,11 @@ impl Reading<'_> {
     fn take(&self, path: &Path, source: &mut Source<'_>, take: &mut dyn Take) -> Result<(), Failure> {
         for (entry, stored) in &self.files {
             let name = || format!("the file `{}` at byte {} of its content", shown(&entry.path), stored.at);
-            let broken = |error: io::Error| damaged(path, &format!("{} cannot be read: {error}", name()));
+            let failed = |error: io::Error| broken(path, &format!("{} cannot be read", name()), &error);
             if stored.at < source.at {
                 return Err(damaged(path, &format!("{} lies in another", name())));
             }
-            source.skip(stored.at - source.at, self.desk)?.map_err(broken)?;
+            source.skip(stored.at - source.at, self.desk)?.map_err(failed)?;
             take.begin(entry, stored)?;
             let (mut hasher, mut end) = (blake3::Hasher::new(), 0);
             for (offset, length) in stored.pieces() {
@@ -92,7 +90,7 @@ impl Reading<'_> {
                 let mut done = 0;
                 while done < length {
                     self.desk.go_on()?;
-                    let bytes = source.next(length - done).map_err(broken)?;
+                    let bytes = source.next(length - done).map_err(failed)?;
                     hasher.update(bytes);
                     take.data(offset + done, bytes)?;
                     done += bytes.len() as u64;
@@ -111,7 +109,7 @@ impl Reading<'_> {
                 if error.kind() == io::ErrorKind::UnexpectedEof {
                     Ok(())
                 } else {
-                    Err(damaged(path, &error.to_string()))
+                    Err(broken(path, "", &error))
                 }
             },
             Ok,
@@ -119,7 +117,7 @@ impl Reading<'_> {
     }
 
     fn proved(&self, path: &Path, sum: Sum, at: u64) -> Result<(), Failure> {
-        let (bytes, blake3) = sum.map_err(|error| damaged(path, &error.to_string()))?;
+        let (bytes, blake3) = sum.map_err(|error| broken(path, "", &error))?;
         if (bytes, &blake3) != (self.pack.file.bytes, &self.pack.file.blake3) {
             return Err(damaged(path, "all files in it are right, and its own hash is another"));
         }
@@ -183,8 +181,13 @@ fn produce(open: File, raw: &AtomicU64, to: &SyncSender<io::Result<Vec<u8>>>) ->
         if let Err(error) = read {
             let place = decoder.get_ref().get_ref().bytes;
             let text = format!("before byte {place} of the file: {error}");
-            let _nobody = to.send(Err(io::Error::other(text.clone())));
-            return Err(io::Error::other(text));
+            // The system's own errors stay what they are: they say nothing of what stands in the file.
+            let failed = || match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::other(text.clone()),
+            };
+            let _nobody = to.send(Err(failed()));
+            return Err(failed());
         }
         if over {
             break;

@@ -14,7 +14,8 @@ type Found<T> = rusqlite::Result<T>;
 pub(super) fn runs(connection: &Connection, alive: bool) -> Found<Vec<RunRow>> {
     let mut query = connection.prepare(
         "SELECT id, runbook, command, started_by, started_at, ended_at, state, ending, params, on_failure, uplift,
-            resumed, epoch = (SELECT epoch FROM meta) AS latest FROM run ORDER BY number DESC",
+            resumed, epoch = (SELECT epoch FROM meta) AS latest,
+            EXISTS (SELECT 1 FROM undo WHERE undo.run = run.id) AS going_back FROM run ORDER BY number DESC",
     )?;
     let mut runs = query.query_map([], |row| run(row, alive))?.collect::<Found<Vec<_>>>()?;
     for run in &mut runs {
@@ -34,6 +35,7 @@ fn run(row: &Row<'_>, alive: bool) -> Found<RunRow> {
         ended: maybe_time(row, "ended_at")?,
         state,
         interrupted: state == RunState::Running && !(alive && row.get("latest")?),
+        going_back: row.get("going_back")?,
         ending: json(row, "ending")?,
         params: read_json(row.get_ref("params")?.as_str()?)?,
         on_failure: row.get("on_failure")?,

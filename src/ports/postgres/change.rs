@@ -21,7 +21,8 @@ pub struct Admit {
     pub open: bool,
 }
 
-/// Ends every session in these databases, of whoever, and waits until there is none.
+/// Ends every session in these databases, of whoever, and every one of ours that still makes one of them; waits until
+/// there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndSessions {
     pub endpoint: Endpoint,

@@ -12,6 +12,9 @@ pub struct Server {
     pub in_recovery: bool,
     /// The session's user, or the administrator where there is one, may create databases.
     pub may_create: bool,
+    /// The same for settings of other roles in a database: `ALTER ROLE ... IN DATABASE ... SET`.
+    #[serde(default = "yes")]
+    pub may_set_roles: bool,
     /// `pg_control_system()`'s number of the cluster: equal means the very same server. Empty where it may not be read.
     #[serde(default)]
     pub system: String,
@@ -57,6 +60,16 @@ pub struct DatabaseFacts {
 }
 
 impl DatabaseFacts {
+    /// A setting that another role than `user` has in this database, as `ROLE: NAME=VALUE`.
+    #[must_use]
+    pub fn setting_of_another(&self, user: &str) -> Option<&str> {
+        let of_another = |item: &&String| {
+            let role = item.split_once(": ").map(|(role, _)| role).filter(|role| !role.contains('='));
+            role.is_some_and(|role| role.trim_matches('"') != user)
+        };
+        self.settings.iter().find(of_another).map(String::as_str)
+    }
+
     /// What of all that a rename or a copy can lose is other in `now`, in words; whether it is open is not part of it.
     #[must_use]
     pub fn unlike(&self, now: &Self) -> Vec<&'static str> {
@@ -98,6 +111,17 @@ pub struct TableRows {
     pub rows: u64,
 }
 
+/// Rows of one table that were written after a moment and are there still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenRows {
+    pub schema: String,
+    pub name: String,
+    /// Added and changed ones.
+    pub rows: u64,
+    /// How many of them were not there at the moment; `None` where nothing tells new rows from changed ones.
+    pub added: Option<u64>,
+}
+
 /// A session on the server, not ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -110,6 +134,9 @@ pub struct Session {
     /// First 200 characters of what it runs or ran last; literals masked.
     pub query: String,
     pub seconds: u64,
+    /// Milliseconds since it last began or ended a statement or a transaction.
+    #[serde(default)]
+    pub quiet_ms: u64,
 }
 
 /// A statement that is at work in a database, of whoever: what a wait shows, and counts as progress.
@@ -130,11 +157,12 @@ pub struct Activity {
     pub blocked_by: Vec<i32>,
 }
 
-/// Something in a database that keeps it from being copied or renamed, and that ending sessions does not remove.
+/// Something in a database that keeps it from being copied or renamed, and that ending the sessions which may be ended
+/// does not remove.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obstacle {
     pub database: String,
-    /// `replication_slot`, `prepared_transaction`, `standby`, `subscription`.
+    /// `replication_slot`, `prepared_transaction`, `standby`, `subscription`, `session`: one that our user may not end.
     pub kind: String,
     /// Its name.
     pub name: String,

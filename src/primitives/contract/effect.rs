@@ -85,7 +85,7 @@ pub enum Undone {
     /// The running site is as it was before the effect.
     Restored {
         what: String,
-        /// Except for this, because a person chose so.
+        /// Except for this, because a person chose so, or because it cannot come back.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left: Vec<Left>,
     },
@@ -95,7 +95,7 @@ pub enum Undone {
     NeedsPerson { question: Question },
 }
 
-/// What a person may choose to leave as an effect has made it.
+/// What stays as an effect has made it: a person may choose so, or nothing can bring it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
@@ -103,6 +103,8 @@ pub enum Left {
     Schema,
     /// Somebody's edit of the env file.
     Settings,
+    /// What was removed beside the running site.
+    Removed,
 }
 
 impl Undone {

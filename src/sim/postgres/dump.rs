@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use crate::{
     event::Failure,
@@ -62,7 +62,7 @@ impl State {
             uncompressed_blake3: blake3::hash(&plain).to_hex().to_string(),
             tables: contents.tables,
             large_objects: contents.large_objects,
-            sequences: sequences(db),
+            sequences: db.sequences(),
         };
         self.disk.put(&folder.join(file), File { bytes, mode: 0o600, uid: 0, gid: 0 })?;
         Ok(report)
@@ -109,13 +109,4 @@ impl State {
 fn damaged(path: &Path, why: &str) -> Failure {
     let text = format!("`{}` is not what was written: {why}", path.display());
     Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
-}
-
-/// The highest number of each table.
-fn sequences(db: &Db) -> BTreeMap<String, i64> {
-    let last = |table: &crate::sim::server::Table| {
-        let last = table.rows.iter().map(|rows| rows.first + rows.count - 1).max()?;
-        Some((format!("{}.{}_id_seq", table.schema, table.name), i64::try_from(last).ok()?))
-    };
-    db.tables.iter().filter_map(last).collect()
 }

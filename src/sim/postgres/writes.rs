@@ -32,6 +32,11 @@ impl Server {
 
     /// Gives a database what it had, in one transaction.
     fn equip(&mut self, name: &str, facts: &DatabaseFacts, comment: Option<String>) -> Result<(), Failure> {
+        let of_another = facts.setting_of_another(&self.user).filter(|_| !self.may_set_roles);
+        if let Some(setting) = of_another {
+            let text = format!("in `postgres`: permission denied to set `{setting}`");
+            return Err(Failure::new("database_denied", text));
+        }
         self.begin();
         let own = &mut self.get_mut(name)?.facts;
         own.owner.clone_from(&facts.owner);

@@ -61,6 +61,7 @@ impl Backend {
             state: "active".to_owned(),
             query: self.query(),
             seconds: now.duration_since(self.began).as_secs().unsigned_abs(),
+            quiet_ms: u64::try_from(now.duration_since(self.began).as_millis()).unwrap_or_default(),
         }
     }
 }

@@ -35,6 +35,11 @@ impl Table {
         self.rows.iter().map(|rows| rows.count).sum()
     }
 
+    /// The name of what numbers its rows.
+    pub(in crate::sim) fn sequence(&self) -> String {
+        format!("{}.{}_id_seq", self.schema, self.name)
+    }
+
     /// Whether it has a row of this number.
     #[must_use]
     pub fn has(&self, number: u64) -> bool {

@@ -18,7 +18,7 @@ use crate::{
         docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server, Session, TableRows,
+            PostgresRead, Server, Session, WrittenRows,
         },
         trees::{CheckTree, TreeCheck, TreeFacts, TreesRead},
     },
@@ -180,9 +180,14 @@ impl PostgresRead for Once<dyn PostgresRead> {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
-        let question = format!("written {endpoint:?} {database} {snapshot}");
-        self.ask(question, self.live.written_since(endpoint, database, snapshot)).await
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
+        let question = format!("written {endpoint:?} {database} {snapshot} {sequences:?}");
+        self.ask(question, self.live.written_since(endpoint, database, snapshot, sequences)).await
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        self.ask(format!("sequences {endpoint:?} {database}"), self.live.sequences(endpoint, database)).await
     }
 
     async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {

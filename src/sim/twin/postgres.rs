@@ -1,6 +1,6 @@
 mod writes;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use crate::{
         files::FilesRead,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Mark, Obstacle,
-            PostgresRead, Server, Session, TableRows,
+            PostgresRead, Server, Session, TableRows, WrittenRows,
         },
     },
     sim::{postgres::is_kept_of, state::hex},
@@ -240,13 +240,23 @@ impl PostgresRead for Twin {
         endpoint: &Endpoint,
         database: &str,
         snapshot: &str,
-    ) -> Result<Vec<TableRows>, Failure> {
+        sequences: &BTreeMap<String, i64>,
+    ) -> Result<Vec<WrittenRows>, Failure> {
         let planned = self.entered(endpoint, database).await?;
         match planned.origin.live() {
             Some(live) if snapshot != PLANNED && !self.is_shut(endpoint, live).await? => {
-                self.live().postgres.written_since(endpoint, live, snapshot).await
+                self.live().postgres.written_since(endpoint, live, snapshot, sequences).await
             }
             _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure> {
+        match self.entered(endpoint, database).await?.origin.live() {
+            Some(live) if !self.is_shut(endpoint, live).await? => {
+                self.live().postgres.sequences(endpoint, live).await
+            }
+            _ => Ok(BTreeMap::new()),
         }
     }
 

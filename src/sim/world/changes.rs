@@ -250,9 +250,24 @@ impl World {
         }
     }
 
+    /// Changes what a container was started with.
+    pub fn edit_environment(&self, name: &str, edit: impl FnOnce(&mut BTreeMap<String, String>)) {
+        let mut state = self.lock();
+        if let Some(one) = state.host.instances.values_mut().find(|one| one.shown.name == name) {
+            edit(&mut one.environment);
+        }
+    }
+
     /// Changes what the engine says of itself.
     pub fn edit_engine(&self, edit: impl FnOnce(&mut Engine)) {
         edit(&mut self.lock().host.engine);
+    }
+
+    /// One more service in the compose file, written as `like` is.
+    pub fn put_service(&self, name: &str, like: &str) {
+        let mut state = self.lock();
+        let Some(service) = state.model.services.get(like).cloned() else { return };
+        state.model.services.insert(name.to_owned(), service);
     }
 
     /// Sets the version of the compose plugin.
@@ -264,6 +279,15 @@ impl World {
     pub fn edit_space(&self, path: impl AsRef<Path>, edit: impl FnOnce(&mut Space)) {
         if let Some(space) = self.lock().disk.system(path.as_ref()) {
             edit(space);
+        }
+    }
+
+    /// Somebody takes the volume out of the compose files, and makes the containers anew.
+    pub fn unmount_storage(&self) {
+        let mut state = self.lock();
+        state.model.volumes.clear();
+        for one in state.host.instances.values_mut() {
+            one.shown.mounts.clear();
         }
     }
 

@@ -106,6 +106,15 @@ impl World {
         self.lock().server.room = bytes;
     }
 
+    /// Another role gets a setting of its own in this database, and the product's user may not give it such a one.
+    pub fn set_of_another(&self, database: &str, setting: &str) {
+        let mut state = self.lock();
+        state.server.may_set_roles = false;
+        if let Ok(db) = state.server.get_mut(database) {
+            db.facts.settings.push(setting.to_owned());
+        }
+    }
+
     /// Whether the product's user may create databases.
     pub fn set_may_create(&self, may: bool) {
         self.lock().server.may_create = may;

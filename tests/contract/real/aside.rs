@@ -23,6 +23,7 @@ async fn what_runs_aside_is_found_by_nobody() {
     );
     assert_ne!(text, labelled);
     std::fs::write(&file, labelled).unwrap();
+    real.stack.set("HANDLE_JOBS_IN_WEB_SERVER", "true").unwrap();
     let before = ports
         .docker
         .containers(&uplift::ports::docker::Select::Project(site.project.name.clone()))
@@ -44,6 +45,8 @@ async fn what_runs_aside_is_found_by_nobody() {
     assert!(!shown.labels.contains_key("traefik.enable"), "{:?}", shown.labels);
     assert!(shown.image.ends_with(":1.1.0"), "{}", shown.image);
     assert!(shown.mounts.iter().any(|mount| mount.target == "/rails/storage"), "{:?}", shown.mounts);
+    let environment = real.docker(&format!("inspect -f {{{{.Config.Env}}}} {id}"));
+    assert!(environment.contains("HANDLE_JOBS_IN_WEB_SERVER=false"), "a job would run once more afterwards");
     let aliases = real.docker(&format!(
         "inspect -f {{{{range.NetworkSettings.Networks}}}}{{{{.Aliases}}}}{{{{end}}}} {id}"
     ));

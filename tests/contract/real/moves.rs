@@ -1,6 +1,6 @@
 //! Databases copied, moved, loaded and counted on a real server.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Teller,
@@ -15,7 +15,10 @@ use uplift::{
 };
 
 use super::{Fixture as _, Real, dumps};
-use crate::{contract::code, lab::CANARY};
+use crate::{
+    contract::code,
+    lab::{CANARY, Shell},
+};
 
 const PRIMARY: &str = "strata_production";
 const RUN: &str = "20261124-031500-7f3a";
@@ -27,7 +30,9 @@ async fn databases_are_moved_and_nothing_of_them_is_lost() {
     what_was_written_is_counted(&real).await;
     one_lock_for_all(&real).await;
     the_lock_needs_the_maintenance_database(&real).await;
+    an_administrator_is_one_of_the_sites_own_server(&real).await;
     who_does_not_go_is_named(&real);
+    what_is_still_being_made_is_ended(&real).await;
     a_dump_is_read_and_loaded(&real).await;
     a_copy_is_equal_and_takes_the_place(&real).await;
 }
@@ -75,18 +80,29 @@ async fn what_was_written_is_counted(real: &Real) {
         real.stack.psql(PRIMARY, &text).unwrap();
     };
     insert("before");
+    let sequences = ports.postgres.sequences(&at, PRIMARY).await.unwrap();
     let snapshot = ports.postgres.snapshot(&at, PRIMARY).await.unwrap();
     insert("after");
     real.stack.psql(PRIMARY, "UPDATE orders SET note = 'y' WHERE key IN ('before-1', 'before-2')").unwrap();
     real.stack.psql(PRIMARY, "VACUUM FREEZE orders").unwrap();
-    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot).await.unwrap();
-    let orders = written.iter().find(|table| table.name == "orders").unwrap();
-    assert_eq!(orders.rows, 19, "{written:?}");
-    assert!(written.iter().all(|table| table.name != "schema_migrations"), "{written:?}");
+    // A key that nothing numbers.
+    real.stack.psql(PRIMARY, "INSERT INTO schema_migrations VALUES ('20991231235959')").unwrap();
+    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot, &sequences).await.unwrap();
+    let counted = |name: &str| {
+        let table = written.iter().find(|table| table.name == name).unwrap();
+        (table.rows, table.added)
+    };
+    assert_eq!(counted("orders"), (19, Some(17)), "two were changed: {written:?}");
+    assert_eq!(counted("schema_migrations"), (1, None), "{written:?}");
+    assert_eq!(written.len(), 2, "{written:?}");
+    let none = BTreeMap::new();
+    let written = ports.postgres.written_since(&at, PRIMARY, &snapshot, &none).await.unwrap();
+    assert!(written.iter().all(|table| table.added.is_none()), "{written:?}");
     let later = ports.postgres.snapshot(&at, PRIMARY).await.unwrap();
-    assert_eq!(ports.postgres.written_since(&at, PRIMARY, &later).await.unwrap(), []);
+    assert_eq!(ports.postgres.written_since(&at, PRIMARY, &later, &none).await.unwrap(), []);
     let future = "1:999999999999:";
-    assert_eq!(code(ports.postgres.written_since(&at, PRIMARY, future).await), "other_server");
+    assert_eq!(code(ports.postgres.written_since(&at, PRIMARY, future, &none).await), "other_server");
+    real.stack.psql(PRIMARY, "DELETE FROM schema_migrations WHERE version = '20991231235959'").unwrap();
 }
 
 async fn one_lock_for_all(real: &Real) {
@@ -136,6 +152,32 @@ async fn the_lock_needs_the_maintenance_database(real: &Real) {
     real.stack.psql("postgres", "GRANT CONNECT ON DATABASE postgres TO PUBLIC").unwrap();
 }
 
+/// What an administrator may do counts, and only on the server that the site is on.
+async fn an_administrator_is_one_of_the_sites_own_server(real: &Real) {
+    let at = endpoint(real);
+    let as_admin = |host: &str, port: u16| {
+        let url = format!("postgres://postgres:admin-{CANARY}@{host}:{port}/postgres");
+        real.ports_in(real.environment.clone().with("UPLIFT_DB_ADMIN_URL", url))
+    };
+    real.stack.psql("postgres", "ALTER ROLE strata NOCREATEDB").unwrap();
+    let ports = real.ports();
+    assert!(!ports.postgres.server(&at, PRIMARY).await.unwrap().may_create);
+    let admin = as_admin(&at.host, at.port);
+    assert!(admin.postgres.server(&at, PRIMARY).await.unwrap().may_create);
+    real.stack.psql("postgres", "ALTER ROLE strata CREATEDB").unwrap();
+
+    let image = real.docker(&format!("inspect -f {{{{.Config.Image}}}} {}", real.stack.postgres()));
+    let name = format!("{}-other", real.stack.postgres());
+    let run = format!("run -d --name {name} -e ADMIN_PASSWORD=admin-{CANARY} -e APP_PASSWORD=x {image}");
+    real.docker(&run);
+    let address = real.docker(&format!("inspect -f {{{{.NetworkSettings.IPAddress}}}} {name}"));
+    dumps::until("the other server", || std::net::TcpStream::connect((address.as_str(), 5432)).is_ok()).await;
+    let stray = as_admin(&address, 5432);
+    let kept = stray.postgres.kept(&at, &[PRIMARY.to_owned()]).await;
+    assert_eq!(code(kept), "admin_elsewhere");
+    real.docker(&format!("rm -f -v {name}"));
+}
+
 /// The product's user may not end a superuser's session, nor see what kind it is.
 fn who_does_not_go_is_named(real: &Real) {
     let (ports, at) = (real.ports(), endpoint(real));
@@ -162,6 +204,23 @@ fn who_does_not_go_is_named(real: &Real) {
             });
         });
     });
+}
+
+/// The server goes on with a copy whose uplift was killed, and such a copy cannot be seen yet.
+async fn what_is_still_being_made_is_ended(real: &Real) {
+    let (ports, at) = (real.ports(), endpoint(real));
+    let name = Kept::Savepoint.name(PRIMARY, RUN);
+    let secrets = real.stack.secrets().unwrap();
+    let password = secrets.iter().find(|(name, _)| *name == "DB_PASSWORD").unwrap().1.clone();
+    let psql = Shell::new("/usr/lib/postgresql/15/bin/psql").env("PGPASSWORD", password);
+    let psql = psql.env("PGAPPNAME", format!("uplift makes {name}")).args("-U strata -d postgres -h");
+    let psql = psql.arg(&at.host).args("-p").arg(at.port.to_string()).args("-c").arg("SELECT pg_sleep(60)");
+    let at_work = psql.start().unwrap();
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'uplift makes%'";
+    dumps::until("it is at work", || real.stack.psql("postgres", count).unwrap() == "1").await;
+    let end = EndSessions { endpoint: at, databases: vec![name], patience: Duration::from_secs(10) };
+    assert_eq!(ports.postgres.end_sessions(&end).await.unwrap(), 1);
+    assert_ne!(at_work.wait(Duration::from_secs(10)).unwrap().code, Some(0));
 }
 
 async fn a_dump_is_read_and_loaded(real: &Real) {
@@ -284,7 +343,7 @@ async fn a_copy_is_equal_and_takes_the_place(real: &Real) {
         Renaming { oid: before.oid, from: PRIMARY.to_owned(), to: Kept::Failed.name(PRIMARY, RUN) },
         Renaming { oid: saved.oid, from: copy.to.clone(), to: PRIMARY.to_owned() },
     ];
-    let swap = Swap { endpoint: at.clone(), renames, schemas: std::collections::BTreeMap::new() };
+    let swap = Swap { endpoint: at.clone(), renames, schemas: BTreeMap::new() };
     let mut taken = swap.clone();
     "postgres".clone_into(&mut taken.renames[1].to);
     assert!(ports.postgres.swap(&taken).await.is_err(), "the second half cannot be");

@@ -121,7 +121,13 @@ impl Bare {
 
 fn packing(from: &Path, into: &Path, previous: Option<&Path>) -> PackTree {
     let previous = previous.map(Path::to_owned);
-    PackTree { from: from.to_owned(), into: into.to_owned(), previous, keep_vanished: false }
+    PackTree {
+        from: from.to_owned(),
+        into: into.to_owned(),
+        previous,
+        keep_vanished: false,
+        trust_previous: false,
+    }
 }
 
 /// Hears of progress, and does something each time.

@@ -1,13 +1,13 @@
 //! What users and the server do to the data of the simulated world.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Teller,
     ports::{
         compose::{RunAside, Up},
         docker::{State, Stop},
-        postgres::{Admit, CopyDatabase, EndSessions, Kept, Mark, Renaming, Session, Swap, TableRows},
+        postgres::{Admit, CopyDatabase, EndSessions, Kept, Mark, Renaming, Session, Swap, WrittenRows},
     },
     sim::{Manner, World},
 };
@@ -17,8 +17,8 @@ use super::super::code;
 const PRIMARY: &str = "strata_production";
 const QUEUE: &str = "strata_production_queue";
 
-fn rows(name: &str, rows: u64) -> TableRows {
-    TableRows { schema: "public".to_owned(), name: name.to_owned(), rows }
+fn rows(name: &str, rows: u64, added: impl Into<Option<u64>>) -> WrittenRows {
+    WrittenRows { schema: "public".to_owned(), name: name.to_owned(), rows, added: added.into() }
 }
 
 async fn stop(world: &World, name: &str) {
@@ -69,13 +69,14 @@ async fn what_was_written_since_a_moment_is_exact() {
     let (postgres, endpoint) = (world.ports().postgres, world.site().databases.endpoint);
     world.place_orders(3);
     let moment = postgres.snapshot(&endpoint, PRIMARY).await.unwrap();
+    let sequences = postgres.sequences(&endpoint, PRIMARY).await.unwrap();
     world.place_orders(7);
     world.put_job("ExportJob", Some("worker 1"));
     world.upload("zz99file", b"new");
-    let new = postgres.written_since(&endpoint, PRIMARY, &moment).await.unwrap();
-    assert_eq!(new, [rows("active_storage_blobs", 1), rows("orders", 7)]);
-    let new = postgres.written_since(&endpoint, QUEUE, &moment).await.unwrap();
-    assert_eq!(new, [rows("solid_queue_jobs", 8)]);
+    let new = postgres.written_since(&endpoint, PRIMARY, &moment, &sequences).await.unwrap();
+    assert_eq!(new, [rows("active_storage_blobs", 1, 1), rows("orders", 7, 7)]);
+    let new = postgres.written_since(&endpoint, QUEUE, &moment, &BTreeMap::new()).await.unwrap();
+    assert_eq!(new, [rows("solid_queue_jobs", 8, None)], "whether they were there before is not known");
     let jobs = postgres.jobs(&endpoint, QUEUE, 2).await.unwrap();
     assert_eq!((jobs.waiting, jobs.claimed, jobs.oldest.len()), (11, 1, 2));
     assert_eq!(jobs.oldest[0].claimed_by.as_deref(), Some("worker 1"));
@@ -114,7 +115,7 @@ async fn users_write_while_they_reach_web_and_know_what_is_lost() {
         Renaming { oid: from.oid, from: PRIMARY.to_owned(), to: "aside".to_owned() },
         Renaming { oid, from: to, to: PRIMARY.to_owned() },
     ];
-    postgres.swap(&Swap { endpoint, renames, schemas: std::collections::BTreeMap::new() }).await.unwrap();
+    postgres.swap(&Swap { endpoint, renames, schemas: BTreeMap::new() }).await.unwrap();
     assert_eq!((world.acknowledged(), world.lost_orders()), (told + 12, 12));
 }
 
@@ -136,6 +137,7 @@ async fn nobody_boots_on_a_database_that_lets_nobody_in() {
 async fn a_slow_migration_shows_at_work_and_goes_through() {
     let world = World::strata();
     let (postgres, endpoint) = (world.ports().postgres, world.site().databases.endpoint);
+    let sequences = postgres.sequences(&endpoint, PRIMARY).await.unwrap();
     aside(&world, "1.4.0").await;
     world.advance(Duration::from_mins(1));
     let seen = postgres.activity(&endpoint, &[PRIMARY.to_owned()]).await.unwrap();
@@ -144,8 +146,8 @@ async fn a_slow_migration_shows_at_work_and_goes_through() {
     world.advance(Duration::from_mins(1));
     assert_eq!(postgres.activity(&endpoint, &[PRIMARY.to_owned()]).await.unwrap(), []);
     assert_eq!(versions(&world).len(), 6);
-    let new = postgres.written_since(&endpoint, PRIMARY, "1:7301:").await.unwrap();
-    assert!(new.contains(&rows("orders", 1_192)), "{new:?}");
+    let new = postgres.written_since(&endpoint, PRIMARY, "1:7301:", &sequences).await.unwrap();
+    assert!(new.contains(&rows("orders", 1_192, 0)), "all of them were there: {new:?}");
 }
 
 #[tokio::test]
@@ -188,6 +190,7 @@ fn session(user: &str, application: &str) -> Session {
         state: "idle".to_owned(),
         query: "SELECT 1".to_owned(),
         seconds: 60,
+        quiet_ms: 0,
     }
 }
 

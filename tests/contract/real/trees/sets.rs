@@ -177,3 +177,23 @@ async fn every_flipped_bit_is_found() {
     assert_eq!(code(bare.unpack(&set, &packed, &bare.at("copy")).await), "set_damaged");
     assert!(!bare.at("copy").exists());
 }
+
+/// A disk that cannot be read just now says nothing of what stands on it.
+#[tokio::test]
+async fn what_cannot_be_read_is_not_called_damaged() {
+    let bare = Bare::new();
+    let (tree, set) = (bare.new_folder("tree"), bare.new_folder("set"));
+    fifty(&tree);
+    let packed = bare.pack(&tree, &set, None).await.unwrap();
+    for file in [&packed.packs[0].file.file, &packed.index.file] {
+        let (path, aside) = (set.join(file), bare.at("aside"));
+        fs::rename(&path, &aside).unwrap();
+        assert_eq!(code(bare.check(&set, &packed).await), "set_damaged", "{file} is missing");
+        // A link to itself cannot be opened by anybody.
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        assert_eq!(code(bare.check(&set, &packed).await), "file_failed", "{file}");
+        fs::remove_file(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    bare.check(&set, &packed).await.unwrap();
+}

@@ -8,7 +8,7 @@ import time
 import psycopg2
 from psycopg2 import sql
 
-from strata import DATABASES, connect, migration_lock
+from strata import DATABASES, STORAGE, connect, migration_lock
 
 QUEUE = """
 CREATE TABLE solid_queue_jobs (id bigserial PRIMARY KEY, class_name text NOT NULL, order_id bigint NOT NULL,
@@ -86,9 +86,18 @@ def migrate(database, said):
                              "migrations canceled:", "", f"PG::{type(error).__name__}: {str(error).strip()}"]),
                   file=sys.stderr, flush=True)
             sys.exit(1)
+        if name.startswith("make_channel"):
+            purge_oldest()
         said.append(f"== {version} {name}: migrated")
         time.sleep(0.3)
     session.close()
+
+
+def purge_oldest():
+    """What a migration does that calls `purge`: the file is gone, whatever becomes of the transaction."""
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(STORAGE) for name in names]
+    for path in sorted(files, key=os.path.getmtime)[:1]:
+        os.remove(path)
 
 
 def apply(session, version, statements):

@@ -1,0 +1,64 @@
+//! What an operator must know, or decide, before a backup set is restored on this site.
+
+use super::{return_point::Jobs, returned_jobs::web_question};
+use crate::{
+    backups::Manifest,
+    event::Failure,
+    ports::{
+        Observe,
+        docker::{Container, Select},
+        product::{JOBS_IN_WEB, is_on, web_runs_jobs},
+        project::repository,
+    },
+    site::Storage,
+};
+
+/// The set is of this site, as far as its name says.
+pub(super) fn of_this_site(manifest: &Manifest, site: Observe<'_>) {
+    let (then, now) = (&manifest.project, &site.site.project.name);
+    if !then.is_empty() && then != now {
+        site.tell.warn(format!("the set is of the project `{then}`, and this site is `{now}`"));
+    }
+}
+
+/// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before. `config`
+/// are the variables that web will have where the configuration of the set goes back.
+pub(super) fn jobs_in_web(
+    manifest: &Manifest,
+    decided: Jobs,
+    config: Option<&std::collections::BTreeMap<String, String>>,
+    site: Observe<'_>,
+) -> Result<(), Failure> {
+    let told = config.and_then(|values| values.get(JOBS_IN_WEB)).is_some_and(|value| is_on(value));
+    if decided == Jobs::Run || !(told || web_runs_jobs(site.site)) {
+        return Ok(());
+    }
+    let queue = manifest.databases.iter().find(|one| one.role == "queue");
+    let tables = queue.iter().flat_map(|one| &one.tables);
+    let rows: u64 = tables.filter(|table| table.name == "solid_queue_jobs").map(|table| table.rows).sum();
+    if rows == 0 {
+        return Ok(());
+    }
+    let found = format!("the queue of the set holds {rows} jobs, those that were done then included");
+    Err(Failure::asks("choice_needed", web_question(rows, ("restore", "restored"), vec![found])))
+}
+
+/// Names of containers that have the uploaded files mounted, and that nobody stops: until they are started again they
+/// see the files that were replaced.
+pub(super) async fn onlookers(site: Observe<'_>) -> Result<Vec<String>, Failure> {
+    let Storage::Local { volume, .. } = &site.site.storage else { return Ok(Vec::new()) };
+    let all = site.docker.containers(&Select::All).await?;
+    let looks = |one: &&Container| {
+        one.is_up() && !is_stopped(one, site) && one.mounts.iter().any(|mount| mount.source == *volume)
+    };
+    Ok(all.iter().filter(looks).map(|one| one.name.clone()).collect())
+}
+
+/// The product's own, which `compose_stop` stops.
+fn is_stopped(container: &Container, site: Observe<'_>) -> bool {
+    let of_project = container.labels.get("com.docker.compose.project") == Some(&site.site.project.name);
+    let product = site.site.product().any(|one| container.service() == Some(one.name.as_str()));
+    let orphan = container.service().is_some_and(|name| !site.site.services.iter().any(|one| one == name))
+        && repository(&container.image) == site.site.web.repository;
+    of_project && (product || orphan)
+}

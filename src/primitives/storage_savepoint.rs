@@ -1,0 +1,225 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    as_before::write_kept,
+    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    moved_data::Reached,
+    pg_savepoint::still,
+    storage_unpack::live,
+};
+use crate::{
+    backups,
+    event::{Failure, Refusal},
+    ports::{
+        Observe, Operate,
+        files::{MakeFolder, Remove},
+        trees::{ExchangeTrees, PackTree, Packed, UnpackTree},
+    },
+};
+
+/// Note the uploaded files while the application stands still, and copy those that the backup has not yet.
+///
+/// A release that is tried in the dark has the live files, and its migrations may delete some. Taken back in the dark,
+/// the files are what they were; once users could reach the new release, they stay as they are.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StorageSavepoint {}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Intent {
+    #[schemars(with = "serde_json::Value")]
+    request: PackTree,
+    /// Where they are unpacked if they have to come back; `None` where nothing can take the live folder's place.
+    beside: Option<PathBuf>,
+    /// Where its outcome is written down.
+    told: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub files: u64,
+    /// Files, and their bytes, that were not in the backup yet.
+    pub new_files: u64,
+    pub new_bytes: u64,
+    #[schemars(with = "serde_json::Value")]
+    packed: Packed,
+}
+
+impl Effect for StorageSavepoint {
+    const NAME: &'static str = "storage_savepoint";
+    const ADDS_ONLY: bool = true;
+    const LEAVES_DATA: bool = true;
+    type Intent = Intent;
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Repeat
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+        still(site).await?;
+        let (from, folder) = (live(site).await?, backups::folder(site.site));
+        let beside = match site.trees.beside(&from, &format!("uplift-restore-{}", site.run)).await {
+            Ok(beside) => Some(beside),
+            Err(failure) if failure.code == "tree_is_mount" => {
+                let from = from.display();
+                site.tell.warn(format!(
+                    "`{from}` is a mount of its own: what a trial deletes there comes back by the backup only"
+                ));
+                None
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        let previous = backups::newest_with_uploads(site).await?;
+        let into = backups::uploads_note(&folder, site.run);
+        let request = PackTree { from, into, previous, keep_vanished: false, trust_previous: true };
+        Ok(Intent { request, beside, told: site.kept().join("uploads.json") })
+    }
+
+    fn summary(_: &Intent) -> String {
+        "note the uploaded files as they are".to_owned()
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let Outcome { files, new_files, new_bytes, .. } = outcome;
+        match new_files {
+            0 => format!("{files} files, the backup has all of them"),
+            _ => format!("{files} files, {new_files} of them ({}) newer than the backup", Size(*new_bytes)),
+        }
+    }
+
+    fn undo_summary(_: &Intent) -> String {
+        "put back what the release has deleted or changed of the uploaded files, as long as no user could reach it"
+            .to_owned()
+    }
+
+    async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
+        if let Some(noted) = intent.noted(site).await? {
+            return Ok(Found::Applied(noted));
+        }
+        let begun = site.files.list(&intent.request.into).await?;
+        Ok(if begun.is_empty() {
+            Found::NotApplied
+        } else {
+            Found::Partial("some of the files are noted".to_owned())
+        })
+    }
+
+    async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
+        if let Some(noted) = intent.noted(site.observe()).await? {
+            return Ok(noted);
+        }
+        still(site.observe()).await?;
+        let packed = intent.pass(&intent.request, site).await?;
+        let (files, new_files, new_bytes) = (packed.files, packed.read_files, packed.read_bytes);
+        let outcome = Outcome { files, new_files, new_bytes, packed };
+        let text =
+            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
+        write_kept(&intent.told, text, "which uploaded files there were", site).await?;
+        Ok(outcome)
+    }
+
+    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        let reached = Reached::of(back);
+        if matches!(reached, Reached::Users { .. }) {
+            let why = "users could upload and delete files since, so the uploaded files stay as they are";
+            return Ok(Undone::nothing(why));
+        }
+        let noted = intent.noted(site.observe()).await?;
+        let put_back = match &noted {
+            Some(noted) if reached == Reached::Nobody => intent.put_back(&noted.packed, site).await?,
+            _ => false,
+        };
+        // From here on a second attempt finds nothing to do.
+        let there = intent.clear(site).await?;
+        Ok(match (put_back, &intent.beside) {
+            (true, Some(beside)) => Undone::restored(format!(
+                "the uploaded files are the ones from before; as the newer release has left them they stay in `{}`",
+                beside.display()
+            )),
+            _ if there => {
+                Undone::restored("the uploaded files are as they were; the note of them is removed")
+            }
+            _ => Undone::nothing("the uploaded files are as they were"),
+        })
+    }
+}
+
+impl Intent {
+    /// What was noted, if that came to its end.
+    async fn noted(&self, site: Observe<'_>) -> Result<Option<Outcome>, Failure> {
+        let Some(file) = site.files.read(&self.told).await? else { return Ok(None) };
+        let noted: Outcome = serde_json::from_slice(&file.bytes)
+            .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", self.told.display())))?;
+        let index = self.request.into.join(&noted.packed.index.file);
+        let whole = site.files.size(&index).await? == Some(noted.packed.index.bytes);
+        Ok(whole.then_some(noted))
+    }
+
+    async fn pass(&self, request: &PackTree, site: Operate<'_>) -> Result<Packed, Failure> {
+        let what = "folder for a note of the uploaded files".to_owned();
+        site.files.make_folder(&MakeFolder { path: request.into.clone(), what }).await?;
+        site.trees.pack(request, site.tell).await
+    }
+
+    /// A second pass, which nothing is relied on but its hash.
+    fn again(&self) -> PackTree {
+        let mut into = self.request.into.clone().into_os_string();
+        into.push("-again");
+        let previous = Some(self.request.into.clone());
+        PackTree { into: into.into(), previous, ..self.request.clone() }
+    }
+
+    /// Lets the files of before take their place again if they are not what was noted; says whether they did.
+    async fn put_back(&self, packed: &Packed, site: Operate<'_>) -> Result<bool, Failure> {
+        let again = self.pass(&self.again(), site).await?;
+        if again.tree_blake3 == packed.tree_blake3 {
+            return Ok(false);
+        }
+        still(site.observe()).await?;
+        let live = self.request.from.clone();
+        let Some(beside) = &self.beside else {
+            let text = format!(
+                "the release has changed uploaded files, and nothing can take the place of `{}`",
+                live.display()
+            );
+            return Err(Failure::new("tree_is_mount", text).hint(format!(
+                "what they were is in the newest backup (`uplift backup list`) and in `{}`",
+                self.request.into.display()
+            )));
+        };
+        let (folder, packed) = (self.request.into.clone(), packed.clone());
+        let expected =
+            site.trees.unpack(&UnpackTree { folder, packed, into: beside.clone() }, site.tell).await?;
+        let other = beside.clone();
+        site.trees.exchange(&ExchangeTrees { live: live.clone(), other, expected }).await?;
+        if site.trees.inode(&live).await? == Some(expected) {
+            return Ok(true);
+        }
+        let text = format!("`{}` is not the folder that was to take its place", live.display());
+        Err(Failure::new("tree_replaced", text).hint("look at it and at what lies beside it"))
+    }
+
+    /// Removes both passes; says whether anything was there.
+    async fn clear(&self, site: Operate<'_>) -> Result<bool, Failure> {
+        let mut there = false;
+        for path in [self.again().into, self.request.into.clone()] {
+            if !site.files.list(&path).await?.is_empty() {
+                let (what, removed) = ("note of the uploaded files".to_owned(), path.clone());
+                site.files.remove(&Remove { path: removed, what }).await?;
+                if !site.files.list(&path).await?.is_empty() {
+                    return Err(Failure::new("not_removed", format!("`{}` is still there", path.display())));
+                }
+                there = true;
+            }
+        }
+        Ok(there)
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine itself is restarted in the middle of a run. It is one of the test's own: the machine's is not touched.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use super::{
+    super::{Field, field::lab},
+    end::Way,
+    points,
+    walk::{Flow, Walk},
+};
+use crate::lab::{Images, RELEASES, Registry, Shape, Shell, Stack, Tools, wait_until};
+
+const BRIDGE: &str = "uplab-engine";
+
+/// When it is restarted: as soon as this call has begun, and so many milliseconds later.
+const WHEN: [(Flow, &str, u64); 4] = [
+    (Flow::Upgrade, "migrate in the dark/compose_trial#1", 1500),
+    (Flow::Upgrade, "switch web/compose_up#1", 500),
+    (Flow::Returns, "switch web/compose_up#1", 500),
+    (Flow::Upgrade, "stop/compose_stop#1", 300),
+];
+
+#[test]
+fn an_engine_that_is_restarted_in_the_middle_costs_no_data() {
+    if !points::every() {
+        eprintln!("only with UPLIFT_TEST_EVERY=1: it needs an engine of its own");
+        return;
+    }
+    for keeps_containers in [true, false] {
+        let mut engine = Engine::start(keeps_containers);
+        let images = Images::bring(&engine.tools).unwrap();
+        let registry = Registry::start(&engine.tools, &images).unwrap();
+        registry.push("1.0.0").unwrap();
+        registry.push("1.1.0").unwrap();
+        let stack = Stack::quick(&engine.tools, &images, &registry, Shape::Present, "1.0.0").unwrap();
+        let mut walk = Walk::on(Field::of(stack));
+        for (number, (flow, address, after)) in WHEN.into_iter().enumerate() {
+            let way = if number % 2 == 0 { Way::Resume } else { Way::Rollback };
+            let exit = restart(&mut engine, &mut walk, flow, (address, after), way);
+            eprintln!(
+                "{flow:?}: engine restarted in `{address}`, containers kept: {keeps_containers}: exit {exit:?}, then {way:?}"
+            );
+        }
+        walk.field.end();
+    }
+}
+
+fn restart(
+    engine: &mut Engine,
+    walk: &mut Walk,
+    flow: Flow,
+    (address, after): (&str, u64),
+    way: Way,
+) -> Option<i32> {
+    walk.reach(flow);
+    let scene = walk.scene(flow, true);
+    let words = format!("{} -o json", walk.words(flow));
+    let run = walk.field.start(&words);
+    let named = format!("\"{address}\"");
+    let told = || run.stdout().lines().any(|line| line.contains("call_started") && line.contains(&named));
+    wait_until(address, Duration::from_mins(5), told).unwrap();
+    std::thread::sleep(Duration::from_millis(after));
+    engine.restart();
+    // Nothing restarts it, as the operator's own server would be.
+    let stack = &walk.field.stack;
+    stack.tools().docker().arg("start").arg(stack.postgres()).output().unwrap();
+    let answers = || stack.psql("postgres", "SELECT 1").is_ok();
+    wait_until("the database server", Duration::from_mins(1), answers).unwrap();
+    let screen = walk.field.ended(run, &words);
+    let exit = screen.exit();
+    assert!(
+        [Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit),
+        "no end that has a name\n{screen}"
+    );
+    walk.ended(scene, way);
+    exit
+}
+
+/// A Docker Engine with a bridge, a socket and a folder of its own.
+struct Engine {
+    tools: Tools,
+    folder: PathBuf,
+    daemon: Child,
+}
+
+impl Engine {
+    /// With all images that the machine's engine has for the laboratory.
+    fn start(keeps_containers: bool) -> Self {
+        let ours = &lab().tools;
+        let folder = std::env::temp_dir().join(format!("{BRIDGE}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("daemon.json"), format!("{{\"live-restore\": {keeps_containers}}}")).unwrap();
+        for words in
+            ["link add name BRIDGE type bridge", "addr add 10.231.0.1/24 dev BRIDGE", "link set BRIDGE up"]
+        {
+            Shell::new("ip").args(&words.replace("BRIDGE", BRIDGE)).output().unwrap();
+        }
+        let mut tools = ours.clone();
+        let socket = format!("unix://{}/docker.sock", folder.display());
+        tools.env.insert("DOCKER_HOST".to_owned(), socket);
+        let daemon = daemon(&folder);
+        let engine = Self { tools, folder, daemon };
+        engine.wait();
+        engine.load();
+        engine
+    }
+
+    fn wait(&self) {
+        let answers = || self.tools.docker().arg("version").output().is_ok();
+        wait_until("the engine", Duration::from_mins(1), answers).unwrap();
+    }
+
+    fn load(&self) {
+        let images = &lab().images;
+        let names: Vec<_> =
+            RELEASES.iter().map(|release| images.release(release)).chain([images.postgres()]).collect();
+        let socket = &self.tools.env["DOCKER_HOST"];
+        let app = names[0].replace("/strata:", "/app:").replace(&format!("-{}", RELEASES[0]), "");
+        let script = format!(
+            "set -o pipefail; docker save uplift-lab/base:bookworm {app} {} | docker -H {socket} load -q",
+            names.join(" ")
+        );
+        Shell::new("bash").arg("-c").arg(script).output().unwrap();
+    }
+
+    /// As a package upgrade does it.
+    fn restart(&mut self) {
+        self.stop();
+        self.daemon = daemon(&self.folder);
+        self.wait();
+    }
+
+    fn stop(&mut self) {
+        let _told = Shell::new("kill").arg("-TERM").arg(self.daemon.id().to_string()).output();
+        let _ended = self.daemon.wait();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for id in self.tools.docker().args("ps -aq").output().unwrap_or_default().lines() {
+            let _removed = self.tools.docker().args("rm -f -v").arg(id).output();
+        }
+        self.stop();
+        let _gone = Shell::new("ip").args("link del").arg(BRIDGE).output();
+        let _removed = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn daemon(folder: &std::path::Path) -> Child {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+    // What it would write into the kernel's tables is the other engine's.
+    let fixed = "--storage-driver fuse-overlayfs --iptables=false --ip6tables=false --default-address-pool \
+                 base=10.232.0.0/16,size=24 --bridge";
+    let dockerd = Shell::new("dockerd").args(fixed).arg(BRIDGE);
+    let dockerd = dockerd.arg("--data-root").arg(at("data")).arg("--exec-root").arg(at("exec"));
+    let dockerd = dockerd.arg("--pidfile").arg(at("pid")).arg("--config-file").arg(at("daemon.json"));
+    let mut dockerd = dockerd.arg("-H").arg(format!("unix://{}", at("docker.sock"))).command();
+    dockerd.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+}
