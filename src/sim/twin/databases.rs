@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Twin;
 use crate::{
     event::Failure,
-    ports::postgres::{Contents, DatabaseFacts, Session},
+    ports::{
+        docker::Select,
+        postgres::{Contents, DatabaseFacts, Session},
+    },
     sim::{
         postgres::{closed, remain},
         server::missing,
@@ -131,14 +134,25 @@ impl Twin {
         }
         let live: Vec<_> = names.keys().cloned().collect();
         let sessions = self.live().postgres.sessions(endpoint, &live).await?;
-        let silent = &self.lock().containers.silent;
-        let seen = sessions.into_iter().filter(|session| !silent.contains(&session.client));
+        let addresses = self.container_addresses().await?;
+        let silent = self.lock().containers.silent.clone();
+        // A server that is reached by an address of this host sees the containers here under that address.
+        let is_silent = |one: &Session| {
+            let own = one.user == endpoint.user && !addresses.contains(&one.client);
+            silent.contains(&one.client) || own && !silent.is_empty()
+        };
+        let seen = sessions.into_iter().filter(|session| !is_silent(session));
         Ok(seen
             .filter_map(|session| {
                 let database = names.get(&session.database)?.clone();
                 Some(Session { database, ..session })
             })
             .collect())
+    }
+
+    async fn container_addresses(&self) -> Result<BTreeSet<String>, Failure> {
+        let all = self.live().docker.containers(&Select::All).await?;
+        Ok(all.into_iter().flat_map(|one| one.networks.into_values()).collect())
     }
 
     /// Fails where the run would: somebody is in one of them.
