@@ -18,7 +18,8 @@ set -eu
 bin=/usr/lib/postgresql/15/bin
 as="-U postgres -h /var/run/postgresql"
 echo '=== globals'
-$bin/pg_dumpall $as -g
+# A password's hash is another each time that it is set, though the password is the same.
+$bin/pg_dumpall $as -g --no-role-passwords
 for database; do
     echo "=== schema $database"
     $bin/pg_dump $as -s -C -d "$database"
@@ -122,9 +123,15 @@ fn add(texts: &mut BTreeMap<String, String>, name: &str, line: &str) {
     writeln!(texts.entry(name.to_owned()).or_default(), "{line}").unwrap_or_default();
 }
 
-/// The lines that only one of the two has; where there are none, their order.
+/// The lines that only one of the two has, or has more often. Their order means nothing: that of a database's settings is
+/// the one in which they were set.
 fn unlike(what: &str, then: &str, now: &str, found: &mut Vec<String>) {
-    if then == now {
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    if sorted(then) == sorted(now) {
         return;
     }
     let only = |one: &str, other: &str| -> Vec<String> {

@@ -135,6 +135,10 @@ fn container(inspected: &str) -> Result<(String, ContainerState)> {
     ];
     let mut made_with: Vec<_> =
         parts.iter().map(|part| all.pointer(part).cloned().unwrap_or_default()).collect();
+    // Compose writes variables and volumes in no order.
+    for list in made_with.iter_mut().filter_map(Value::as_array_mut) {
+        list.sort_by_key(Value::to_string);
+    }
     made_with.push(labels);
     let one = ContainerState {
         image: text("/Image"),

@@ -32,11 +32,10 @@ fn taken_back(shape: Shape) {
     let before = field.stack.state().unwrap();
     for (release, last_words) in LAST_WORDS {
         let (screen, ledger) = field.while_writing(|| field.uplift(&upgrade(release)));
-        let screen = screen.ends(6).shows(&[last_words, "is as it was before"]);
-        assert!(
-            !screen.everything().contains("in the dark"),
-            "nothing is pending: nothing is tried\n{screen}"
-        );
+        screen.ends(6).shows(&[last_words, "is as it was before"]);
+        // The plan has to assume that something is pending; the run knows.
+        let done = field.uplift("show").ends(0);
+        assert!(!done.everything().contains("in the dark"), "nothing is pending: nothing is tried\n{done}");
         let copies = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_\\_%'";
         assert_eq!(field.stack.psql("postgres", copies).unwrap(), "0", "and nothing is copied");
         field.assert_runs("1.1.0");

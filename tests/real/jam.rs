@@ -21,12 +21,13 @@ impl<'a> Jam<'a> {
 
     /// Does something in one transaction, and keeps that open.
     pub(super) fn holding(field: &'a Field, database: &str, statements: &str) -> Self {
-        let mark = format!("/tmp/jam-{database}");
-        docker(field, &format!("touch {mark}"));
-        let psql = "/usr/lib/postgresql/15/bin/psql -U postgres -h /var/run/postgresql -v ON_ERROR_STOP=1 -d";
+        let mark = format!("jam_{database}");
+        field.stack.psql("postgres", &format!("CREATE ROLE {mark}")).unwrap();
+        // As the product's own user, whose sessions uplift may end: another's would be refused at once.
+        let psql = "/usr/lib/postgresql/15/bin/psql -U strata -h /var/run/postgresql -v ON_ERROR_STOP=1 -d";
         let docker = lab().tools.docker().arg("exec").arg(field.stack.postgres()).args(psql).arg(database);
         let wait = format!(
-            "DO $$ BEGIN WHILE (pg_stat_file('{mark}', true)).size IS NOT NULL LOOP PERFORM pg_sleep(0.05); END LOOP; END $$"
+            "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_roles WHERE rolname = '{mark}') LOOP PERFORM pg_sleep(0.05); END LOOP; END $$"
         );
         // All of one `-c` is one transaction.
         let session = docker.arg("-c").arg(format!("{statements}; {wait}")).start().unwrap();
@@ -44,7 +45,7 @@ impl<'a> Jam<'a> {
 
     /// Commits what was done, and lets the others go on.
     pub(super) fn ends(self) {
-        docker(self.field, &format!("rm -f {}", self.mark));
+        self.field.stack.psql("postgres", &format!("DROP ROLE {}", self.mark)).unwrap();
         let holds = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{}%' AND pid <> pg_backend_pid()",
             self.mark
@@ -54,10 +55,6 @@ impl<'a> Jam<'a> {
         })
         .unwrap();
     }
-}
-
-fn docker(field: &Field, words: &str) {
-    lab().tools.docker().arg("exec").arg(field.stack.postgres()).args(words).output().unwrap();
 }
 
 /// Comes back once a dump of ours waits for a lock in this database.

@@ -25,7 +25,12 @@ fn the_judge_sees_what_is_missing() {
     docker("update --restart no").unwrap();
     std::fs::write(field.dir().join("new"), "").unwrap();
     let found = stack.state().unwrap().differences(&before).join("\n");
-    for what in ["file `new`", "containers:", "migrations:", "`strata_production.orders` has lost the row"] {
+    for what in [
+        "file `new`",
+        "containers:",
+        "schema of `strata_production`",
+        "`strata_production.orders` has lost the row",
+    ] {
         assert!(found.contains(what), "`{what}` in {found}");
     }
     field.end();

@@ -67,9 +67,8 @@ pub(super) fn from_nothing(server: Server) {
 fn without_a_server(field: &Field, words: &str) {
     let docker = |words: &str| field.stack.tools().docker().args(words).output().unwrap();
     let pg = field.stack.postgres();
-    let network = docker(&format!(
-        "inspect -f {{{{range$k,$v:=.NetworkSettings.Networks}}}}{{{{$k}}}}{{{{end}}}} {pg}"
-    ));
+    let format = "{{range $name, $there := .NetworkSettings.Networks}}{{$name}}{{end}}";
+    let network = field.stack.tools().docker().args("inspect -f").arg(format).arg(pg).output().unwrap();
     docker(&format!("network disconnect {network} {pg}"));
     let missing = format!("no container has that name on `{network}`");
     let screen = field.uplift(words).ends(1).shows(&["no database server answers at `db:5432`", &missing]);

@@ -27,8 +27,7 @@ pub(super) fn waited_for(server: Server, seconds: u32, patience: u32) {
     let (screen, ledger) = field.while_writing(|| {
         let run = field.start(&words);
         let builder = waited_pid(&field, &run, "SELECT pid FROM pg_stat_progress_create_index");
-        let named =
-            format!("process {builder} in `strata_production` is at `CREATE INDEX index_postings_on_digest");
+        let named = format!("process {builder} in `strata_production` is at");
         field.ended(run, &words).ends(0).shows(&[&named, "building index", "of 60 blocks"])
     });
     for alarm in ["FAIL", "warn", "did not become well"] {
