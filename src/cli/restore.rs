@@ -32,6 +32,13 @@ pub(super) async fn restore(
         if asked.dry_run {
             return Ok(ExitClass::Done);
         }
+        if !session.json() {
+            let again = format!(
+                "should the rest fail, `uplift restore {set} --into {}` goes on from here",
+                into.display()
+            );
+            session.paper().line(&again);
+        }
         session.common.site = Some(into);
         session.settled = Some(settled);
     }

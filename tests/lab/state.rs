@@ -123,6 +123,9 @@ fn container(inspected: &str) -> Result<(String, ContainerState)> {
     if let Some(labels) = labels.as_object_mut() {
         // Compose's own note of which container this one came after.
         labels.remove("com.docker.compose.replace");
+        // Whether `--no-deps` was typed when it was made.
+        labels.remove("com.docker.compose.depends_on");
+        labels.remove("com.docker.compose.config-hash");
     }
     let parts = [
         "/Config/Env",

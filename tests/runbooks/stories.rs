@@ -2,7 +2,7 @@
 
 use uplift::{Ending, Event, World, event::ExitClass, ports::postgres::Kept};
 
-use super::night::Night;
+use super::night::{Night, given, told};
 
 #[tokio::test]
 async fn a_good_release_runs_everywhere_and_one_setting_has_changed() {
@@ -233,6 +233,17 @@ async fn a_site_that_has_changed_since_the_plan_is_not_touched() {
         error.failure()
     );
     assert_eq!(night.world.writes(), writes);
+}
+
+/// Another site of this host may pull the same image in between: what it holds is certain by its digest.
+#[tokio::test]
+async fn a_plan_outlives_the_arrival_of_its_own_image() {
+    let night = Night::of(World::strata());
+    let upgrade = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
+    let plan = upgrade.plan().await;
+    night.world.pulled("1.1.0");
+    let run = upgrade.start(plan, "uplift upgrade").await.expect("it is no other plan");
+    assert_eq!(told(run).await.ending, Ending::Done);
 }
 
 #[tokio::test]
