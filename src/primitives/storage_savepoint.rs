@@ -129,7 +129,8 @@ impl Effect for StorageSavepoint {
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let reached = Reached::of(back);
         if matches!(reached, Reached::Users { .. }) {
-            let why = "users could upload and delete files since, so the uploaded files stay as they are";
+            let why = "users could upload and delete files since, so the uploaded files stay as they are; what the \
+                       newer release has deleted is in the backup of this run";
             return Ok(Undone::nothing(why));
         }
         let noted = intent.noted(site.observe()).await?;

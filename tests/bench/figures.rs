@@ -28,7 +28,7 @@ impl Figures {
         match self.lines.iter_mut().find(|line| line.what == what) {
             Some(line) => line.seconds.push(took.as_secs_f64()),
             None => {
-                self.lines.push(Line { what: what.to_owned(), seconds: vec![took.as_secs_f64()], against })
+                self.lines.push(Line { what: what.to_owned(), seconds: vec![took.as_secs_f64()], against });
             }
         }
     }

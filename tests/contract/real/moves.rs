@@ -175,7 +175,7 @@ async fn an_administrator_is_one_of_the_sites_own_server(real: &Real) {
     let stray = as_admin(&address, 5432);
     let mut answer = String::new();
     for _ in 0..100 {
-        answer = code(stray.postgres.kept(&at, &[PRIMARY.to_owned()]).await).to_owned();
+        answer = code(stray.postgres.kept(&at, &[PRIMARY.to_owned()]).await);
         if answer != "database_unreachable" {
             break;
         }

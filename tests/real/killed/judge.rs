@@ -119,7 +119,13 @@ fn whole(field: &Field, scene: &Scene, forward: bool) {
 fn databases(field: &Field, scene: &Scene, forward: bool, run: Option<&LastRun>, ended: Option<&Ended>) {
     assert_eq!(kept::equipment(field), scene.equipment, "owner, rights and settings of the databases");
     let beside = kept::beside(field);
-    assert_eq!(beside, kept::listed(field), "`status` lists what is beside the databases");
+    let folders = kept::folders_beside(field).into_iter().map(|path| path.display().to_string());
+    let there: BTreeSet<_> = beside.iter().cloned().chain(folders).collect();
+    assert_eq!(
+        there,
+        kept::listed(field),
+        "`status` lists what is beside the databases and the uploaded files"
+    );
     let new: Vec<_> = beside.difference(&scene.beside).cloned().collect();
     let of_kind = |kind: &str| new.iter().filter(|name| name.contains(kind)).count();
     let (pre, failed) = (of_kind("__pre_"), of_kind("__failed_"));
