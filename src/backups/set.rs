@@ -23,8 +23,8 @@ pub fn partial(folder: &Path, set: &str) -> PathBuf {
     folder.join(format!("{set}{PARTIAL}"))
 }
 
-/// Where a run notes the uploaded files while the application stands still. It is no set: only that run's own way back
-/// needs it, and the next run removes it.
+/// Where a run notes the uploaded files while the application stands still. It is no set: it stays as long as the run's
+/// savepoint, and a later run removes it.
 #[must_use]
 pub fn uploads_note(folder: &Path, run: &str) -> PathBuf {
     folder.join(format!("{NOTE}{run}"))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::{
     door::script_site,
     error::HostError,
@@ -102,10 +104,16 @@ async fn forget_never_begun(context: &Context, reader: &Reader) -> Result<Vec<St
     Ok(unknown)
 }
 
-/// What runs that have ended noted of the uploaded files, for a way back that nobody needs any more.
+/// For how long what a run has noted of the uploaded files stays: as long as its savepoint, whose rows may name files that
+/// nothing else has.
+const NOTES_STAY: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What runs noted of the uploaded files goes when its time is over.
 async fn forget_notes(context: &Context, reader: &Reader) -> Result<(), HostError> {
     let (files, folder) = (&context.ports.files, backups::folder(&context.site));
-    let ended: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
+    let now = context.ports.clock.now();
+    let is_old = |run: &RunRow| run.ended.is_some_and(|at| now.duration_since(at) > NOTES_STAY);
+    let ended: Vec<_> = reader.runs()?.into_iter().filter(is_old).map(|run| run.id).collect();
     for path in backups::uploads_notes(files.as_ref(), &folder, &ended).await? {
         let what = "note of the uploaded files of an earlier run".to_owned();
         files.remove(&Remove { path, what }).await?;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,6 @@ pub(super) struct Outcome {
 impl Effect for StorageSavepoint {
     const NAME: &'static str = "storage_savepoint";
     const ADDS_ONLY: bool = true;
-    const LEAVES_DATA: bool = true;
     type Intent = Intent;
     type Outcome = Outcome;
 
@@ -101,7 +100,9 @@ impl Effect for StorageSavepoint {
     }
 
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
-        if let Some(noted) = intent.noted(site).await? {
+        if let Some(noted) = intent.noted(site).await?
+            && intent.is_whole(&noted, site).await?
+        {
             return Ok(Found::Applied(noted));
         }
         let begun = site.files.list(&intent.request.into).await?;
@@ -113,7 +114,7 @@ impl Effect for StorageSavepoint {
     }
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
-        if let Some(noted) = intent.noted(site.observe()).await? {
+        if let Found::Applied(noted) = Self::probe(intent, site.observe()).await? {
             return Ok(noted);
         }
         still(site.observe()).await?;
@@ -129,13 +130,15 @@ impl Effect for StorageSavepoint {
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let reached = Reached::of(back);
         if matches!(reached, Reached::Users { .. }) {
-            let why = "users could upload and delete files since, so the uploaded files stay as they are; what the \
-                       newer release has deleted is in the backup of this run";
-            return Ok(Undone::nothing(why));
+            let note = intent.request.into.display();
+            return Ok(Undone::nothing(format!(
+                "users could upload and delete files since, so the uploaded files stay as they are; those of before are \
+                 in the archives in `{note}`, which stay for 7 days: bring back what is missing by `tar`"
+            )));
         }
         let noted = intent.noted(site.observe()).await?;
         let put_back = match &noted {
-            Some(noted) if reached == Reached::Nobody => intent.put_back(&noted.packed, site).await?,
+            Some(noted) if reached == Reached::Nobody => intent.put_back(noted, site).await?,
             _ => false,
         };
         // From here on a second attempt finds nothing to do.
@@ -154,14 +157,16 @@ impl Effect for StorageSavepoint {
 }
 
 impl Intent {
-    /// What was noted, if that came to its end.
+    /// What was noted, if that came to its end and has not been of use yet.
     async fn noted(&self, site: Observe<'_>) -> Result<Option<Outcome>, Failure> {
         let Some(file) = site.files.read(&self.told).await? else { return Ok(None) };
-        let noted: Outcome = serde_json::from_slice(&file.bytes)
-            .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", self.told.display())))?;
+        serde_json::from_slice(&file.bytes)
+            .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", self.told.display())))
+    }
+
+    async fn is_whole(&self, noted: &Outcome, site: Observe<'_>) -> Result<bool, Failure> {
         let index = self.request.into.join(&noted.packed.index.file);
-        let whole = site.files.size(&index).await? == Some(noted.packed.index.bytes);
-        Ok(whole.then_some(noted))
+        Ok(site.files.size(&index).await? == Some(noted.packed.index.bytes))
     }
 
     async fn pass(&self, request: &PackTree, site: Operate<'_>) -> Result<Packed, Failure> {
@@ -179,7 +184,14 @@ impl Intent {
     }
 
     /// Lets the files of before take their place again if they are not what was noted; says whether they did.
-    async fn put_back(&self, packed: &Packed, site: Operate<'_>) -> Result<bool, Failure> {
+    async fn put_back(&self, noted: &Outcome, site: Operate<'_>) -> Result<bool, Failure> {
+        let (packed, note) = (&noted.packed, self.request.into.display());
+        if !self.is_whole(noted, site.observe()).await? {
+            let text =
+                format!("what the uploaded files were cannot be told: `{note}` is not what was written");
+            return Err(Failure::new("note_damaged", text)
+                .hint("compare them with a backup: `uplift backup list`, `uplift backup verify SET`"));
+        }
         let again = self.pass(&self.again(), site).await?;
         if again.tree_blake3 == packed.tree_blake3 {
             return Ok(false);
@@ -192,8 +204,7 @@ impl Intent {
                 live.display()
             );
             return Err(Failure::new("tree_is_mount", text).hint(format!(
-                "what they were is in the newest backup (`uplift backup list`) and in `{}`",
-                self.request.into.display()
+                "what they were is in the archives in `{note}`: bring back what is missing by `tar`"
             )));
         };
         let (folder, packed) = (self.request.into.clone(), packed.clone());
@@ -208,19 +219,26 @@ impl Intent {
         Err(Failure::new("tree_replaced", text).hint("look at it and at what lies beside it"))
     }
 
-    /// Removes both passes; says whether anything was there.
+    /// Removes both passes; says whether anything was there. What was written down goes first: without it nobody looks for
+    /// the passes any more.
     async fn clear(&self, site: Operate<'_>) -> Result<bool, Failure> {
         let mut there = false;
-        for path in [self.again().into, self.request.into.clone()] {
-            if !site.files.list(&path).await?.is_empty() {
-                let (what, removed) = ("note of the uploaded files".to_owned(), path.clone());
-                site.files.remove(&Remove { path: removed, what }).await?;
-                if !site.files.list(&path).await?.is_empty() {
-                    return Err(Failure::new("not_removed", format!("`{}` is still there", path.display())));
-                }
-                there = true;
+        for path in [self.told.clone(), self.again().into, self.request.into.clone()] {
+            if !is_there(&path, site.observe()).await? {
+                continue;
             }
+            let (what, removed) = ("note of the uploaded files".to_owned(), path.clone());
+            site.files.remove(&Remove { path: removed, what }).await?;
+            if is_there(&path, site.observe()).await? {
+                return Err(Failure::new("not_removed", format!("`{}` is still there", path.display())));
+            }
+            there = true;
         }
         Ok(there)
     }
+}
+
+/// A file, or a folder with something in it.
+async fn is_there(path: &Path, site: Observe<'_>) -> Result<bool, Failure> {
+    Ok(site.files.size(path).await?.is_some() || !site.files.list(path).await?.is_empty())
 }
