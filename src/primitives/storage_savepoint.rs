@@ -133,7 +133,7 @@ impl Effect for StorageSavepoint {
             let note = intent.request.into.display();
             return Ok(Undone::nothing(format!(
                 "users could upload and delete files since, so the uploaded files stay as they are; those of before are \
-                 in the archives in `{note}`, which stay for 7 days: bring back what is missing by `tar`"
+                 in the archives in `{note}`, which stay for 7 days: bring back what is missing with `tar --zstd -xf`"
             )));
         }
         let noted = intent.noted(site.observe()).await?;
@@ -204,7 +204,7 @@ impl Intent {
                 live.display()
             );
             return Err(Failure::new("tree_is_mount", text).hint(format!(
-                "what they were is in the archives in `{note}`: bring back what is missing by `tar`"
+                "what they were is in the archives in `{note}`: bring back what is missing with `tar --zstd -xf`"
             )));
         };
         let (folder, packed) = (self.request.into.clone(), packed.clone());

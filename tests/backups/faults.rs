@@ -9,7 +9,7 @@ use uplift::{
     sim::Fault,
 };
 
-use super::site::Site;
+use super::site::{RUN, Site, intended};
 
 const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter, Fault::Lose];
 
@@ -69,11 +69,9 @@ async fn a_disk_that_is_full_in_the_middle() {
         let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
         let catalogue = Catalogue::stock();
         let verb = catalogue.get("backup").unwrap();
-        let (call, kept) = (verb.parse(verb.example.clone()).unwrap(), verb.kept().unwrap());
-        let run = "20261124-031500-7f3a";
-        let intent = call.intend(ports.observe(&site, run, &tell)).await.unwrap().0.unwrap();
+        let (kept, intent) = (verb.kept().unwrap(), intended(&world, "backup").await);
         world.set_free("/srv/strata", free);
-        let operate = || ports.operate(&site, run, &tell);
+        let operate = || ports.operate(&site, RUN, &tell);
         let done = kept.execute(verb.version, intent.clone(), operate()).await;
         let sets = uplift::backups::list(&*ports.files, &uplift::backups::folder(&site)).await.unwrap();
         match done {
@@ -107,11 +105,9 @@ async fn a_backup_that_cannot_be_proved_is_none() {
     let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
     let catalogue = Catalogue::stock();
     let verb = catalogue.get("backup").unwrap();
-    let (call, kept) = (verb.parse(verb.example.clone()).unwrap(), verb.kept().unwrap());
-    let run = "20261124-031500-7f3a";
-    let intent = call.intend(ports.observe(&site, run, &tell)).await.unwrap().0.unwrap();
+    let (kept, intent) = (verb.kept().unwrap(), intended(&world, "backup").await);
     world.set_dump_clients(&[]);
-    let failure = kept.execute(verb.version, intent, ports.operate(&site, run, &tell)).await.unwrap_err();
+    let failure = kept.execute(verb.version, intent, ports.operate(&site, RUN, &tell)).await.unwrap_err();
     assert_eq!(failure.code, "not_proved", "{failure}");
     let sets = uplift::backups::list(&*ports.files, &uplift::backups::folder(&site)).await.unwrap();
     assert!(sets.iter().all(|set| set.standing == Standing::Incomplete), "{sets:?}");

@@ -8,7 +8,8 @@ use uplift::{
     primitives::contract::{Back, Catalogue, Later, Undone},
 };
 
-const RUN: &str = "20261124-031500-7f3a";
+use super::site::{RUN, intended};
+
 const UPLOAD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// A site that stands still, whose uploaded files were noted.
@@ -21,8 +22,7 @@ async fn noted() -> (World, Value) {
     let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
     let catalogue = Catalogue::stock();
     let verb = catalogue.get("storage_savepoint").unwrap();
-    let call = verb.parse(verb.example.clone()).unwrap();
-    let intent = call.intend(ports.observe(&site, RUN, &tell)).await.unwrap().0.unwrap();
+    let intent = intended(&world, "storage_savepoint").await;
     let operate = ports.operate(&site, RUN, &tell);
     verb.kept().unwrap().execute(verb.version, intent.clone(), operate).await.unwrap();
     (world, intent)

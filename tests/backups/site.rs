@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use serde_json::Value;
 use uplift::{
     Ending, Host, HostError, Plan, Sets, Start, World,
     backups::{Listed, Standing},
+    event::Teller,
     ports::Ports,
+    primitives::contract::Catalogue,
 };
 
 pub(super) struct Site {
@@ -94,4 +97,16 @@ impl Site {
     pub(super) async fn prune(&self) -> Ending {
         self.run("compose/prune", &[]).await.unwrap()
     }
+}
+
+/// A run that only effects know, which are called by hand.
+pub(super) const RUN: &str = "20261124-031500-7f3a";
+
+/// What an effect decides on in a world, as its own example asks for it.
+pub(super) async fn intended(world: &World, verb: &str) -> Value {
+    let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
+    let catalogue = Catalogue::stock();
+    let verb = catalogue.get(verb).unwrap();
+    let call = verb.parse(verb.example.clone()).unwrap();
+    call.intend(ports.observe(&site, RUN, &tell)).await.unwrap().0.unwrap()
 }

@@ -1,7 +1,7 @@
 //! Releases that fail where no user reaches them: migrations that ran, half ran or were followed by death, and nobody
 //! has lost anything.
 
-use super::{Field, field::every};
+use super::{Field, every};
 use crate::lab::{Ledger, Server, Shape};
 
 /// Each with what ends it.

@@ -265,11 +265,6 @@ impl Field {
     }
 }
 
-/// The long form of a test is asked for.
-pub(super) fn every() -> bool {
-    std::env::var_os("UPLIFT_TEST_EVERY").is_some()
-}
-
 /// The id of a release on this engine.
 pub(super) fn image(release: &str) -> String {
     let inspect = lab().tools.docker().args("image inspect -f {{.Id}}");

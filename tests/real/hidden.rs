@@ -1,6 +1,6 @@
 //! The stories of a published database server, told again of one that only a docker network knows by a name.
 
-use super::{back, choices, dark, field::every, restored, routes, slow};
+use super::{back, choices, dark, every, restored, routes, slow};
 use crate::lab::Server;
 
 type Story = (&'static str, fn(Server));

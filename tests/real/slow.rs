@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Field,
-    field::{every, lab},
-};
+use super::{Field, every, field::lab};
 use crate::lab::{Server, Shape, Started, wait_until};
 
 #[test]

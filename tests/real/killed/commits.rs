@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    super::every,
     end::Way,
     points,
     walk::{Flow, Job, Walk},
@@ -37,7 +38,7 @@ fn at_all_commits(flows: &[Flow]) {
     // All commands by turns, the last points first: with them most has been done.
     jobs.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let jobs = jobs.into_iter().map(|(_, job)| job).collect();
-    let wrong = if points::every() { on_sites(first, &jobs) } else { first.all(jobs) };
+    let wrong = if every() { on_sites(first, &jobs) } else { first.all(jobs) };
     assert!(wrong.is_empty(), "{} points went wrong:\n{}", wrong.len(), wrong.join("\n\n"));
 }
 

@@ -5,10 +5,10 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    super::Field,
+    super::{Field, every},
     end::Way,
     judge::Scene,
-    phases, points,
+    phases,
     record::{last_run, reached},
     walk::{Flow, Walk, tried},
 };
@@ -44,7 +44,7 @@ const AIMS: [(Flow, Aim); 12] = [
 
 #[test]
 fn a_run_killed_at_any_moment_while_users_write_loses_nothing() {
-    let count = if points::every() { MANY } else { FEW };
+    let count = if every() { MANY } else { FEW };
     let seed = std::env::var("UPLIFT_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| phases::now().to_bits());
     eprintln!("seed {seed}");
@@ -65,7 +65,7 @@ fn a_run_killed_at_any_moment_while_users_write_loses_nothing() {
     }
     eprintln!("seed {seed}\n{HEAD}\n{table}");
     assert!(wrong.is_empty(), "{} moments went wrong:\n{}", wrong.len(), wrong.join("\n\n"));
-    if points::every() {
+    if every() {
         for phase in ["copy", "migration", "swap"] {
             assert!(table.contains(phase), "none fell within a {phase}");
         }

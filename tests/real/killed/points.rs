@@ -2,13 +2,8 @@
 
 use std::{fs, path::Path};
 
-use super::super::{Field, preload};
+use super::super::{Field, every, preload};
 use crate::lab::Shell;
-
-/// All points are taken, not a few of them.
-pub(super) fn every() -> bool {
-    std::env::var_os("UPLIFT_TEST_EVERY").is_some()
-}
 
 fn before(number: usize) -> String {
     format!("before:{number}")

@@ -1,14 +1,11 @@
 //! The database server is restarted in the middle of a run: the run ends in a state that has a name, and can be ended.
 
-use std::time::Duration;
-
 use super::{
+    super::every,
     end::Way,
-    points,
     record::reached,
     walk::{Flow, Walk, tried},
 };
-use crate::lab::wait_until;
 
 /// When it is restarted: as soon as this has been told, and so many milliseconds later.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +36,8 @@ impl When {
 #[test]
 fn a_database_server_that_is_restarted_in_the_middle_costs_no_data() {
     let (mut walk, mut wrong) = (Walk::begin(), Vec::new());
-    let ways: &[Way] = if points::every() { &[Way::Resume, Way::Rollback] } else { &[Way::Resume] };
-    let whens = if points::every() { &WHEN[..] } else { &WHEN[..1] };
+    let ways: &[Way] = if every() { &[Way::Resume, Way::Rollback] } else { &[Way::Resume] };
+    let whens = if every() { &WHEN[..] } else { &WHEN[..1] };
     for when in whens {
         for way in ways {
             match tried(&mut walk, Walk::begin, |walk| restart(walk, *when, *way)) {
@@ -54,25 +51,10 @@ fn a_database_server_that_is_restarted_in_the_middle_costs_no_data() {
 }
 
 fn restart(walk: &mut Walk, when: When, way: Way) -> String {
-    walk.reach(when.flow);
     eprintln!("{when:?}, then {way:?}");
-    let scene = walk.scene(when.flow, true);
-    let words = format!("{} -o json", walk.words(when.flow));
-    let run = walk.field.start(&words);
-    let named = format!("\"{}\"", when.address);
-    let told = || run.stdout().lines().any(|line| line.contains(when.event) && line.contains(&named));
-    wait_until(when.address, Duration::from_mins(5), told).unwrap();
-    std::thread::sleep(Duration::from_millis(when.after));
-    let stack = &walk.field.stack;
-    stack.tools().docker().args("restart -t 1").arg(stack.postgres()).output().unwrap();
-    let answers = || stack.psql("postgres", "SELECT 1").is_ok();
-    wait_until("the database server", Duration::from_mins(1), answers).unwrap();
-    let screen = walk.field.ended(run, &words);
-    let exit = screen.exit();
-    assert!(
-        [Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit),
-        "no end that has a name\n{screen}"
-    );
+    let (scene, exit) = walk.disturbed(when.flow, (when.event, when.address, when.after), |stack| {
+        stack.tools().docker().args("restart -t 1").arg(stack.postgres()).output().unwrap();
+    });
     let run = scene.run(&walk.field).map(|run| run.id).unwrap_or_default();
     let at = reached(walk.field.dir(), &run);
     walk.ended(scene, way);

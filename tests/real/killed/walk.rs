@@ -16,7 +16,7 @@ use super::{
     kept, points,
     record::LastRun,
 };
-use crate::lab::{Shape, SiteState, Started, Writer};
+use crate::lab::{Shape, SiteState, Stack, Started, Writer, wait_until};
 
 /// A command and where it is possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,35 @@ impl Walk {
         }
         assert_eq!(screen.exit(), None, "it was not killed at {point}\n{screen}");
         self.ended(scene, *way);
+    }
+
+    /// Runs a command while a client writes, and disturbs it so many milliseconds after an event of this address; waits for
+    /// the database server to answer again, and for the command to end in a way that has a name.
+    pub(super) fn disturbed(
+        &mut self,
+        flow: Flow,
+        (event, address, after): (&str, &str, u64),
+        disturb: impl FnOnce(&Stack),
+    ) -> (Scene, Option<i32>) {
+        self.reach(flow);
+        let scene = self.scene(flow, true);
+        let words = format!("{} -o json", self.words(flow));
+        let run = self.field.start(&words);
+        let named = format!("\"{address}\"");
+        let told = || run.stdout().lines().any(|line| line.contains(event) && line.contains(&named));
+        wait_until(address, Duration::from_mins(5), told).unwrap();
+        std::thread::sleep(Duration::from_millis(after));
+        let stack = &self.field.stack;
+        disturb(stack);
+        let answers = || stack.psql("postgres", "SELECT 1").is_ok();
+        wait_until("the database server", Duration::from_mins(1), answers).unwrap();
+        let screen = self.field.ended(run, &words);
+        let exit = screen.exit();
+        assert!(
+            [Some(0), Some(1), Some(6), Some(7), Some(9)].contains(&exit),
+            "no end that has a name\n{screen}"
+        );
+        (scene, exit)
     }
 
     /// Ends what was killed as somebody would who reads the screens.

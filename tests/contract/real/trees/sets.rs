@@ -12,7 +12,7 @@ use uplift::{
     ports::trees::PackTree,
 };
 
-use super::{Bare, Mount, let_times_differ, names, packing, picture, random};
+use super::{Bare, Mount, let_times_differ, names, packing, picture, random, run};
 use crate::contract::code;
 
 /// Fifty files of twenty kilobytes each.
@@ -196,4 +196,25 @@ async fn what_cannot_be_read_is_not_called_damaged() {
         fs::rename(&aside, &path).unwrap();
     }
     bare.check(&set, &packed).await.unwrap();
+}
+
+/// As the screen says to somebody who has to bring files back: without uplift, by what every host has.
+#[tokio::test]
+async fn a_pack_is_an_archive_that_tar_unpacks() {
+    let bare = Bare::new();
+    let (tree, set, out) = (bare.new_folder("tree"), bare.new_folder("set"), bare.new_folder("out"));
+    fs::create_dir_all(tree.join("ab/cd")).unwrap();
+    fs::write(tree.join("ab/cd/abcd"), random(300_000)).unwrap();
+    fs::write(tree.join("größe"), "text").unwrap();
+    let packed = bare.pack(&tree, &set, None).await.unwrap();
+    for pack in &packed.packs {
+        let archive = bare.at("archive.tar");
+        // `--zstd` has a program do this, which not every host has.
+        let plain = zstd::decode_all(File::open(set.join(&pack.file.file)).unwrap()).unwrap();
+        fs::write(&archive, plain).unwrap();
+        assert!(run("tar", &["-xf".as_ref(), archive.as_os_str(), "-C".as_ref(), out.as_os_str()]));
+    }
+    for name in ["ab/cd/abcd", "größe"] {
+        assert!(fs::read(out.join(name)).unwrap() == fs::read(tree.join(name)).unwrap(), "{name}");
+    }
 }
