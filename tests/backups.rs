@@ -6,5 +6,6 @@ mod formats;
 mod notes;
 mod prune;
 mod retention;
+mod savepoint;
 mod site;
 mod uploads;

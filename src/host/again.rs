@@ -137,16 +137,19 @@ impl OpenRun {
     /// asked, or if the answer is none of the choices.
     fn answered(&self, answer: Option<Decision>, way: Way) -> Result<Option<(i64, Decision)>, HostError> {
         let Some(answer) = answer else { return Ok(None) };
-        let Some((seq, question)) = run::asked(&self.entries, self.row.ending.as_ref()) else {
+        let asked = run::asked(&self.entries, self.row.ending.as_ref());
+        let knows = |question: &Question| question.choices.iter().any(|choice| choice.key == answer.choice);
+        let meant = asked.iter().find(|(_, question)| knows(question)).or(asked.first());
+        let Some((seq, question)) = meant else {
             let failure =
                 Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
             return Err(HostError::Invalid(failure.hint("leave the answer out")));
         };
-        way.fits(&question, &answer.choice, &self.row.id)?;
-        let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
-        if known.contains(&answer.choice.as_str()) {
-            return Ok(Some((seq, answer)));
+        way.fits(question, &answer.choice, &self.row.id)?;
+        if knows(question) {
+            return Ok(Some((*seq, answer)));
         }
+        let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
         let text = format!("`{}` is none of the answers to: {}", answer.choice, question.text);
         Err(HostError::Invalid(Failure::new("no_such_choice", text).hint(suggest(&answer.choice, &known))))
     }

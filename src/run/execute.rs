@@ -79,16 +79,16 @@ pub async fn take_back(
 /// The choice of a question about the way back that ends the run as it stands.
 const STAY: &str = "stay";
 
-/// What a person has to answer before a run can go on or back, with the number of the call that it is about.
-/// `ending` is how the run came to stand still.
+/// What a person can answer before a run goes on or back, each with the number of the call that it is about. First what was
+/// asked last, which `ending` holds: a way back may ask something else than what stands open with a call.
 #[must_use]
-pub fn asked(entries: &[Entry], ending: Option<&Ending>) -> Option<(i64, Question)> {
-    let open = entries.iter().rev().find_map(|entry| Some((entry.seq, entry.question()?.clone())));
-    open.or_else(|| {
-        let question = ending?.question()?;
+pub fn asked(entries: &[Entry], ending: Option<&Ending>) -> Vec<(i64, Question)> {
+    let last = ending.and_then(Ending::question).and_then(|question| {
         let entry = entries.iter().find(|entry| entry.address == question.address)?;
         Some((entry.seq, question.clone()))
-    })
+    });
+    let open = entries.iter().rev().filter_map(|entry| Some((entry.seq, entry.question()?.clone())));
+    last.into_iter().chain(open).collect()
 }
 
 fn decide(context: &Context, record: &Record, seq: i64, decision: &Decision) -> Result<(), Failure> {

@@ -36,6 +36,8 @@ pub struct Db {
     pub large_objects: u64,
     /// Tables that the session's user may not read.
     pub unreadable: Vec<String>,
+    /// A table whose rows a dump leaves out without a word.
+    pub lost_by_dumps: Option<String>,
     /// When the newest of the versions were written, and how many.
     pub(super) migrated: Vec<Rows>,
 }
@@ -69,6 +71,7 @@ impl Db {
             jobs: Vec::new(),
             large_objects: 0,
             unreadable: Vec::new(),
+            lost_by_dumps: None,
             migrated: Vec::new(),
         }
     }

@@ -93,6 +93,21 @@ async fn a_disk_that_is_full_in_the_middle() {
     assert!(full > 10 && whole == 1, "{full}");
 }
 
+/// A dump that ends well and lacks rows is no backup: what it holds is compared with what the moment held.
+#[tokio::test]
+async fn a_dump_that_lacks_rows_is_found_before_it_counts() {
+    let site = Site::new();
+    let mut database = site.world.database("strata_production").unwrap();
+    database.lost_by_dumps = Some("orders".to_owned());
+    site.world.put_database(database);
+    let ending = site.run("compose/backup", &[]).await.unwrap();
+    let (Ending::Refused { failure } | Ending::TakenBack { failure, .. }) = ending else {
+        panic!("{ending:?}")
+    };
+    assert!(failure.message.contains("orders"), "{failure:?}");
+    assert_eq!(site.good().await, Vec::<String>::new());
+}
+
 /// Without a `pg_restore` nothing is proved: it is said before anything is dumped, and what loses it meanwhile is no backup.
 #[tokio::test]
 async fn a_backup_that_cannot_be_proved_is_none() {

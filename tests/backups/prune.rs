@@ -2,9 +2,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use uplift::{Ending, World, event::ExitClass, run::PlanEnd, sim::Fault};
+use uplift::{
+    Ending, World,
+    event::{ExitClass, Teller},
+    primitives::contract::Catalogue,
+    run::PlanEnd,
+    sim::Fault,
+};
 
-use super::site::Site;
+use super::site::{RUN, Site};
 
 /// A site with `count` backups, two days apart.
 async fn with_backups(count: usize) -> Site {
@@ -180,6 +186,23 @@ async fn a_pinned_backup_and_an_unfinished_one() {
     let left = site.good().await;
     assert_eq!((left.len(), &left[3]), (4, &pinned[0]));
     assert!(site.all().await.iter().all(|set| set.standing.is_verified()), "the unfinished one is gone");
+}
+
+/// Between the plan and the removal the newest one goes bad: what was to go is the one to keep now.
+#[tokio::test]
+async fn what_was_to_go_stays_if_it_is_needed_by_now() {
+    let site = with_backups(4).await;
+    let before = site.good().await;
+    let (ports, of, tell) = (site.world.ports(), site.host().await.site().clone(), Teller::silent());
+    let catalogue = Catalogue::stock();
+    let verb = catalogue.get("backup_prune").unwrap();
+    let call = verb.parse(verb.example.clone()).unwrap();
+    let intent = call.intend(ports.observe(&of, RUN, &tell)).await.unwrap().0.unwrap();
+    assert!(intent.to_string().contains(&before[3]), "{intent}");
+    site.world.remove_file(site.folder().join(&before[0]).join("strata_production.dump.zst"));
+    let operate = ports.operate(&of, RUN, &tell);
+    verb.kept().unwrap().execute(verb.version, intent, operate).await.unwrap();
+    assert_eq!(site.good().await, before[1..]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Field, field::lab};
 use crate::lab::{Started, wait_until};
 
-/// A session of the server's administrator that holds what its statements have taken, until it is told to end.
+/// A session that holds what its statements have taken, until it is told to end.
 pub(super) struct Jam<'a> {
     field: &'a Field,
     mark: String,
@@ -23,9 +23,11 @@ impl<'a> Jam<'a> {
     pub(super) fn holding(field: &'a Field, database: &str, statements: &str) -> Self {
         let mark = format!("jam_{database}");
         field.stack.psql("postgres", &format!("CREATE ROLE {mark}")).unwrap();
-        // As the product's own user, whose sessions uplift may end: another's would be refused at once.
-        let psql = "/usr/lib/postgresql/15/bin/psql -U strata -h /var/run/postgresql -v ON_ERROR_STOP=1 -d";
-        let docker = lab().tools.docker().arg("exec").arg(field.stack.postgres()).args(psql).arg(database);
+        // In the site's databases as the product's own user, whose sessions uplift may end: another's would be refused at once.
+        let user = if database == "postgres" { "postgres" } else { "strata" };
+        let psql = "/usr/lib/postgresql/15/bin/psql -h /var/run/postgresql -v ON_ERROR_STOP=1 -U";
+        let docker = lab().tools.docker().arg("exec").arg(field.stack.postgres()).args(psql);
+        let docker = docker.arg(user).arg("-d").arg(database);
         let wait = format!(
             "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_roles WHERE rolname = '{mark}') LOOP PERFORM pg_sleep(0.05); END LOOP; END $$"
         );

@@ -48,7 +48,7 @@ fn goes_well(shape: Shape) {
 
 fn sets(field: &Field) -> Vec<PathBuf> {
     let entries = fs::read_dir(field.state("backups")).unwrap();
-    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.join("manifest.json").exists()).collect()
 }
 
 /// Every dump of the set restores, by the operator's own tools, to the rows that its manifest has counted.

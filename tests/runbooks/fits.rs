@@ -176,6 +176,18 @@ async fn jobs_that_web_would_run_are_decided_on_before_a_restore() {
 }
 
 /// The container of the held worker is the very one from before: whoever starts it must find it as it was.
+/// While databases are moved nothing may start them by itself; afterwards a reboot has to.
+#[tokio::test]
+async fn what_starts_again_has_its_restart_policy_back() {
+    let (night, set) = with_a_set().await;
+    night.try_restore(&set, &ALWAYS).await.unwrap();
+    let running = || night.world.containers().into_iter().map(|one| (one.id, one.state, one.restart_policy));
+    let before: Vec<_> = running().collect();
+    assert!(before.iter().all(|(_, state, policy)| *state == State::Running && policy == "unless-stopped"));
+    assert_eq!(night.try_restore(&set, &ALWAYS).await.unwrap().ending, Ending::Done);
+    assert_eq!(running().collect::<Vec<_>>(), before, "the very same containers");
+}
+
 #[tokio::test]
 async fn a_worker_that_stays_held_has_its_restart_policy_back() {
     let (night, set) = with_a_set().await;

@@ -133,6 +133,36 @@ step "settings" { env_set(#{ MAINTENANCE_NOTE: params::note }); }
 step "balancer" { tell_balancer(); }
 "#;
 
+/// Web runs the new release on migrated databases, and then nobody knows.
+const MOVED: &str = r#"
+const RUNBOOK = #{ api: 1, summary: "switch web, and leave the site out of the balancer", on_failure: "undo" };
+
+step "switch" {
+    compose_pull(#{ tag: "1.1.0" });
+    compose_stop(#{ services: [site::job, site::web], hold: true });
+    pg_savepoint(#{ mode: "always" });
+    compose_trial(#{ tag: "1.1.0" });
+    env_set(#{ STRATA_VERSION: "1.1.0" });
+    compose_up(#{ services: [site::web] });
+}
+step "balancer" { tell_balancer(); }
+"#;
+
+/// The way back asks about the data while the way forward still asks what was done: each answer finds its question.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_about_the_question_that_knows_it() {
+    let desk = Desk::new();
+    desk.world.put_file("/srv/strata/moved.rhai", MOVED, 0o644);
+    let asked = desk.types("uplift run /srv/strata/moved.rhai -y").await;
+    assert_eq!(asked.exit.code(), 9, "{}{}", asked.out, asked.err);
+    let back = desk.types("uplift rollback -y").await;
+    assert!(back.exit.code() == 7 && back.err.contains("--choose restore-data"), "{}{}", back.out, back.err);
+    let wrong = desk.types("uplift rollback --choose nothing-of-it --reason tested -y").await;
+    assert!(wrong.exit.code() == 2 && wrong.err.contains("restore-data"), "{}{}", wrong.out, wrong.err);
+    let done = desk.types("uplift rollback --choose restore-data --reason tested -y").await;
+    assert_eq!(done.exit.code(), 0, "{}{}", done.out, done.err);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_only_a_person_can_tell() {
     let desk = Desk::new();
