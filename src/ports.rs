@@ -130,6 +130,12 @@ impl Observe<'_> {
     /// The folder for copies of files that undo may need: `kept/RUN` in the state folder, 0700.
     #[must_use]
     pub fn kept(&self) -> std::path::PathBuf {
-        self.site.state.join("kept").join(self.run)
+        self.kept_of(self.run)
+    }
+
+    /// The same folder of another run.
+    #[must_use]
+    pub fn kept_of(&self, run: &str) -> std::path::PathBuf {
+        self.site.state.join("kept").join(run)
     }
 }

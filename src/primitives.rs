@@ -65,6 +65,7 @@ stock! {
     effect pg_savepoint::PgSavepoint,
     effect compose_trial::ComposeTrial,
     effect pg_return::PgReturn,
+    effect storage_return::StorageReturn,
     effect compose_create::ComposeCreate,
     effect pg_load::PgLoad,
     effect pg_swap::PgSwap,

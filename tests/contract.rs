@@ -141,6 +141,7 @@ behaviours! {
         damage_in_a_set_is_found (needs_a_site),
         missing_uploads_are_named (needs_a_site),
         trees_change_places (needs_a_site),
+        a_tree_gets_back_what_it_has_lost (needs_a_site),
     }
     web {
         nobody_listening_is_no_answer,

@@ -8,6 +8,7 @@ mod earlier;
 mod entry;
 mod exchange;
 mod failed;
+mod fill;
 mod index;
 mod keep;
 mod pack;
@@ -30,7 +31,8 @@ use super::files::blocking;
 use crate::{
     event::{Failure, Teller},
     ports::trees::{
-        CheckTree, ExchangeTrees, PackTree, Packed, TreeCheck, TreeFacts, Trees, TreesRead, UnpackTree,
+        CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, TreeCheck, TreeFacts, Trees,
+        TreesRead, UnpackTree,
     },
 };
 
@@ -58,6 +60,11 @@ impl TreesRead for HostTrees {
         let (request, tell) = (request.clone(), tell.clone());
         desk::work(move |desk| check::check(&request, desk, &tell)).await
     }
+
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        let request = request.clone();
+        desk::work(move |desk| fill::lacking(&request, desk)).await
+    }
 }
 
 #[async_trait]
@@ -75,6 +82,11 @@ impl Trees for HostTrees {
     async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
         let request = request.clone();
         blocking(move || exchange::exchange(&request)).await
+    }
+
+    async fn fill(&self, request: &FillTree, tell: &Teller) -> Result<(), Failure> {
+        let (request, tell) = (request.clone(), tell.clone());
+        desk::work(move |desk| fill::fill(&request, desk, &tell)).await
     }
 }
 

@@ -126,6 +126,27 @@ pub struct ExchangeTrees {
     pub expected: u64,
 }
 
+/// Gives a tree back what it has lost: files and links that the packs have and `live` has not are made at their place. What
+/// is there, whatever it is by now, stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillTree {
+    pub folder: PathBuf,
+    pub packed: Packed,
+    pub live: PathBuf,
+}
+
+/// Begins the name of a file in the live folder that is not whole yet.
+pub const FILLING: &str = ".uplift-filling";
+
+/// What a tree lacks of what the packs have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    pub files: u64,
+    pub bytes: u64,
+    /// From the live folder on, in their order. Names that are no UTF-8 are counted only.
+    pub paths: Vec<PathBuf>,
+}
+
 #[async_trait]
 pub trait TreesRead: Send + Sync {
     /// Fails with `permission_denied` and the `sudo` line where the tree is not readable for us.
@@ -138,6 +159,8 @@ pub trait TreesRead: Send + Sync {
     /// Fails with `set_damaged`, naming file and place, if anything is not what was written. Wrong blobs are no failure of
     /// the set's own: they are told in the answer.
     async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure>;
+    /// Reads the index alone. Fails with `set_damaged` if it is not what was written.
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure>;
 }
 
 #[async_trait]
@@ -148,6 +171,8 @@ pub trait Trees: TreesRead {
     /// Inode of the new tree.
     async fn unpack(&self, request: &UnpackTree, tell: &Teller) -> Result<u64, Failure>;
     async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure>;
+    /// Owner, mode and times as they were packed; every file is hashed while it is written, and gets its name once it is whole.
+    async fn fill(&self, request: &FillTree, tell: &Teller) -> Result<(), Failure>;
 }
 
 impl PackTree {
@@ -174,6 +199,21 @@ impl UnpackTree {
             what: "uploaded files as they were, beside the live ones".to_owned(),
         };
         Write { change, shell: None }
+    }
+}
+
+impl FillTree {
+    #[must_use]
+    pub fn change(&self, lacking: &Lacking) -> Write {
+        let change = Change::Tree {
+            path: self.live.display().to_string(),
+            what: format!("gets {} deleted files back", lacking.files),
+        };
+        let (folder, live) = (quoted(&self.folder), quoted(&self.live));
+        let shell = format!(
+            "cat {folder}/storage-*.tar.zst | zstd -dc | tar -C {live} -x --ignore-zeros --skip-old-files"
+        );
+        Write { change, shell: Some(shell) }
     }
 }
 

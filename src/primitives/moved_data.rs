@@ -19,7 +19,7 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 9] = [
+const DARK: [&str; 10] = [
     "compose_create",
     "compose_release",
     "compose_trial",
@@ -28,6 +28,7 @@ const DARK: [&str; 9] = [
     "pg_return",
     "pg_savepoint",
     "pg_swap",
+    "storage_return",
     "storage_swap",
 ];
 
@@ -66,7 +67,7 @@ impl Since {
 impl Reached {
     pub(super) fn of(back: &Back) -> Self {
         let tried = back.later.iter().find(|one| one.verb == "compose_trial");
-        if back.later.iter().any(brings_users) {
+        if users_since(back) {
             let since = tried.and_then(|one| Since::deserialize(one.outcome.as_ref()?).ok());
             return Self::Users { since };
         }
@@ -76,6 +77,16 @@ impl Reached {
 
 fn brings_users(one: &Later) -> bool {
     !one.adds_only && !DARK.contains(&one.verb.as_str())
+}
+
+/// Whether users could reach what came after an effect.
+pub(super) fn users_since(back: &Back) -> bool {
+    back.later.iter().any(brings_users)
+}
+
+/// Whether a person has chosen that the data becomes what it was.
+pub(super) fn data_returned(back: &Back) -> bool {
+    back.later.iter().any(|one| one.choice.as_deref() == Some(RESTORE_DATA))
 }
 
 /// Whether users could reach what a later `verb` has put in its place.

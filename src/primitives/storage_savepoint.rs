@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
-    moved_data::Reached,
+    moved_data::{Reached, data_returned},
     pg_savepoint::still,
+    storage_return::put_back,
     storage_unpack::live,
 };
 use crate::{
@@ -16,14 +17,15 @@ use crate::{
     ports::{
         Observe, Operate,
         files::{MakeFolder, Remove},
-        trees::{ExchangeTrees, PackTree, Packed, UnpackTree},
+        trees::{ExchangeTrees, FillTree, PackTree, Packed, UnpackTree},
     },
 };
 
 /// Note the uploaded files while the application stands still, and copy those that the backup has not yet.
 ///
 /// A release that is tried in the dark has the live files, and its migrations may delete some. Taken back in the dark,
-/// the files are what they were; once users could reach the new release, they stay as they are.
+/// the files are what they were. Once users could reach the new release what they uploaded stays, and deleted files come
+/// back where the data returns.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageSavepoint {}
@@ -79,7 +81,7 @@ impl Effect for StorageSavepoint {
         let previous = backups::newest_with_uploads(site).await?;
         let into = backups::uploads_note(&folder, site.run);
         let request = PackTree { from, into, previous, keep_vanished: false, trust_previous: true };
-        Ok(Intent { request, beside, told: site.kept().join("uploads.json") })
+        Ok(Intent { request, beside, told: site.kept().join(TOLD) })
     }
 
     fn summary(_: &Intent) -> String {
@@ -95,7 +97,8 @@ impl Effect for StorageSavepoint {
     }
 
     fn undo_summary(_: &Intent) -> String {
-        "put back what the release has deleted or changed of the uploaded files, as long as no user could reach it"
+        "put back what the release has deleted or changed of the uploaded files; once users could reach it, only what was \
+         deleted, and only if the data returns"
             .to_owned()
     }
 
@@ -130,11 +133,7 @@ impl Effect for StorageSavepoint {
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         let reached = Reached::of(back);
         if matches!(reached, Reached::Users { .. }) {
-            let note = intent.request.into.display();
-            return Ok(Undone::nothing(format!(
-                "users could upload and delete files since, so the uploaded files stay as they are; those of before are \
-                 in the archives in `{note}`, which stay for 7 days: bring back what is missing with `tar --zstd -xf`"
-            )));
+            return intent.after_users(data_returned(back), site).await;
         }
         let noted = intent.noted(site.observe()).await?;
         let put_back = match &noted {
@@ -157,11 +156,32 @@ impl Effect for StorageSavepoint {
 }
 
 impl Intent {
+    /// Files that users have uploaded stay. Where the data has returned, its rows may name files that were deleted since.
+    async fn after_users(&self, data_returned: bool, site: Operate<'_>) -> Result<Undone, Failure> {
+        let note = self.request.into.display();
+        match self.noted(site.observe()).await? {
+            Some(Outcome { packed, .. }) if data_returned => {
+                let (folder, live) = (self.request.into.clone(), self.request.from.clone());
+                let lacking = put_back(&FillTree { folder, packed, live }, site).await?;
+                Ok(match lacking.files {
+                    0 => Undone::nothing(
+                        "none of the uploaded files of before is missing; those that came since stay",
+                    ),
+                    files => Undone::restored(format!(
+                        "put back {files} uploaded files that were deleted since; those that came since stay"
+                    )),
+                })
+            }
+            _ => Ok(Undone::nothing(format!(
+                "users could upload and delete files since, so the uploaded files stay as they are; those of before are \
+                 in the archives in `{note}`, which stay for 7 days: bring back what is missing with `tar --zstd -xf`"
+            ))),
+        }
+    }
+
     /// What was noted, if that came to its end and has not been of use yet.
     async fn noted(&self, site: Observe<'_>) -> Result<Option<Outcome>, Failure> {
-        let Some(file) = site.files.read(&self.told).await? else { return Ok(None) };
-        serde_json::from_slice(&file.bytes)
-            .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", self.told.display())))
+        noted(&self.told, site).await
     }
 
     async fn is_whole(&self, noted: &Outcome, site: Observe<'_>) -> Result<bool, Failure> {
@@ -236,6 +256,21 @@ impl Intent {
         }
         Ok(there)
     }
+}
+
+const TOLD: &str = "uploads.json";
+
+async fn noted(told: &Path, site: Observe<'_>) -> Result<Option<Outcome>, Failure> {
+    let Some(file) = site.files.read(told).await? else { return Ok(None) };
+    serde_json::from_slice(&file.bytes)
+        .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", told.display())))
+}
+
+/// Where a run has noted the uploaded files, if it has.
+pub(super) async fn noted_by(run: &str, site: Observe<'_>) -> Result<Option<(PathBuf, Packed)>, Failure> {
+    let told = site.kept_of(run).join(TOLD);
+    let folder = backups::uploads_note(&backups::folder(site.site), run);
+    Ok(noted(&told, site).await?.map(|noted| (folder, noted.packed)))
 }
 
 /// A file, or a folder with something in it.

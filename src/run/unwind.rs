@@ -101,7 +101,7 @@ async fn ask_first(
 }
 
 /// What the run began after a call.
-fn later(context: &Context, entries: &[Entry], than: &Entry) -> Vec<Later> {
+fn later(context: &Context, entries: &[Entry], than: &Entry, latest: Option<i64>) -> Vec<Later> {
     let begun = entries.iter().filter(|entry| entry.kind == Kind::Effect && entry.intent.is_some());
     let begun = begun.filter(|entry| entry.seq > than.seq);
     begun
@@ -110,6 +110,7 @@ fn later(context: &Context, entries: &[Entry], than: &Entry) -> Vec<Later> {
             address: entry.address.clone(),
             adds_only: context.verb(&entry.verb).is_ok_and(|verb| verb.adds_only),
             outcome: entry.attempts.last().and_then(|attempt| attempt.value.clone()),
+            choice: decision(entry, latest).map(|decision| decision.choice),
         })
         .collect()
 }
@@ -123,7 +124,7 @@ async fn undo(
     let kept = context.kept(&entry.verb)?;
     let tell = context.tell.at(&entry.address);
     let intent = entry.intent.clone().unwrap_or(Value::Null);
-    let back = Back { decision: decision(entry, latest), later: later(context, entries, entry) };
+    let back = Back { decision: decision(entry, latest), later: later(context, entries, entry, latest) };
     kept.undo(entry.version, intent, &back, context.operate(&tell)).await
 }
 

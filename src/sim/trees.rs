@@ -13,7 +13,8 @@ use super::{disk::Disk, state::State, world::World};
 use crate::{
     event::{Failure, Teller, Unit},
     ports::trees::{
-        CheckTree, ExchangeTrees, PackTree, Packed, TreeCheck, TreeFacts, Trees, TreesRead, UnpackTree,
+        CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, TreeCheck, TreeFacts, Trees,
+        TreesRead, UnpackTree,
     },
 };
 
@@ -89,6 +90,10 @@ impl TreesRead for World {
     async fn check(&self, request: &CheckTree, _: &Teller) -> Result<TreeCheck, Failure> {
         self.look(|state| state.check_tree(request))
     }
+
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        self.look(|state| state.lacking(request))
+    }
 }
 
 #[async_trait]
@@ -111,5 +116,9 @@ impl Trees for World {
 
     async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
         self.act(&format!("exchange {}", request.live.display()), |state| state.exchange(request))
+    }
+
+    async fn fill(&self, request: &FillTree, _: &Teller) -> Result<(), Failure> {
+        self.lock().fill_tree(request)
     }
 }

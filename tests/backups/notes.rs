@@ -11,11 +11,13 @@ use uplift::{
 use super::site::{RUN, intended};
 
 const UPLOAD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
+const OTHER: &str = "k2bbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// A site that stands still, whose uploaded files were noted.
 async fn noted() -> (World, Value) {
     let world = World::strata();
     world.upload(UPLOAD, "since the backup");
+    world.upload(OTHER, "of another kind");
     for one in world.containers() {
         world.edit_container(&one.name, |one| one.state = State::Exited);
     }
@@ -38,6 +40,7 @@ async fn back_after(world: &World, intent: Value, verbs: &[&str]) -> Result<Undo
         address: format!("step/{verb}#1"),
         adds_only: false,
         outcome: None,
+        choice: (*verb == "pg_savepoint").then(|| "restore-data".to_owned()),
     };
     let back = Back { later: verbs.iter().map(later).collect(), ..Back::default() };
     verb.kept().unwrap().undo(verb.version, intent, &back, ports.operate(&site, RUN, &tell)).await
@@ -83,4 +86,23 @@ async fn once_users_could_upload_the_files_and_the_note_stay() {
     assert!(why.contains("/.uploads-"), "{why}");
     assert!(world.file(world.uploaded(UPLOAD)).is_none());
     assert_eq!(notes(&world), before);
+}
+
+/// The rows of before name files that were deleted since: those come back, and what users made of others stays.
+#[tokio::test]
+async fn where_the_data_returns_deleted_files_return_too() {
+    let (world, intent) = noted().await;
+    let (gone, other) = (world.uploaded(UPLOAD), world.uploaded(OTHER));
+    world.remove_file(&gone);
+    world.put_file(&other, "changed since", 0o644);
+    let verbs = ["pg_savepoint", "compose_trial", "compose_up"];
+    let undone = back_after(&world, intent.clone(), &verbs).await.unwrap();
+    assert!(
+        matches!(&undone, Undone::Restored { what, .. } if what.contains("put back 1 uploaded")),
+        "{undone:?}"
+    );
+    assert_eq!(world.file(&gone).unwrap().bytes, b"since the backup");
+    assert_eq!(world.file(&other).unwrap().bytes, b"changed since");
+    let again = back_after(&world, intent, &verbs).await.unwrap();
+    assert!(matches!(again, Undone::Nothing { .. }), "{again:?}");
 }

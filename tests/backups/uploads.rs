@@ -15,7 +15,8 @@ use uplift::{
     ports::{
         Ports,
         trees::{
-            CheckTree, ExchangeTrees, PackTree, Packed, TreeCheck, TreeFacts, Trees, TreesRead, UnpackTree,
+            CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, TreeCheck, TreeFacts, Trees,
+            TreesRead, UnpackTree,
         },
     },
 };
@@ -49,6 +50,10 @@ impl TreesRead for Busy {
     async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
         self.trees.check(request, tell).await
     }
+
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        self.trees.lacking(request).await
+    }
 }
 
 #[async_trait]
@@ -70,6 +75,10 @@ impl Trees for Busy {
 
     async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure> {
         self.trees.exchange(request).await
+    }
+
+    async fn fill(&self, request: &FillTree, tell: &Teller) -> Result<(), Failure> {
+        self.trees.fill(request, tell).await
     }
 }
 

@@ -6,7 +6,7 @@ use uplift::{
     event::Teller,
     ports::{
         files::{File, MakeFolder, Remove, WriteFile},
-        trees::{CheckTree, ExchangeTrees, PackTree, Packed, UnpackTree},
+        trees::{CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, UnpackTree},
     },
 };
 
@@ -164,4 +164,25 @@ pub(super) async fn trees_change_places(fixture: &dyn Fixture) {
     assert_eq!(aside.bytes, b"changed since", "nothing is lost");
     let wrong = ExchangeTrees { expected: made.wrapping_add(1), ..exchange };
     assert_eq!(code(ports.trees.exchange(&wrong).await), "tree_replaced");
+}
+
+pub(super) async fn a_tree_gets_back_what_it_has_lost(fixture: &dyn Fixture) {
+    let (trees, files) = (fixture.ports().trees, fixture.ports().files);
+    let (live, set) = prepared(fixture, "lost").await;
+    let packed = pack(fixture, &live, &set).await;
+    let fill = FillTree { folder: set, packed, live: live.clone() };
+    assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking::default());
+    let (gone, other) = (live.join("ab/ef/abef0002"), live.join("ab/cd/abcd0001"));
+    files.remove(&Remove { path: live.join("ab/ef"), what: "folder".to_owned() }).await.unwrap();
+    write(fixture, other.clone(), b"changed since").await;
+    write(fixture, live.join("ab/cd/abcd0003"), b"new").await;
+    let paths = vec![PathBuf::from("ab/ef/abef0002")];
+    assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking { files: 1, bytes: 70_000, paths });
+    trees.fill(&fill, &Teller::silent()).await.unwrap();
+    trees.fill(&fill, &Teller::silent()).await.expect("and the second time it has nothing to do");
+    assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking::default());
+    let back = files.read(&gone).await.unwrap().unwrap();
+    assert_eq!((back.bytes, back.mode), (vec![7; 70_000], 0o640));
+    assert_eq!(files.read(&other).await.unwrap().unwrap().bytes, b"changed since");
+    assert_eq!(trees.facts(&live).await.unwrap().files, 3, "nothing else is there");
 }

@@ -75,10 +75,15 @@ fn done(world: &World, verb: &str, run: &str) {
 /// The run that these worlds have behind them.
 const EARLIER: &str = "20261120-031500-0001";
 
+/// An uploaded file that somebody deletes after the upgrade.
+const DELETED: &str = "k5aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 /// An upgrade that ended well: what ran before is on the host, and savepoints of the databases are on the server.
 fn upgraded() -> World {
     let world = backed_up();
+    world.upload(DELETED, "until the upgrade");
     rest(&world);
+    done(&world, "storage_savepoint", EARLIER);
     let endpoint = world.site().databases.endpoint;
     let names: Vec<_> = world.site().databases.all.into_iter().map(|one| one.name).collect();
     for from in at_once(world.ports().postgres.databases(&endpoint, &names)).unwrap() {
@@ -104,6 +109,7 @@ fn upgraded() -> World {
     at_once(world.ports().compose.up(&Up { project: world.site().project, services })).unwrap();
     world.advance(Duration::from_mins(5));
     world.place_orders(25);
+    world.remove_file(world.uploaded(DELETED));
     world
 }
 

@@ -58,6 +58,35 @@ async fn migrated_data_waits_for_a_persons_word_with_what_it_costs() {
     assert_eq!((night.world.running(), night.world.writes()), (before, writes), "nothing was changed");
 }
 
+/// Rows of before name the file, which users of the newer release have deleted.
+#[tokio::test]
+async fn files_that_were_deleted_since_return_with_their_rows() {
+    let world = World::strata();
+    world.upload(UPLOAD, "needed by a row of before");
+    let night = Night::of(world);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let run = night.newest().await.0.id;
+    let path = night.world.uploaded(UPLOAD);
+    night.world.remove_file(&path);
+    let (before, start) = (night.fork(), night.world.writes());
+    assert_eq!(night.try_return(&run, &ALWAYS).await.unwrap().ending, Ending::Done);
+    assert_eq!(night.world.file(&path).unwrap().bytes, b"needed by a row of before");
+    // A return that is taken back leaves the newer release the files that it had.
+    let mut taken_back = 0;
+    for n in 1..=night.world.writes() - start {
+        let night = before.fork();
+        night.world.fault(n, Fault::FailBefore);
+        let told = night.try_return(&run, &ALWAYS).await;
+        if told.is_ok_and(|told| told.ending.exit() == ExitClass::TakenBack) {
+            assert_eq!(night.world.running(), before.world.running(), "write {n}");
+            taken_back += 1;
+        }
+    }
+    assert!(taken_back > 5, "only {taken_back}");
+}
+
+const UPLOAD: &str = "k9aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 #[tokio::test]
 async fn always_lets_the_older_release_serve_on_its_own_databases() {
     let (night, run) = at_1_1_0().await;

@@ -49,3 +49,23 @@ async fn an_answer_does_not_outlive_going_on() {
     assert_eq!(asked(&told.ending), ["restore-data", "return-code", "stay"], "the old word does not count");
     assert!(night.runs().starts_with("1.6.0"));
 }
+
+/// Whoever lets the data return after users were in gets the files with it that were deleted since; whoever does not,
+/// keeps what is there.
+#[tokio::test]
+async fn deleted_files_return_with_the_data_and_only_with_it() {
+    for (choice, returns) in [("restore-data", true), ("return-code", false)] {
+        let world = World::strata();
+        world.upload(UPLOAD, "needed by a row of before");
+        let night = Night::of(world);
+        let told = night.upgrade("1.8.0").await;
+        assert!(asked(&told.ending).contains(&choice));
+        let path = night.world.uploaded(UPLOAD);
+        night.world.remove_file(&path);
+        let told = night.rollback(Some(choice)).await;
+        assert_eq!(told.ending.exit(), ExitClass::Done, "{:?}", told.ending);
+        assert_eq!(night.world.file(&path).is_some(), returns, "{choice}");
+    }
+}
+
+const UPLOAD: &str = "k9aaaaaaaaaaaaaaaaaaaaaaaaaa";

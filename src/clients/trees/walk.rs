@@ -30,7 +30,8 @@ use crate::event::Failure;
 /// Of a folder that was unpacked and has not taken its place yet.
 pub(super) const MARK: &str = ".uplift-unpacked";
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What the file system says of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,6 +73,8 @@ pub struct Later {
     pub adds_only: bool,
     /// `None` if it has none: it failed, or nobody knows.
     pub outcome: Option<Value>,
+    /// What a person has chosen for its way back.
+    pub choice: Option<String>,
 }
 
 /// Answers to "was this done or not?": about the way forward, and never a choice for the way back.

@@ -13,7 +13,7 @@ use crate::{
     ports::{
         files::File,
         postgres::Blob,
-        trees::{CheckTree, Pack, PackTree, Packed, StoredFile, TreeCheck, UnpackTree},
+        trees::{CheckTree, FillTree, Lacking, Pack, PackTree, Packed, StoredFile, TreeCheck, UnpackTree},
     },
     sim::{archive::compress, state::State},
 };
@@ -271,6 +271,34 @@ impl State {
             }
             state.disk.inode(&request.into).ok_or_else(|| damaged(&request.into, "it was not made"))
         })
+    }
+
+    pub(super) fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        let index = &request.packed.index;
+        self.proved(&request.folder, index)?;
+        let mut lacking = Lacking::default();
+        for entry in self.stored::<Entry>(&request.folder.join(&index.file))? {
+            if !self.disk.files.contains_key(&request.live.join(&entry.path)) {
+                lacking.files += 1;
+                lacking.bytes += entry.bytes;
+                lacking.paths.push(entry.path);
+            }
+        }
+        Ok(lacking)
+    }
+
+    pub(super) fn fill_tree(&mut self, request: &FillTree) -> Result<(), Failure> {
+        self.settle();
+        let lacking = self.lacking(request)?;
+        let all = self.unpacked(&request.folder, &request.packed)?;
+        for (entry, bytes) in all.into_iter().filter(|(entry, _)| lacking.paths.contains(&entry.path)) {
+            let path = request.live.join(&entry.path);
+            self.write(&format!("put back {}", path.display()), |state| {
+                state.disk.make_folders(path.parent().unwrap_or(&request.live), 0o755);
+                state.disk.put(&path, File { bytes, mode: entry.mode, uid: entry.uid, gid: entry.gid })
+            })?;
+        }
+        Ok(())
     }
 }
 

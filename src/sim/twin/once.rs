@@ -20,7 +20,7 @@ use crate::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
             PostgresRead, Server, Session, WrittenRows,
         },
-        trees::{CheckTree, TreeCheck, TreeFacts, TreesRead},
+        trees::{CheckTree, FillTree, Lacking, TreeCheck, TreeFacts, TreesRead},
     },
     site::{Endpoint, Project, Secret},
 };
@@ -220,5 +220,9 @@ impl TreesRead for Once<dyn TreesRead> {
 
     async fn check(&self, request: &CheckTree, tell: &Teller) -> Result<TreeCheck, Failure> {
         self.ask(format!("check {request:?}"), self.live.check(request, tell)).await
+    }
+
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        self.ask(format!("lacking {request:?}"), self.live.lacking(request)).await
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     ports::{
         files::FilesRead,
         trees::{
-            CheckTree, ExchangeTrees, Pack, PackTree, Packed, StoredFile, TreeCheck, TreeFacts, Trees,
-            TreesRead, UnpackTree,
+            CheckTree, ExchangeTrees, FillTree, Lacking, Pack, PackTree, Packed, StoredFile, TreeCheck,
+            TreeFacts, Trees, TreesRead, UnpackTree,
         },
     },
     sim::state::hex,
@@ -146,6 +146,16 @@ impl TreesRead for Twin {
             wrong_blobs_count: 0,
         })
     }
+
+    async fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
+        let index = request.folder.join(&request.packed.index.file);
+        let planned = matches!(self.lock().tree.resolve(&index), Node::Assumed { .. });
+        // What the rehearsal itself has packed or filled lacks nothing.
+        if planned || self.lock().trees.contains_key(&request.live) {
+            return Ok(Lacking::default());
+        }
+        self.live().trees.lacking(request).await
+    }
 }
 
 #[async_trait]
@@ -229,6 +239,20 @@ impl Trees for Twin {
             overlay.trees.extend(planned.1.map(|tree| (live.clone(), tree)));
         }
         self.wrote(request.change());
+        Ok(())
+    }
+
+    async fn fill(&self, request: &FillTree, _: &Teller) -> Result<(), Failure> {
+        let lacking = self.lacking(request).await?;
+        if lacking.files > 0 {
+            self.take(&request.live, lacking.bytes).await?;
+            let facts = TreesRead::facts(self, &request.live).await?;
+            if let Some(inode) = self.inode(&request.live).await? {
+                self.lock().trees.insert(request.live.clone(), (inode, facts));
+            }
+            self.spend(request.packed.packs.iter().map(|pack| pack.file.bytes).sum(), UNPACK);
+            self.wrote(request.change(&lacking));
+        }
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Trees on a real file system: what the simulated disk has not.
 
+mod lost;
 mod sets;
 mod speed;
 mod trouble;
@@ -80,6 +81,7 @@ async fn trees_of_this_host_behave_as_the_world() {
     behaviours::damage_in_a_set_is_found(&bare).await;
     behaviours::missing_uploads_are_named(&bare).await;
     behaviours::trees_change_places(&bare).await;
+    behaviours::a_tree_gets_back_what_it_has_lost(&bare).await;
 }
 
 impl Bare {

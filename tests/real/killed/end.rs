@@ -49,9 +49,13 @@ pub(super) struct Ended {
     pub(super) last: Screen,
 }
 
-/// Types what a person would: the command of their choice, and then what the screen says.
-pub(super) fn as_told(field: &Field, way: Way, run: &str) -> Ended {
+/// Types what a person would: the command of their choice, and then what the screen says. `mend` does away with what a
+/// screen names, if it can.
+pub(super) fn as_told(field: &Field, way: Way, run: &str, mend: &mut dyn FnMut(&Screen) -> bool) -> Ended {
     let mut screen = end_it(field, way, run);
+    if mend(&screen) {
+        screen = end_it(field, Way::Rollback, run);
+    }
     if way == Way::Resume && screen.exit() == Some(2) {
         let _why = screen.clone().shows(&["is being taken back", "`uplift rollback`"]);
         screen = end_it(field, Way::Rollback, run);

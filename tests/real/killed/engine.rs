@@ -53,12 +53,17 @@ fn restart(
     (address, after): (&str, u64),
     way: Way,
 ) -> Option<i32> {
-    let (scene, exit) = walk.disturbed(flow, ("call_started", address, after), |stack| {
-        engine.restart();
-        // Nothing restarts it, as the operator's own server would be.
-        stack.tools().docker().arg("start").arg(stack.postgres()).output().unwrap();
+    let postgres = walk.field.stack.postgres().to_owned();
+    let (scene, exit) = walk.disturbed(flow, ("call_started", address, after), |_| engine.restart(&postgres));
+    // An engine that kept its containers may hold the port of one that it lost, until it is restarted once more.
+    walk.ended_with(scene, way, &mut |screen| {
+        let holds = screen.to_string().contains("port is already allocated");
+        if holds {
+            eprintln!("the engine holds a port: restarted once more");
+            engine.restart(&postgres);
+        }
+        holds
     });
-    walk.ended(scene, way);
     exit
 }
 
@@ -110,10 +115,15 @@ impl Engine {
     }
 
     /// As a package upgrade does it.
-    fn restart(&mut self) {
+    fn restart(&mut self, postgres: &str) {
         self.stop();
         self.daemon = daemon(&self.folder);
         self.wait();
+        // Nothing restarts it, as the operator's own server would be.
+        self.tools.docker().arg("start").arg(postgres).output().unwrap();
+        let answers = "/usr/lib/postgresql/15/bin/pg_isready -q -h /var/run/postgresql";
+        let answers = || self.tools.docker().arg("exec").arg(postgres).args(answers).output().is_ok();
+        wait_until("the database server", Duration::from_mins(1), answers).unwrap();
     }
 
     fn stop(&mut self) {
@@ -129,6 +139,10 @@ impl Drop for Engine {
         }
         self.stop();
         let _gone = Shell::new("ip").args("link del").arg(BRIDGE).output();
+        // What holds a container for an engine that comes back lives on where the engine has lost the container.
+        let mine = format!("containerd-shim.*{}", self.folder.display());
+        let _ended = Shell::new("pkill").arg("-f").arg(mine).output();
+        let _unmounted = Shell::new("umount").arg(self.folder.join("data").display().to_string()).output();
         let _removed = fs::remove_dir_all(&self.folder);
     }
 }

@@ -23,7 +23,8 @@ pub(super) struct Scene {
     beside: BTreeSet<String>,
     folders: BTreeSet<PathBuf>,
     last: Option<String>,
-    made: Started,
+    /// What tells of every container that is made.
+    made: Vec<Started>,
     /// A client that goes on writing, and what it was promised.
     pub(super) writer: Option<Writer>,
     pub(super) written: BTreeSet<String>,
@@ -44,11 +45,26 @@ impl Scene {
             beside: kept::beside(field),
             folders: kept::folders_beside(field),
             last: last_run(field.dir()).map(|run| run.id),
-            made: watch(field),
+            made: vec![watch(field, "0s")],
             writer: writing.then(|| Writer::start(&field.stack)),
             written: BTreeSet::new(),
             writing,
         }
+    }
+
+    /// An engine that is restarted forgets who listens; the new one knows what it has made itself.
+    pub(super) fn listen_again(&mut self, field: &Field) {
+        if self.made.iter().all(|watch| !watch.stderr().is_empty()) {
+            self.made.push(watch(field, "10m"));
+        }
+    }
+
+    /// The containers that were made since, by service.
+    fn made(&self) -> Vec<String> {
+        let said: String = self.made.iter().map(Started::stdout).collect();
+        let mut made: Vec<_> = said.lines().map(str::to_owned).collect();
+        made.sort();
+        made
     }
 
     /// The run that was begun since, if one was recorded.
@@ -57,13 +73,13 @@ impl Scene {
     }
 }
 
-/// Tells of every container that is made on this site.
-fn watch(field: &Field) -> Started {
+/// Tells of every container that is made on this site, and that was in the time before as far as the engine knows.
+fn watch(field: &Field, before: &str) -> Started {
     let docker = field.stack.tools().docker();
     let docker = docker.args("events --filter type=container --filter event=create --filter");
     let docker = docker.arg(format!("label=com.docker.compose.project={}", field.stack.project()));
     let format = "{{index .Actor.Attributes \"com.docker.compose.service\"}}";
-    docker.arg("--format").arg(format).start().unwrap()
+    docker.arg("--since").arg(before).arg("--format").arg(format).start().unwrap()
 }
 
 /// Looks at everything; says whether the run has come to its good end, and not back to where it began.
@@ -103,7 +119,7 @@ fn whole(field: &Field, scene: &Scene, forward: bool) {
     kept::assert_no_sessions(field);
     assert_eq!(done_twice(field.dir()), Vec::<String>::new());
     assert_eq!(left_over(&field.state("")), Vec::<String>::new());
-    let made = super::walk::made(&scene.made);
+    let made = scene.made();
     let count = |service: &str| made.iter().filter(|one| *one == service).count();
     if forward {
         assert_eq!(count("job"), 1, "made {made:?}");

@@ -10,13 +10,13 @@ use std::{
 };
 
 use super::{
-    super::Field,
+    super::{Field, screen::Screen},
     end::{Way, as_told},
     judge::{Scene, judge},
     kept, points,
     record::LastRun,
 };
-use crate::lab::{Shape, SiteState, Stack, Started, Writer, wait_until};
+use crate::lab::{Shape, SiteState, Stack, Writer, wait_until};
 
 /// A command and where it is possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl Walk {
         disturb: impl FnOnce(&Stack),
     ) -> (Scene, Option<i32>) {
         self.reach(flow);
-        let scene = self.scene(flow, true);
+        let mut scene = self.scene(flow, true);
         let words = format!("{} -o json", self.words(flow));
         let run = self.field.start(&words);
         let named = format!("\"{address}\"");
@@ -178,6 +178,7 @@ impl Walk {
         disturb(stack);
         let answers = || stack.psql("postgres", "SELECT 1").is_ok();
         wait_until("the database server", Duration::from_mins(1), answers).unwrap();
+        scene.listen_again(&self.field);
         let screen = self.field.ended(run, &words);
         let exit = screen.exit();
         assert!(
@@ -188,7 +189,12 @@ impl Walk {
     }
 
     /// Ends what was killed as somebody would who reads the screens.
-    pub(super) fn ended(&mut self, mut scene: Scene, way: Way) {
+    pub(super) fn ended(&mut self, scene: Scene, way: Way) {
+        self.ended_with(scene, way, &mut |_| false);
+    }
+
+    /// The same for somebody who can mend what the screens name.
+    pub(super) fn ended_with(&mut self, mut scene: Scene, way: Way, mend: &mut dyn FnMut(&Screen) -> bool) {
         let status = self.field.uplift("status");
         let run = scene.run(&self.field);
         let ended = run.and_then(|LastRun { id, state }| {
@@ -200,7 +206,7 @@ impl Walk {
                 _ => return None,
             };
             let _told = status.clone().ends(exit).shows(&[&id, said]);
-            Some(as_told(&self.field, way, &id))
+            Some(as_told(&self.field, way, &id, mend))
         });
         if ended.is_none() {
             // Killed before it was recorded, or after its ending was: nothing is open.
@@ -310,11 +316,4 @@ fn newest_set(field: &Field) -> String {
     let sets = std::fs::read_dir(field.state("backups")).unwrap();
     let names = sets.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     names.max().unwrap()
-}
-
-/// The containers that were made since, by service.
-pub(super) fn made(watch: &Started) -> Vec<String> {
-    let mut made: Vec<_> = watch.stdout().lines().map(str::to_owned).collect();
-    made.sort();
-    made
 }

@@ -1,0 +1,84 @@
+//! What comes back into a tree that people work with, and what is left alone.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::fs::{FileExt as _, PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+
+use uplift::{
+    event::Teller,
+    ports::trees::{FILLING, FillTree},
+};
+
+use super::{Bare, picture, random};
+use crate::contract::code;
+
+/// A tree with all that a tree may have, and where it is packed.
+async fn packed(bare: &Bare) -> FillTree {
+    let (live, folder) = (bare.new_folder("live"), bare.new_folder("set"));
+    fs::create_dir_all(live.join("ab/cd")).unwrap();
+    fs::write(live.join("ab/cd/one"), random(300_000)).unwrap();
+    fs::hard_link(live.join("ab/cd/one"), live.join("ab/one too")).unwrap();
+    symlink("cd/one", live.join("ab/link")).unwrap();
+    File::create(live.join("ab/holes")).unwrap().write_all_at(b"end", 5 << 20).unwrap();
+    fs::set_permissions(live.join("ab/holes"), fs::Permissions::from_mode(0o604)).unwrap();
+    fs::set_permissions(live.join("ab/cd"), fs::Permissions::from_mode(0o711)).unwrap();
+    fs::write(live.join("stays"), "stays").unwrap();
+    let packed = bare.pack(&live, &folder, None).await.unwrap();
+    FillTree { folder, packed, live }
+}
+
+/// Files and links. Whatever is made in a folder changes the folder's time.
+fn files(tree: &Path) -> BTreeMap<PathBuf, String> {
+    let all = picture(tree, false).into_iter();
+    all.filter(|(_, what)| !what.starts_with("folder")).collect()
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_what_it_was() {
+    let bare = Bare::new();
+    let fill = packed(&bare).await;
+    let mut before = files(&fill.live);
+    fs::remove_dir_all(fill.live.join("ab")).unwrap();
+    fs::write(fill.live.join("stays"), "changed").unwrap();
+    bare.ports.trees.fill(&fill, &Teller::silent()).await.unwrap();
+    let mut now = files(&fill.live);
+    assert_ne!(now.remove(Path::new("stays")), before.remove(Path::new("stays")));
+    assert_eq!(now, before);
+    assert_eq!(fs::metadata(fill.live.join("ab/cd")).unwrap().permissions().mode() & 0o777, 0o711);
+}
+
+/// Whoever may write into the uploaded files may not have others written through them.
+#[tokio::test]
+async fn nothing_is_written_out_of_the_tree() {
+    let bare = Bare::new();
+    let fill = packed(&bare).await;
+    let (outside, victim) = (bare.new_folder("outside"), bare.at("victim"));
+    fs::write(&victim, "mine").unwrap();
+    fs::remove_dir_all(fill.live.join("ab/cd")).unwrap();
+    symlink(&outside, fill.live.join("ab/cd")).unwrap();
+    fs::remove_file(fill.live.join("ab/holes")).unwrap();
+    symlink(&victim, fill.live.join(FILLING)).unwrap();
+    assert_eq!(bare.ports.trees.lacking(&fill).await.unwrap().paths, [PathBuf::from("ab/holes")]);
+    bare.ports.trees.fill(&fill, &Teller::silent()).await.unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"mine");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert!(fill.live.join("ab/holes").exists() && !fill.live.join(FILLING).exists());
+}
+
+#[tokio::test]
+async fn damage_brings_nothing_back() {
+    let bare = Bare::new();
+    let fill = packed(&bare).await;
+    fs::remove_file(fill.live.join("ab/cd/one")).unwrap();
+    let before = files(&fill.live);
+    let pack = fill.folder.join(&fill.packed.packs[0].file.file);
+    let open = File::options().read(true).write(true).open(pack).unwrap();
+    let mut byte = [0];
+    open.read_exact_at(&mut byte, 200_000).unwrap();
+    open.write_all_at(&[byte[0] ^ 4], 200_000).unwrap();
+    assert_eq!(code(bare.ports.trees.fill(&fill, &Teller::silent()).await), "set_damaged");
+    assert_eq!(files(&fill.live), before);
+}
