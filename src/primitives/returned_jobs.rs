@@ -16,6 +16,10 @@ pub(super) struct ReturnedJobs {
     /// `ask`: the run stands still until a person has seen them. `run`, `hold`: decided beforehand.
     #[serde(default)]
     pub decide: Decided,
+    /// The highest number that a job of the queue had when it returned (`last_job`): only those up to it can run a second
+    /// time, what users enqueue since is new. Left out, all jobs of the queue count.
+    #[serde(default)]
+    pub up_to: Option<i64>,
 }
 
 /// Jobs that are named to a person.
@@ -25,7 +29,7 @@ const SHOWN: usize = 20;
 pub(super) struct Outcome {
     /// Whether the worker may start.
     pub start: bool,
-    /// Jobs that are not done in the returned queue; unknown where a person has decided since.
+    /// Jobs that came with the returned queue and are not done; unknown where a person has decided since.
     pub waiting: Option<u64>,
 }
 
@@ -34,7 +38,7 @@ impl Read for ReturnedJobs {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { decide: Decided::Hold }
+        Self { decide: Decided::Hold, up_to: Some(210) }
     }
 
     fn summary(&self) -> String {
@@ -53,7 +57,7 @@ impl Read for ReturnedJobs {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let all = &site.site.databases;
         let jobs = match all.all.iter().find(|one| one.role == "queue") {
-            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN).await?,
+            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, self.up_to, SHOWN).await?,
             None => Jobs::default(),
         };
         if jobs.waiting > 0 {
@@ -118,7 +122,7 @@ fn question(jobs: &Jobs) -> Question {
         choices: vec![
             choice(
                 "run",
-                "start the worker: it runs all of them",
+                "start the worker: it runs all of them, and what users have enqueued since",
                 format!("up to {} jobs run a second time", jobs.waiting),
             ),
             choice(
