@@ -139,7 +139,10 @@ impl OpenRun {
         let Some(answer) = answer else { return Ok(None) };
         let asked = run::asked(&self.entries, self.row.ending.as_ref());
         let knows = |question: &Question| question.choices.iter().any(|choice| choice.key == answer.choice);
-        let meant = asked.iter().find(|(_, question)| knows(question)).or(asked.first());
+        let known = asked.iter().find(|(_, question)| knows(question));
+        // A misspelt answer is about what is asked on this way.
+        let own = || asked.iter().find(|(_, question)| question.flag.is_some() == (way == Way::Forward));
+        let meant = known.or_else(own).or(asked.first());
         let Some((seq, question)) = meant else {
             let failure =
                 Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
