@@ -82,6 +82,14 @@ impl Sets {
         Ok(backups::list(&*self.ports.files, &self.folder).await?)
     }
 
+    /// Whether the folder in which they are looked for is there.
+    pub async fn is_there(&self) -> Result<bool, HostError> {
+        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Ok(true);
+        };
+        Ok(self.ports.files.list(above).await?.contains(&name.to_string_lossy().into_owned()))
+    }
+
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder

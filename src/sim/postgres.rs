@@ -36,7 +36,8 @@ impl State {
         if !server.reachable || (there.host.as_str(), there.port) != (&server.host, server.port) {
             let failure =
                 Failure::new("database_unreachable", format!("no database server answers at `{place}`"));
-            return Err(failure.retryable());
+            let hint = "start the server, or correct `DB_HOST` and `DB_PORT` in `.env`";
+            return Err(failure.hint(hint).retryable());
         }
         let password = self.variables().remove("DB_PASSWORD").unwrap_or_default();
         if endpoint.user != server.user || password != server.password {

@@ -51,6 +51,24 @@ async fn a_return_is_from_the_last_upgrade_whatever_else_was_done_since() {
     assert!(back.exit.code() != 2 && back.page().contains("1.0.0"), "{}", back.page());
 }
 
+/// Four databases are one thing to a reader; programs get each.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_told_by_the_run_that_made_it() {
+    let desk = Desk::new();
+    desk.types("uplift upgrade --to 1.1.0 -y").await;
+    let run = desk.host().await.show(None).unwrap().run.id;
+    desk.world.advance(Duration::from_mins(9));
+    desk.world.put_file(desk.folder().join("backups/20261123-031500-7f3a/dump"), "no backup", 0o600);
+    desk.types("uplift rollback --restore-data always --jobs run -y").await;
+    screen("kept_status", &desk, "uplift status").await;
+    screen("kept_prune", &desk, "uplift backup prune -y").await;
+    let kept = desk.types("uplift status -o json").await;
+    let kept: serde_json::Value = serde_json::from_str(&kept.out).unwrap();
+    let kept = kept["site"]["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert!(kept.iter().all(|one| one["kind"] == "failed" && one["run"] != run.as_str()), "{kept:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan() {
     screen("plan", &Desk::new(), "uplift upgrade --to 1.1.0 --dry-run").await;
@@ -99,6 +117,9 @@ async fn backups_are_made_listed_and_proved() {
     screen("backup_prune_plan", &desk, "uplift backup prune --dry-run").await;
     screen("backup_prune", &desk, "uplift backup prune -y").await;
     screen("backup_prune_nothing", &desk, "uplift backup prune -y").await;
+    desk.world.move_folder(&sets, desk.folder().join("moved"));
+    screen("backup_moved", &desk, "uplift status").await;
+    desk.world.move_folder(desk.folder().join("moved"), &sets);
     let dump = sets.join(&name).join("strata_production.dump.zst");
     let mut file = desk.world.file(&dump).unwrap();
     file.bytes[200] ^= 1;
