@@ -149,10 +149,10 @@ impl Rename {
 #[must_use]
 pub fn not_unpacked(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => "the file is damaged: it ends too early".to_owned(),
+        std::io::ErrorKind::UnexpectedEof => "it is damaged, it ends too early".to_owned(),
         // What the system says of a file or a disk stays what it is, and so do our own words.
         std::io::ErrorKind::Other if error.raw_os_error().is_none() => {
-            "the file is damaged: what stands in it cannot be unpacked".to_owned()
+            "it is damaged and cannot be unpacked".to_owned()
         }
         _ => error.to_string(),
     }
