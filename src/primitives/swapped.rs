@@ -11,7 +11,7 @@ use super::{
     contract::{Back, Found, Undone},
     exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
     foreign_sessions::all_may_be_ended,
-    moved_data::{RESTORE_DATA, Reached, returned_question},
+    moved_data::{Came, RESTORE_DATA, Reached, returned_question},
     others,
     pg_savepoint::still,
 };
@@ -152,7 +152,7 @@ impl Swapped {
         let now = stands(&self.exchange, site.observe()).await?;
         let begun = matches!(now, Stands::Renamed(_) | Stands::After);
         if written_to && begun && !chosen {
-            let question = returned_question(&self.snapshot, site.observe()).await;
+            let question = returned_question(&self.snapshot, self.came(), site.observe()).await;
             return Ok(Undone::NeedsPerson { question });
         }
         if !plan.pairs.is_empty() {
@@ -160,6 +160,11 @@ impl Swapped {
         }
         self.back_to_nothing(written_to, site).await?;
         Ok(Undone::restored("the databases are the ones from before again"))
+    }
+
+    fn came(&self) -> Came {
+        let restored = self.marks.iter().any(|mark| mark.kind == Kept::Restoring);
+        if restored { Came::Set } else { Came::Savepoint }
     }
 
     /// The exchange that takes this one back. A copy that somebody may have written to is no savepoint any more.
