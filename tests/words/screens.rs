@@ -185,6 +185,14 @@ async fn the_lock_in_the_database() {
     desk.world.deny_lock(false);
     desk.world.fault(32, Fault::LosesLock);
     screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let desk = Desk::new();
+    desk.world.fault(32, Fault::StopsServer);
+    let stopped_server = desk.types("uplift upgrade --to 1.1.1 -y").await;
+    let page = stopped_server.page();
+    assert_eq!(stopped_server.exit.code(), 9, "{page}");
+    let (_, ending) = page.split_once("STOPPED IN THE MIDDLE").unwrap();
+    golden("lock_server_stopped", ending);
+    assert!(!page.contains("another machine"), "nobody else can have begun: {page}");
     let desk = stopped().await;
     desk.world.set_server(false, false);
     screen("lock_server_down", &desk, "uplift rollback -y").await;
