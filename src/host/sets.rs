@@ -100,6 +100,15 @@ impl Sets {
         self.ports.clock.now()
     }
 
+    /// The newest one that was finished, whatever it is worth: that is what a person means who names none.
+    pub async fn newest(&self) -> Result<Listed, HostError> {
+        let newest = self.all().await?.into_iter().find(|set| set.standing != Standing::Incomplete);
+        newest.ok_or_else(|| {
+            let text = format!("there is no finished backup in `{}`", self.folder.display());
+            HostError::Invalid(Failure::new("no_such_set", text).hint("make one: `uplift backup create`"))
+        })
+    }
+
     /// One set by its name, or by the beginning or end of its name if only one has it.
     pub async fn one(&self, name: &str) -> Result<Listed, HostError> {
         let all = self.all().await?;

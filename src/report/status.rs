@@ -45,7 +45,9 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         None => {}
     }
     if let Ok(status) = known.site {
-        gathered(&status.kept).iter().for_each(|one| kept(paper, one, known));
+        for one in gathered(&status.kept) {
+            kept(paper, &one, known);
+        }
     }
     match known.last {
         Some(run) if !run.state.unfinished() => {

@@ -101,6 +101,8 @@ async fn a_person_decides() {
 async fn backups_are_made_listed_and_proved() {
     let desk = Desk::new();
     screen("backup_none", &desk, "uplift backup list").await;
+    let none = desk.types("uplift backup verify").await;
+    assert!(none.exit.code() == 2 && none.err.contains("uplift backup create"), "{}", none.page());
     screen("backup_plan", &desk, "uplift backup create --dry-run").await;
     screen("backup_no_terminal", &desk, "uplift backup create").await;
     screen("backup_create", &desk, "uplift backup create -y").await;
@@ -111,6 +113,13 @@ async fn backups_are_made_listed_and_proved() {
     let all = desk.host().await.sets().all().await.unwrap();
     let name = all[0].set.clone();
     screen("backup_show", &desk, &format!("uplift backup show {name}")).await;
+    let newest = desk.types("uplift backup verify").await;
+    assert_eq!(newest.exit.code(), 0, "{}", newest.page());
+    assert!(
+        newest.err.contains(&name[..13]) && newest.out.contains("rows are what was counted"),
+        "{}",
+        newest.page()
+    );
     screen("backup_verify", &desk, &format!("uplift backup verify {name} --restore")).await;
     screen("backup_status", &desk, "uplift status").await;
     desk.world.advance(Duration::from_hours(48));
