@@ -22,7 +22,9 @@ pub use plan::{
     schemas, volume,
 };
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
-pub use prune::{Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune, removed};
+pub use prune::{
+    Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune, removed, why_it_stays,
+};
 pub use retention::{Judged, KEEP, judge, judge_databases};
 pub use set::{folder, folder_in, partial, read, set_id, uploads_note, uploads_notes};
 pub use try_restore::{drop_trial, try_restore};

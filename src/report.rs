@@ -29,7 +29,7 @@ pub use live::{Bars, Live, Loudness};
 pub use paper::Paper;
 pub use places::places;
 pub use plan::{Detail, plan, planned_at};
-pub use sets::{set, sets, verified, verifying};
+pub use sets::{NoSets, set, sets, verified, verifying};
 pub use show::{Follow, ended, show};
 pub use status::{Known, status};
 pub use words::{between, span, time};

@@ -2,6 +2,7 @@
 
 mod before;
 mod find;
+mod gathered;
 mod own;
 mod platform;
 mod put_aside;
@@ -12,6 +13,7 @@ mod status;
 
 pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
+pub use gathered::{Gathered, gathered};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
 pub use status::{KeptStatus, ServiceStatus, Status, status};

@@ -17,7 +17,7 @@ use crate::{
     ports::{
         Observe, Operate,
         files::{Remove, Rename},
-        postgres::{DropDatabase, KeptDatabase},
+        postgres::{DropDatabase, KeptDatabase, Mark},
     },
     site::Endpoint,
 };
@@ -87,6 +87,48 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
         sets: sets.into_iter().zip(judged).collect(),
         databases: kept.into_iter().zip(databases).collect(),
     })
+}
+
+/// What stays and why, in a sentence: sets by their reason, databases by the run that has made them.
+#[must_use]
+pub fn why_it_stays(judgement: &Judgement) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut put = |why: String, name| match groups.iter_mut().find(|(known, _)| *known == why) {
+        Some((_, names)) => names.push(name),
+        None => groups.push((why, vec![name])),
+    };
+    for (_, judged) in judgement.sets.iter().filter(|(_, judged)| !judged.goes) {
+        put(judged.why.clone(), judged.name.as_str());
+    }
+    let mut lines: Vec<_> =
+        groups.into_iter().map(|(why, names)| format!("{}: {why}", some(&names))).collect();
+    let mut runs: Vec<(&Mark, usize)> = Vec::new();
+    for (one, judged) in judgement.databases.iter().filter(|(_, judged)| !judged.goes) {
+        let Some(mark) = &one.mark else {
+            lines.push(format!("`{}`: {}", one.name, judged.why));
+            continue;
+        };
+        let like = |known: &&mut (&Mark, usize)| {
+            (known.0.kind, &known.0.run, &known.0.expires) == (mark.kind, &mark.run, &mark.expires)
+        };
+        match runs.iter_mut().find(like) {
+            Some((_, count)) => *count += 1,
+            None => runs.push((mark, 1)),
+        }
+    }
+    let of_run = |(mark, count): (&Mark, usize)| {
+        format!("{} until {}", mark.kind.of_run(count, &mark.run), mark.expires)
+    };
+    lines.extend(runs.into_iter().map(of_run));
+    lines.join("; ")
+}
+
+/// All of them while they can be read at a glance.
+fn some(names: &[&str]) -> String {
+    match names {
+        [first, _, _, rest @ ..] if !rest.is_empty() => format!("`{first}` and {} more", names.len() - 1),
+        _ => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// Decides what goes. The verified sets that take the places of what goes are read first: old ones must not go while those

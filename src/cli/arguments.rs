@@ -295,6 +295,7 @@ Examples:
     /// Read every byte of a backup, and count every row in it
     #[command(after_help = "\
 Examples:
+  uplift backup verify                                 the newest one
   uplift backup verify 20261124-031500-7f3a            on this host
   uplift backup verify /mnt/copies/20261124-031500-7f3a  anywhere, without the site
   uplift backup verify 7f3a --restore                  also load it beside the site's databases, and drop it again")]
@@ -331,9 +332,9 @@ pub(super) struct OneRun {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifySet {
-    /// The backup, the beginning or end of its name, or its path
+    /// The backup, the beginning or end of its name, or its path; the newest one where it is left out
     #[arg(value_name = "BACKUP|PATH")]
-    pub(super) set: String,
+    pub(super) set: Option<String>,
     /// Load each dump into a database of its own on the site's server, count the rows there, and drop it
     #[arg(long, env = "UPLIFT_RESTORE", value_parser = FalseyValueParser::new())]
     pub(super) restore: bool,

@@ -73,7 +73,13 @@ async fn meant(session: &mut Session, name: &str) -> Result<(Sets, Listed), Trou
 }
 
 async fn verify(session: &mut Session, asked: VerifySet) -> Result<ExitClass, Trouble> {
-    let (sets, set) = meant(session, &asked.set).await?;
+    let (sets, set) = if let Some(name) = &asked.set {
+        meant(session, name).await?
+    } else {
+        let sets = session.sets().await?;
+        let newest = sets.newest().await?;
+        (sets, newest)
+    };
     if !session.json() && !session.common.quiet {
         report::verifying(&mut session.paper(), &set);
     }

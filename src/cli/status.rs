@@ -4,16 +4,20 @@ use super::{session::Session, trouble::Trouble};
 use crate::{
     event::{ExitClass, Failure},
     host::{HostError, RunRow, RunState, Runs, Sets, Status},
-    report::{self, Known},
+    report::{self, Known, NoSets},
 };
 
 /// `uplift status`. What cannot be read is a line of it, never the end of it.
 pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> {
-    let (site, runs, sets) = look(session).await;
-    let now = sets.as_ref().map(Sets::now);
-    let sets = match &sets {
+    let (site, runs, looked) = look(session).await;
+    let now = looked.as_ref().map(Sets::now);
+    let sets = match &looked {
         Some(sets) => Some(sets.all().await.map_err(|error| error.failure())),
         None => None,
+    };
+    let none = match (&looked, &sets) {
+        (Some(looked), Some(Ok(all))) if all.is_empty() => Some(no_sets(looked, &runs).await),
+        _ => None,
     };
     let last = match &runs {
         Ok(Some(runs)) => runs.unfinished().and_then(|open| match open {
@@ -33,6 +37,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             "run": last,
             "held_by": holder,
             "unread": unread,
+            "backups_made": none.as_ref().and_then(|none| none.made.as_ref()),
             "backups": sets.as_ref().and_then(|sets| sets.as_ref().ok()),
         }));
     } else {
@@ -42,12 +47,24 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             holder: holder.as_ref(),
             unread: unread.as_ref(),
             sets: sets.as_ref().map(Result::as_deref),
+            none: none.as_ref(),
             now,
             typed: &session.typed,
         };
         report::status(&mut session.sheet(), &known);
     }
     Ok(exit(site.is_ok() && unread.is_none(), last.as_ref()))
+}
+
+/// Where no backup is found, the record of the runs tells whether there should be some.
+async fn no_sets(sets: &Sets, runs: &Result<Option<Runs>, Failure>) -> NoSets {
+    let made = match runs {
+        Ok(Some(runs)) => runs.backups_made().ok(),
+        Ok(None) => Some(Vec::new()),
+        Err(_) => None,
+    };
+    let is_there = sets.is_there().await.unwrap_or(true);
+    NoSets { made, folder: sets.folder().display().to_string(), is_there }
 }
 
 /// The site if it can be found, and its record even if it cannot.

@@ -211,9 +211,15 @@ impl PostgresRead for PostgresClient {
         sequences
     }
 
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+    async fn jobs(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        until: Option<i64>,
+        limit: usize,
+    ) -> Result<Jobs, Failure> {
         let session = self.connect(endpoint, database).await?;
-        let jobs = watch::jobs(&session, limit).await;
+        let jobs = watch::jobs(&session, until, limit).await;
         session.close().await;
         jobs
     }

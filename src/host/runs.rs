@@ -98,6 +98,22 @@ impl Runs {
         past::shown(self.reader.as_ref().ok_or(HostError::NoRun("show"))?, run)
     }
 
+    /// Names of the backups that runs have made and verified, newest first, wherever they are by now.
+    pub fn backups_made(&self) -> Result<Vec<String>, HostError> {
+        let Some(reader) = &self.reader else { return Ok(Vec::new()) };
+        let mut made = Vec::new();
+        for run in reader.runs()? {
+            let calls = reader.entries(&run.id)?;
+            let outcomes = calls.iter().rev().filter(|call| call.verb == "backup");
+            made.extend(outcomes.filter_map(|call| {
+                let value = call.attempts.iter().rev().find_map(|one| one.value.as_ref())?;
+                let path = value.get("path")?.as_str()?;
+                Some(Path::new(path).file_name()?.to_string_lossy().into_owned())
+            }));
+        }
+        Ok(made)
+    }
+
     /// Who works on the site now, as far as the kernel shows it.
     #[must_use]
     pub fn holder(&self) -> Option<Holder> {

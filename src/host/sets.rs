@@ -82,6 +82,14 @@ impl Sets {
         Ok(backups::list(&*self.ports.files, &self.folder).await?)
     }
 
+    /// Whether the folder in which they are looked for is there.
+    pub async fn is_there(&self) -> Result<bool, HostError> {
+        let (Some(above), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Ok(true);
+        };
+        Ok(self.ports.files.list(above).await?.contains(&name.to_string_lossy().into_owned()))
+    }
+
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -90,6 +98,15 @@ impl Sets {
     #[must_use]
     pub fn now(&self) -> jiff::Timestamp {
         self.ports.clock.now()
+    }
+
+    /// The newest one that was finished, whatever it is worth: that is what a person means who names none.
+    pub async fn newest(&self) -> Result<Listed, HostError> {
+        let newest = self.all().await?.into_iter().find(|set| set.standing != Standing::Incomplete);
+        newest.ok_or_else(|| {
+            let text = format!("there is no finished backup in `{}`", self.folder.display());
+            HostError::Invalid(Failure::new("no_such_set", text).hint("make one: `uplift backup create`"))
+        })
     }
 
     /// One set by its name, or by the beginning or end of its name if only one has it.

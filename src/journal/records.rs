@@ -183,6 +183,10 @@ impl Entry {
         match self.state {
             State::NeedsDecision => self.undos.last()?.question.as_ref(),
             State::Unknown => self.attempts.last()?.question.as_ref(),
+            // A look that ended in a question: the run stands still there, because no script can catch that.
+            State::Failed if self.kind == Kind::Read => {
+                self.attempts.last()?.failure.as_ref()?.question.as_deref()
+            }
             _ => None,
         }
     }

@@ -144,6 +144,20 @@ impl Rename {
     }
 }
 
+/// What is wrong with a compressed file by what the unpacking of it says, whose own words name nothing that a reader knows:
+/// it ends too early, or other bytes stand in it than were written.
+#[must_use]
+pub fn not_unpacked(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "it is damaged, it ends too early".to_owned(),
+        // What the system says of a file or a disk stays what it is, and so do our own words.
+        std::io::ErrorKind::Other if error.raw_os_error().is_none() => {
+            "it is damaged and cannot be unpacked".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 /// A path as a POSIX shell reads it back.
 #[must_use]
 pub fn quoted(path: &Path) -> String {

@@ -71,8 +71,15 @@ pub trait PostgresRead: Send + Sync {
     /// The last value that every sequence of a database has given, by `schema.name`; those that have given none are left
     /// out.
     async fn sequences(&self, endpoint: &Endpoint, database: &str) -> Result<BTreeMap<String, i64>, Failure>;
-    /// Jobs of a queue database, oldest first, at most `limit`; with how many there are in all.
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure>;
+    /// Jobs of a queue database, oldest first, at most `limit`; with how many there are in all. `until` leaves out those
+    /// with a higher number: they were enqueued later.
+    async fn jobs(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        until: Option<i64>,
+        limit: usize,
+    ) -> Result<Jobs, Failure>;
     /// Free bytes on the file system of the server's data, where that can be known.
     async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure>;
     /// Reads a dump from its first byte to its last: hash, checksum of every frame, and, where a `pg_restore` of the
@@ -123,6 +130,8 @@ pub struct Jobs {
     pub waiting: u64,
     /// Taken by a worker and not finished.
     pub claimed: u64,
+    /// The highest number of those that wait; 0 if none does.
+    pub newest: i64,
     pub oldest: Vec<Job>,
 }
 

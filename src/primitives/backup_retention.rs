@@ -28,6 +28,9 @@ pub(super) fn keep() -> usize {
 pub(super) struct Outcome {
     pub goes: Vec<Judged>,
     pub stays: Vec<Judged>,
+    /// What stays and why, in a sentence; empty if there is nothing.
+    #[serde(default)]
+    pub why: String,
 }
 
 impl Read for BackupRetention {
@@ -43,25 +46,22 @@ impl Read for BackupRetention {
     }
 
     fn result(outcome: &Outcome) -> String {
-        let named = |all: &[Judged]| {
-            let named: Vec<_> = all.iter().map(|one| format!("`{}`: {}", one.name, one.why)).collect();
-            named.join("; ")
-        };
         match (outcome.goes.len(), outcome.stays.len()) {
             (0, 0) => "there is nothing that could go".to_owned(),
             (goes, 0) => format!("to go: {goes}; nothing stays"),
-            (goes, _) => format!("to go: {goes}; staying: {}", named(&outcome.stays)),
+            (goes, _) => format!("to go: {goes}; staying: {}", outcome.why),
         }
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let named = Some(self.database.as_str()).filter(|name| !name.is_empty());
         let judged = backups::judgement(self.keep, named, site).await?;
+        let why = backups::why_it_stays(&judged);
         let sets = judged.sets.into_iter().map(|(_, judged)| judged);
         let rest = |name| Judged { name, goes: true, why: "rest of a removed backup".to_owned() };
         let all = sets.chain(judged.databases.into_iter().map(|(_, judged)| judged));
         let all = all.chain(judged.leftovers.into_iter().map(rest));
         let (goes, stays) = all.partition(|judged| judged.goes);
-        Ok(Outcome { goes, stays })
+        Ok(Outcome { goes, stays, why })
     }
 }

@@ -177,8 +177,26 @@ pub(super) fn stay() -> Choice {
     }
 }
 
-/// Asks what is to become of the data that has returned and that users may have written to since.
-pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Question {
+/// Where the databases that took the product's places come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// A savepoint: they have returned, and the others are a newer release's.
+    Savepoint,
+    /// A backup set: they were restored, and the others are those of before.
+    Set,
+}
+
+/// Asks what is to become of the data that has taken the product's places and that users may have written to since.
+pub(super) async fn returned_question(since: &str, came: Came, site: Observe<'_>) -> Question {
+    let (happened, does) = match came {
+        Came::Savepoint => {
+            ("the databases have returned", "run the newer release again, on its own databases")
+        }
+        Came::Set => (
+            "the restored databases took their places",
+            "run what ran before the restore again, on the databases of then",
+        ),
+    };
     let moment = Moment { snapshot: since.to_owned(), at: site.clock.now(), sequences: Sequences::new() };
     let (found, rows) = if since.is_empty() {
         let text = "there were no databases before, so what was written since cannot be counted";
@@ -186,7 +204,7 @@ pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Questio
     } else {
         match written(&moment, site).await {
             Ok(written) if written.rows == 0 => {
-                (vec!["no rows have been written since the databases returned".to_owned()], "0".to_owned())
+                (vec![format!("no rows have been written since {happened}")], "0".to_owned())
             }
             Ok(written) => (written.in_words(), written.rows.to_string()),
             Err(failure) => {
@@ -196,11 +214,16 @@ pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Questio
     };
     let again = Choice {
         key: RESTORE_DATA.to_owned(),
-        does: "run the newer release again, on its own databases".to_owned(),
+        does: if since.is_empty() {
+            "put the restored databases aside: before them there were none"
+        } else {
+            does
+        }
+        .to_owned(),
         costs: format!(
             "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
         ),
     };
-    let text = "users could write since the databases have returned: what is to run now?".to_owned();
+    let text = format!("users could write since {happened}: what is to run now?");
     Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None }
 }

@@ -101,7 +101,7 @@ impl Effect for PgSavepoint {
         let schemas = crate::backups::schemas(site).await?;
         let queue = all.all.iter().find(|one| one.role == "queue");
         let jobs = match queue {
-            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN_JOBS).await?,
+            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, None, SHOWN_JOBS).await?,
             None => Jobs::default(),
         };
         let now = site.clock.now();

@@ -16,6 +16,13 @@ pub(super) struct ReturnedJobs {
     /// `ask`: the run stands still until a person has seen them. `run`, `hold`: decided beforehand.
     #[serde(default)]
     pub decide: Decided,
+    /// The highest number that a job of the queue had when it returned (`last_job`): only those up to it can run a second
+    /// time, what users enqueue since is new. Left out, all jobs of the queue count.
+    #[serde(default)]
+    pub up_to: Option<i64>,
+    /// The queue came out of a backup set.
+    #[serde(default)]
+    pub restored: bool,
 }
 
 /// Jobs that are named to a person.
@@ -25,7 +32,7 @@ const SHOWN: usize = 20;
 pub(super) struct Outcome {
     /// Whether the worker may start.
     pub start: bool,
-    /// Jobs that are not done in the returned queue; unknown where a person has decided since.
+    /// Jobs that came with the returned queue and are not done; unknown where a person has decided since.
     pub waiting: Option<u64>,
 }
 
@@ -34,7 +41,7 @@ impl Read for ReturnedJobs {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { decide: Decided::Hold }
+        Self { decide: Decided::Hold, up_to: Some(210), restored: false }
     }
 
     fn summary(&self) -> String {
@@ -44,7 +51,7 @@ impl Read for ReturnedJobs {
     fn result(outcome: &Outcome) -> String {
         let what = match outcome.waiting {
             Some(0) => "no job waits".to_owned(),
-            Some(waiting) => format!("{waiting} jobs wait"),
+            Some(waiting) => waits(waiting),
             None => "a person has seen them".to_owned(),
         };
         format!("{what}; the worker {}", if outcome.start { "may start" } else { "is held" })
@@ -53,18 +60,18 @@ impl Read for ReturnedJobs {
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let all = &site.site.databases;
         let jobs = match all.all.iter().find(|one| one.role == "queue") {
-            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, SHOWN).await?,
+            Some(queue) => site.postgres.jobs(&all.endpoint, &queue.name, self.up_to, SHOWN).await?,
             None => Jobs::default(),
         };
         if jobs.waiting > 0 {
-            for line in lines(&jobs) {
+            for line in self.lines(&jobs) {
                 site.tell.warn(line);
             }
         }
         let start = match (jobs.waiting, self.decide) {
             (0, _) | (_, Decided::Run) => true,
             (_, Decided::Hold) => false,
-            (_, Decided::Ask) => return Err(Failure::asks("jobs_undecided", question(&jobs))),
+            (_, Decided::Ask) => return Err(Failure::asks("jobs_undecided", self.question(&jobs))),
         };
         Ok(Outcome { start, waiting: Some(jobs.waiting) })
     }
@@ -79,11 +86,17 @@ impl Read for ReturnedJobs {
     }
 }
 
-fn lines(jobs: &Jobs) -> Vec<String> {
+impl ReturnedJobs {
+    /// What happened to the queue.
+    fn came(&self) -> &'static str {
+        if self.restored { "restored" } else { "returned" }
+    }
+
+fn lines(&self, jobs: &Jobs) -> Vec<String> {
     let mut lines = vec![format!(
-        "{} jobs wait in the returned queue, {} of them taken by a worker when the site was stopped; whatever ran \
+        "{} in the {} queue, {} of them taken by a worker when the site was stopped; whatever ran \
          since then would run a second time",
-        jobs.waiting, jobs.claimed
+        waits(jobs.waiting), self.came(), jobs.claimed
     )];
     lines.extend(jobs.oldest.iter().map(|job| match &job.claimed_by {
         Some(by) => format!("{} {}, taken by {by}", job.class, job.id),
@@ -96,30 +109,18 @@ fn lines(jobs: &Jobs) -> Vec<String> {
     lines
 }
 
-/// Web runs the jobs of this site itself: they cannot be held back there, so they are decided on before anything is done.
-pub(super) fn web_question(waiting: u64, (verb, queue): (&str, &str), found: Vec<String>) -> Question {
-    let choices = vec![Choice {
-        key: "run".to_owned(),
-        does: format!("{verb}, and let web run the jobs of the {queue} queue"),
-        costs: format!("up to {waiting} jobs run a second time"),
-    }];
-    let text = format!("web runs the jobs of this site itself: are those of the {queue} queue to run?");
-    Question { address: String::new(), text, found, choices, flag: Some("jobs".to_owned()) }
-}
-
-fn question(jobs: &Jobs) -> Question {
+fn question(&self, jobs: &Jobs) -> Question {
     let choice =
         |key: &str, does: &str, costs: String| Choice { key: key.to_owned(), does: does.to_owned(), costs };
     Question {
         address: String::new(),
-        text: "web runs on the returned databases, and the worker is held: are the jobs of the queue to run?"
-            .to_owned(),
-        found: lines(jobs),
+        text: format!("web runs on the {} databases, and the worker is held: are the jobs of the queue to run?", self.came()),
+        found: self.lines(jobs),
         choices: vec![
             choice(
                 "run",
-                "start the worker: it runs all of them",
-                format!("up to {} jobs run a second time", jobs.waiting),
+                "start the worker: it runs all of them, and what users have enqueued since",
+                again(jobs.waiting),
             ),
             choice(
                 "hold",
@@ -129,4 +130,24 @@ fn question(jobs: &Jobs) -> Question {
         ],
         flag: Some("jobs".to_owned()),
     }
+}
+}
+
+fn waits(jobs: u64) -> String {
+    if jobs == 1 { "1 job waits".to_owned() } else { format!("{jobs} jobs wait") }
+}
+
+fn again(jobs: u64) -> String {
+    if jobs == 1 { "1 job may run a second time".to_owned() } else { format!("up to {jobs} jobs run a second time") }
+}
+
+/// Web runs the jobs of this site itself: they cannot be held back there, so they are decided on before anything is done.
+pub(super) fn web_question(waiting: u64, (verb, queue): (&str, &str), found: Vec<String>) -> Question {
+    let choices = vec![Choice {
+        key: "run".to_owned(),
+        does: format!("{verb}, and let web run the jobs of the {queue} queue"),
+        costs: again(waiting),
+    }];
+    let text = format!("web runs the jobs of this site itself: are those of the {queue} queue to run?");
+    Question { address: String::new(), text, found, choices, flag: Some("jobs".to_owned()) }
 }

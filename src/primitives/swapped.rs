@@ -11,7 +11,7 @@ use super::{
     contract::{Back, Found, Undone},
     exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
     foreign_sessions::all_may_be_ended,
-    moved_data::{RESTORE_DATA, Reached, returned_question},
+    moved_data::{Came, RESTORE_DATA, Reached, returned_question},
     others,
     pg_savepoint::still,
 };
@@ -45,6 +45,10 @@ pub(super) struct Outcome {
     pub databases: Vec<String>,
     /// Names of those that were replaced.
     pub aside: Vec<String>,
+    /// The highest number of the jobs that came back with the queue; 0 if none waits. What users enqueue since has a
+    /// higher one.
+    #[serde(default)]
+    pub last_job: Option<i64>,
 }
 
 impl Swapped {
@@ -94,18 +98,28 @@ impl Swapped {
         Ok(Self { run: site.run.to_owned(), snapshot, exchange, marks })
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
+    /// Nobody works on the databases yet.
+    async fn outcome(&self, site: Observe<'_>) -> Outcome {
         let pairs = &self.exchange.pairs;
         let replaced = pairs.iter().filter(|pair| pair.live.oid != 0);
         Outcome {
             databases: pairs.iter().map(|pair| pair.live.name.clone()).collect(),
             aside: replaced.map(|pair| pair.aside.clone()).collect(),
+            last_job: self.last_job(site).await,
         }
+    }
+
+    /// The databases have their places, whether this can be told or not: without it the jobs that users enqueue since
+    /// are counted too.
+    async fn last_job(&self, site: Observe<'_>) -> Option<i64> {
+        let queue = site.site.databases.all.iter().find(|one| one.role == "queue")?;
+        let jobs = site.postgres.jobs(&self.exchange.endpoint, &queue.name, None, 0).await;
+        jobs.ok().map(|jobs| jobs.newest)
     }
 
     pub(super) async fn probe(&self, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
         Ok(match stands(&self.exchange, site).await? {
-            Stands::After => Found::Applied(self.outcome()),
+            Stands::After => Found::Applied(self.outcome(site).await),
             Stands::Before => Found::NotApplied,
             Stands::Closed => {
                 Found::Partial("the databases keep everybody out, and have their old names".to_owned())
@@ -123,7 +137,7 @@ impl Swapped {
             others::none_at_work(&names, site.observe()).await?;
             exchange(&self.exchange, site).await?;
         }
-        Ok(self.outcome())
+        Ok(self.outcome(site.observe()).await)
     }
 
     pub(super) async fn undo(&self, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
@@ -138,7 +152,7 @@ impl Swapped {
         let now = stands(&self.exchange, site.observe()).await?;
         let begun = matches!(now, Stands::Renamed(_) | Stands::After);
         if written_to && begun && !chosen {
-            let question = returned_question(&self.snapshot, site.observe()).await;
+            let question = returned_question(&self.snapshot, self.came(), site.observe()).await;
             return Ok(Undone::NeedsPerson { question });
         }
         if !plan.pairs.is_empty() {
@@ -146,6 +160,11 @@ impl Swapped {
         }
         self.back_to_nothing(written_to, site).await?;
         Ok(Undone::restored("the databases are the ones from before again"))
+    }
+
+    fn came(&self) -> Came {
+        let restored = self.marks.iter().any(|mark| mark.kind == Kept::Restoring);
+        if restored { Came::Set } else { Came::Savepoint }
     }
 
     /// The exchange that takes this one back. A copy that somebody may have written to is no savepoint any more.

@@ -171,8 +171,22 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
             &format!("`--{flag} {}` decides it before a run begins", words.join("|")),
         );
     } else if page.calls.iter().all(|call| call.undos.is_empty()) {
+        on(paper, page);
+    }
+}
+
+/// How to go on, where somebody has looked what going back would ask: nothing is taken back yet.
+fn on(paper: &mut Paper, page: &Page<'_>) {
+    let open = page.calls.iter().filter_map(Entry::question).find(|question| question.flag.is_some());
+    let Some(open) = open else {
         let does = "mend the cause yourself, then go on from where it failed";
         option(paper, &page.resume(), does, "the site stays as it is now until it is mended");
+        return;
+    };
+    paper.labelled("or go on", &format!("which asks still: {}", open.text));
+    for choice in &open.choices {
+        let command = format!("{} --choose {} --reason TEXT", page.resume(), choice.key);
+        option(paper, &command, &choice.does, &choice.costs);
     }
 }
 

@@ -36,12 +36,39 @@ pub fn sets(paper: &mut Paper, all: &[Listed], now: Timestamp, folder: &str, typ
     }
 }
 
+/// What is known where no backup is found.
+pub struct NoSets {
+    /// Names of those that were made, newest first; `None` if the record of the runs cannot be read.
+    pub made: Option<Vec<String>>,
+    /// Where they are looked for, and whether that is there.
+    pub folder: String,
+    pub is_there: bool,
+}
+
+impl NoSets {
+    fn in_words(&self) -> String {
+        let Self { made, folder, is_there } = self;
+        let Some(made) = made else { return format!("none in `{folder}`") };
+        let Some(newest) = made.first() else { return "none yet".to_owned() };
+        let were = if made.len() == 1 {
+            format!("1 backup was made ({newest})")
+        } else {
+            format!("{} backups were made, the newest {newest}", made.len())
+        };
+        if *is_there {
+            format!("NONE: {were}, and none is in `{folder}` any more")
+        } else {
+            format!("NONE: {were}, and `{folder}` is not there any more")
+        }
+    }
+}
+
 /// The newest backup that can be relied on, in a line.
-pub(super) fn newest(all: &[Listed], now: Option<Timestamp>) -> String {
+pub(super) fn newest(all: &[Listed], none: Option<&NoSets>, now: Option<Timestamp>) -> String {
     let verified = all.iter().find(|set| set.standing.is_verified());
     let Some(set) = verified else {
         return match all.len() {
-            0 => "none yet".to_owned(),
+            0 => none.map_or_else(|| "none".to_owned(), NoSets::in_words),
             n => format!("none that is proved, of {n}"),
         };
     };

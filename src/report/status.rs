@@ -3,14 +3,14 @@ use jiff::Timestamp;
 use super::{
     history::not_over,
     paper::Paper,
-    sets::newest,
+    sets::{NoSets, newest},
     words::{between, size, time},
 };
 use crate::{
     backups::Listed,
     event::Failure,
     journal::{Holder, RunRow},
-    survey::{KeptStatus, Status},
+    survey::{Gathered, Status, gathered},
 };
 
 /// All that can be told about a site now.
@@ -24,6 +24,8 @@ pub struct Known<'a> {
     pub unread: Option<&'a Failure>,
     /// The site's backups, or why they could not be looked at; `None` if nobody knows where they are.
     pub sets: Option<Result<&'a [Listed], &'a Failure>>,
+    /// Told where there is no backup.
+    pub none: Option<&'a NoSets>,
     /// What time it is there.
     pub now: Option<Timestamp>,
     pub typed: &'a str,
@@ -38,12 +40,14 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         Err(failure) => unread(paper, failure),
     }
     match known.sets {
-        Some(Ok(sets)) => paper.labelled("backup", &newest(sets, known.now)),
+        Some(Ok(sets)) => paper.labelled("backup", &newest(sets, known.none, known.now)),
         Some(Err(failure)) => unread(paper, failure),
         None => {}
     }
     if let Ok(status) = known.site {
-        status.kept.iter().for_each(|one| kept(paper, one, known.now));
+        for one in gathered(&status.kept) {
+            kept(paper, &one, known);
+        }
     }
     match known.last {
         Some(run) if !run.state.unfinished() => {
@@ -77,15 +81,20 @@ fn of_site(paper: &mut Paper, status: &Status) {
 }
 
 /// What is kept beside the site's own, and until when.
-fn kept(paper: &mut Paper, one: &KeptStatus, now: Option<Timestamp>) {
-    let mut text = format!("`{}`: {}, {}", one.name, one.what, size(one.bytes));
-    if !one.owner.is_empty() {
-        text = format!("{text} of `{}`", one.owner);
+fn kept(paper: &mut Paper, one: &Gathered, known: &Known<'_>) {
+    let mut text = format!("{}, {}", one.what, size(one.bytes));
+    if !one.owners.is_empty() {
+        text = format!("{text} of `{}`", one.owners.join("`, `"));
     }
     let moment = |at: &Option<String>| at.as_ref()?.parse::<Timestamp>().ok();
-    if let (Some(now), Some(made), Some(expires)) = (now, moment(&one.made), moment(&one.expires)) {
-        let until = if expires <= now { "over since" } else { "until" };
+    if let (Some(now), Some(made), Some(expires)) = (known.now, moment(&one.made), moment(&one.expires)) {
+        let is_over = expires <= now;
+        let until = if is_over { "over since" } else { "until" };
         text = format!("{text}, {} old, {until} {}", between(made, now), time(expires));
+        if one.pruned {
+            let then = if is_over { "" } else { "then " };
+            text = format!("{text}; {then}removed by `{} backup prune`", known.typed);
+        }
     }
     paper.labelled("kept", &text);
 }

@@ -87,7 +87,10 @@ pub fn asked(entries: &[Entry], ending: Option<&Ending>) -> Vec<(i64, Question)>
         let entry = entries.iter().find(|entry| entry.address == question.address)?;
         Some((entry.seq, question.clone()))
     });
-    let open = entries.iter().rev().filter_map(|entry| Some((entry.seq, entry.question()?.clone())));
+    let goes_back = entries.iter().any(|entry| !entry.undos.is_empty());
+    // Once something is taken back nothing is asked about going on.
+    let open = entries.iter().rev().filter(|entry| !(goes_back && entry.kind == Kind::Read));
+    let open = open.filter_map(|entry| Some((entry.seq, entry.question()?.clone())));
     last.into_iter().chain(open).collect()
 }
 

@@ -68,7 +68,7 @@ impl SharedLock {
         let mut held = self.held.lock().await;
         match &*held {
             Some(lock) if lock.is_held().await => Ok(()),
-            Some(_) => Err(self.lost()),
+            Some(_) => Err(self.lost().await),
             None if leaves_data => Ok(()),
             None => {
                 *held = Some(self.ask().await?);
@@ -82,8 +82,22 @@ impl SharedLock {
         self.held.lock().await.is_none()
     }
 
-    fn lost(&self) -> Failure {
+    /// Why the lock is lost: by the server's end, or by the end of its session alone. Only then may anybody else have taken
+    /// it.
+    async fn lost(&self) -> Failure {
         let at = &self.request.endpoint;
+        if let Err(down) = self.postgres.server(at, &self.request.primary).await
+            && is_down(&down)
+        {
+            let text = format!(
+                "the database server `{}:{}` does not answer any more, and with it went the site's lock, so nothing more \
+                 was begun",
+                at.host, at.port
+            );
+            return Failure::new("lock_lost", text).evidence([down.message]).hint(
+                "start the server, or mend the way to it; then `uplift resume` goes on and `uplift rollback` goes back",
+            );
+        }
         let text = format!(
             "the session that held the site's lock on the database server `{}:{}` has ended, so nothing more was begun",
             at.host, at.port

@@ -18,6 +18,8 @@ pub enum Fault {
     Lose,
     /// It happens, and the session that holds the site's lock in the database ends in that moment.
     LosesLock,
+    /// It happens, and the database server stops in that moment.
+    StopsServer,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -45,6 +47,12 @@ impl State {
             Fault::LosesLock => {
                 self.server.end_lock();
                 return work(self);
+            }
+            Fault::StopsServer => {
+                self.server.end_lock();
+                let done = work(self);
+                self.server.reachable = false;
+                return done;
             }
             Fault::FailBefore => {}
             Fault::FailAfter | Fault::TimeoutAfter => drop(work(self)?),

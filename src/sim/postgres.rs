@@ -36,7 +36,8 @@ impl State {
         if !server.reachable || (there.host.as_str(), there.port) != (&server.host, server.port) {
             let failure =
                 Failure::new("database_unreachable", format!("no database server answers at `{place}`"));
-            return Err(failure.retryable());
+            let hint = "start the server, or correct `DB_HOST` and `DB_PORT` in `.env`";
+            return Err(failure.hint(hint).retryable());
         }
         let password = self.variables().remove("DB_PASSWORD").unwrap_or_default();
         if endpoint.user != server.user || password != server.password {
@@ -302,15 +303,25 @@ impl PostgresRead for World {
         self.look(|state| Ok(state.database(endpoint, database)?.sequences()))
     }
 
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+    async fn jobs(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        until: Option<i64>,
+        limit: usize,
+    ) -> Result<Jobs, Failure> {
         self.look(|state| {
-            let jobs = &state.database(endpoint, database)?.jobs;
+            let all = &state.database(endpoint, database)?.jobs;
+            let jobs: Vec<_> =
+                all.iter().filter(|job| until.is_none_or(|until| job.id <= until)).cloned().collect();
+            let newest = jobs.iter().map(|job| job.id).max().unwrap_or(0);
             let claimed = jobs.iter().filter(|job| job.claimed_by.is_some()).count();
             // Those that were taken come first.
-            let mut oldest = jobs.clone();
+            let waiting = jobs.len() as u64;
+            let mut oldest = jobs;
             oldest.sort_by_key(|job| (job.claimed_by.is_none(), job.id));
             oldest.truncate(limit);
-            Ok(Jobs { waiting: jobs.len() as u64, claimed: claimed as u64, oldest })
+            Ok(Jobs { waiting, claimed: claimed as u64, newest, oldest })
         })
     }
 

@@ -36,6 +36,8 @@ pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failur
                 quoted(&path)
             ),
             owner: String::new(),
+            kind: None,
+            run: Some(run.to_owned()),
             bytes: site.trees.facts(&path).await?.bytes,
             made: made.map(|at| at.to_string()),
             expires: expires.map(|at| at.to_string()),

@@ -6,7 +6,7 @@ use crate::{
         Observe,
         docker::{Container, Select},
         http::Probe,
-        postgres::KeptDatabase,
+        postgres::{Kept, KeptDatabase},
     },
     site::Service,
 };
@@ -35,6 +35,10 @@ pub struct KeptStatus {
     /// In words: `savepoint of ...`.
     pub what: String,
     pub owner: String,
+    /// `None` for uploaded files, and for a database whose mark cannot be read.
+    pub kind: Option<Kept>,
+    /// The run that has made it, where that is known.
+    pub run: Option<String>,
     pub bytes: u64,
     /// When it was made and until when it is kept, RFC 3339 in UTC; `None` if its mark cannot be read.
     pub made: Option<String>,
@@ -158,6 +162,8 @@ async fn kept(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failure> {
         let what = mark.map(|mark| format!("{} of `{}`", mark.kind.in_words(), mark.of));
         KeptStatus {
             what: what.unwrap_or_else(|| "named as if uplift had made it, but without its mark".to_owned()),
+            kind: mark.map(|mark| mark.kind),
+            run: mark.map(|mark| mark.run.clone()),
             made: mark.map(|mark| mark.made.clone()),
             expires: mark.map(|mark| mark.expires.clone()),
             name: one.name,

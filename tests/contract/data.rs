@@ -305,9 +305,15 @@ pub(super) async fn a_quiet_server_has_nothing_in_the_way(fixture: &dyn Fixture)
     let endpoint = &databases.endpoint;
     assert_eq!(postgres.obstacles(endpoint, &names).await.unwrap(), []);
     assert!(postgres.activity(endpoint, &names).await.unwrap().iter().all(|one| !one.migrating));
-    let jobs = postgres.jobs(endpoint, &names[1], 1).await.unwrap();
+    let jobs = postgres.jobs(endpoint, &names[1], None, 1).await.unwrap();
     assert!(jobs.oldest.len() <= 1 && jobs.claimed <= jobs.waiting, "{jobs:?}");
-    assert_eq!(postgres.jobs(endpoint, &names[3], 1).await.unwrap().waiting, 0, "that is no queue");
+    assert_eq!(jobs.newest > 0, jobs.waiting > 0, "{jobs:?}");
+    let first = jobs.oldest.first().map_or(0, |job| job.id);
+    let until = postgres.jobs(endpoint, &names[1], Some(first), 1).await.unwrap();
+    assert!(until.newest <= first && until.waiting <= jobs.waiting, "{until:?} of {jobs:?}");
+    let none = postgres.jobs(endpoint, &names[1], Some(0), 1).await.unwrap();
+    assert_eq!((none.waiting, none.claimed, none.newest), (0, 0, 0), "nothing was enqueued before the first");
+    assert_eq!(postgres.jobs(endpoint, &names[3], None, 1).await.unwrap().waiting, 0, "that is no queue");
     let room = postgres.room(endpoint).await.unwrap();
     assert!(room.is_none_or(|free| free > 0));
 }

@@ -191,8 +191,12 @@ async fn jobs_wait_until_a_person_has_seen_them() {
         assert_eq!(night.runs(), "1.0.0 ", "web runs, the worker is held");
         let error = night.try_rollback(Some(choice)).await.err().expect("the answer is about going on");
         assert_eq!(error.failure().code, "other_way");
+        night.world.place_orders(210);
         let asked_again = night.resume(None).await;
         assert_eq!(asked_again.ending.exit(), ExitClass::NeedsPerson, "going on without a word asks again");
+        let again = asked_again.ending.question().expect("a question");
+        assert_eq!(again.found, question.found, "what users enqueued since has not run yet");
+        assert_eq!(again.choices[0].costs, "up to 2 jobs run a second time");
         let told = night.answer(choice).await;
         assert_eq!(told.ending, Ending::Done, "{choice}");
         assert_eq!(night.runs(), runs, "{choice}");

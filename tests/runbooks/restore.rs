@@ -102,8 +102,9 @@ async fn a_set_brings_a_site_back_onto_an_empty_host() {
     let settled = night.settle(&path).await.unwrap();
     assert_eq!(settled.written.len(), 2, "the env file and the compose file: {settled:?}");
     let told = night.try_restore(&path.display().to_string(), &[]).await.unwrap();
-    let flag = told.ending.question().and_then(|question| question.flag.clone());
-    assert_eq!(flag.as_deref(), Some("jobs"), "what has run since the set would run a second time");
+    let question = told.ending.question().expect("a question");
+    assert!(question.text.contains("the restored databases"), "{question:?}");
+    assert_eq!(question.flag.as_deref(), Some("jobs"), "what has run since the set would run a second time");
     assert_eq!(night.runs(), "1.0.0 ", "web runs, the worker is held");
     assert_eq!(night.answer("run").await.ending, Ending::Done);
     assert_eq!(night.runs(), "1.0.0 1.0.0");
@@ -111,6 +112,21 @@ async fn a_set_brings_a_site_back_onto_an_empty_host() {
     let primary = night.world.database("strata_production").expect("the primary is back");
     assert_eq!(primary.facts.owner, "strata");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+}
+
+/// There is no newer release in it: what is taken back are databases that were restored.
+#[tokio::test]
+async fn a_restore_that_is_taken_back_is_asked_about_as_a_restore() {
+    let (night, set) = with_a_set().await;
+    night.world.put_job("SendInvoice", None);
+    let told = night.try_restore(&set, &[("restore_data", "always")]).await.unwrap();
+    assert!(told.ending.question().is_some(), "about the jobs: {:?}", told.ending);
+    let told = night.rollback(None).await;
+    let question = told.ending.question().expect("users could write");
+    let all = format!("{question:?}");
+    assert!(question.text.contains("since the restored databases took their places"), "{all}");
+    assert!(question.choices[0].does.contains("what ran before the restore"), "{all}");
+    assert!(!all.contains("newer release") && !all.contains("returned"), "{all}");
 }
 
 #[tokio::test]

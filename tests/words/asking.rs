@@ -163,6 +163,26 @@ async fn an_answer_is_about_the_question_that_knows_it() {
     assert_eq!(done.exit.code(), 0, "{}{}", done.out, done.err);
 }
 
+/// Who has only looked what going back would cost can still answer what the run stands still for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_way_back_leaves_the_way_forward_open() {
+    let desk = Desk::new();
+    desk.world.put_job("SendInvoice", Some("worker 7"));
+    desk.types("uplift upgrade --to 1.1.0 -y").await;
+    desk.world.advance(Duration::from_mins(9));
+    let asked = desk.types("uplift rollback --restore-data always -y").await;
+    assert_eq!(asked.exit.code(), 7, "{}", asked.page());
+    let looked = desk.types("uplift rollback -y").await;
+    golden("return_looked", &looked.page());
+    for words in ["--choose restore-data", "--choose run", "--choose hold"] {
+        assert!(looked.err.contains(words), "{}", looked.page());
+    }
+    let wrong = desk.types("uplift resume --choose rnu --reason tested").await;
+    assert!(wrong.exit.code() == 2 && wrong.err.contains("jobs of the queue"), "{}", wrong.page());
+    let done = desk.types("uplift resume --choose run --reason tested").await;
+    assert_eq!(done.exit.code(), 0, "{}", done.page());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_only_a_person_can_tell() {
     let desk = Desk::new();

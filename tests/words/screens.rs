@@ -51,6 +51,24 @@ async fn a_return_is_from_the_last_upgrade_whatever_else_was_done_since() {
     assert!(back.exit.code() != 2 && back.page().contains("1.0.0"), "{}", back.page());
 }
 
+/// Four databases are one thing to a reader; programs get each.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_told_by_the_run_that_made_it() {
+    let desk = Desk::new();
+    desk.types("uplift upgrade --to 1.1.0 -y").await;
+    let run = desk.host().await.show(None).unwrap().run.id;
+    desk.world.advance(Duration::from_mins(9));
+    desk.world.put_file(desk.folder().join("backups/20261123-031500-7f3a/dump"), "no backup", 0o600);
+    desk.types("uplift rollback --restore-data always --jobs run -y").await;
+    screen("kept_status", &desk, "uplift status").await;
+    screen("kept_prune", &desk, "uplift backup prune -y").await;
+    let kept = desk.types("uplift status -o json").await;
+    let kept: serde_json::Value = serde_json::from_str(&kept.out).unwrap();
+    let kept = kept["site"]["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert!(kept.iter().all(|one| one["kind"] == "failed" && one["run"] != run.as_str()), "{kept:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan() {
     screen("plan", &Desk::new(), "uplift upgrade --to 1.1.0 --dry-run").await;
@@ -83,6 +101,8 @@ async fn a_person_decides() {
 async fn backups_are_made_listed_and_proved() {
     let desk = Desk::new();
     screen("backup_none", &desk, "uplift backup list").await;
+    let none = desk.types("uplift backup verify").await;
+    assert!(none.exit.code() == 2 && none.err.contains("uplift backup create"), "{}", none.page());
     screen("backup_plan", &desk, "uplift backup create --dry-run").await;
     screen("backup_no_terminal", &desk, "uplift backup create").await;
     screen("backup_create", &desk, "uplift backup create -y").await;
@@ -93,12 +113,22 @@ async fn backups_are_made_listed_and_proved() {
     let all = desk.host().await.sets().all().await.unwrap();
     let name = all[0].set.clone();
     screen("backup_show", &desk, &format!("uplift backup show {name}")).await;
+    let newest = desk.types("uplift backup verify").await;
+    assert_eq!(newest.exit.code(), 0, "{}", newest.page());
+    assert!(
+        newest.err.contains(&name[..13]) && newest.out.contains("rows are what was counted"),
+        "{}",
+        newest.page()
+    );
     screen("backup_verify", &desk, &format!("uplift backup verify {name} --restore")).await;
     screen("backup_status", &desk, "uplift status").await;
     desk.world.advance(Duration::from_hours(48));
     screen("backup_prune_plan", &desk, "uplift backup prune --dry-run").await;
     screen("backup_prune", &desk, "uplift backup prune -y").await;
     screen("backup_prune_nothing", &desk, "uplift backup prune -y").await;
+    desk.world.move_folder(&sets, desk.folder().join("moved"));
+    screen("backup_moved", &desk, "uplift status").await;
+    desk.world.move_folder(desk.folder().join("moved"), &sets);
     let dump = sets.join(&name).join("strata_production.dump.zst");
     let mut file = desk.world.file(&dump).unwrap();
     file.bytes[200] ^= 1;
@@ -164,6 +194,14 @@ async fn the_lock_in_the_database() {
     desk.world.deny_lock(false);
     desk.world.fault(32, Fault::LosesLock);
     screen("lock_lost", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let desk = Desk::new();
+    desk.world.fault(32, Fault::StopsServer);
+    let stopped_server = desk.types("uplift upgrade --to 1.1.1 -y").await;
+    let page = stopped_server.page();
+    assert_eq!(stopped_server.exit.code(), 9, "{page}");
+    let (_, ending) = page.split_once("STOPPED IN THE MIDDLE").unwrap();
+    golden("lock_server_stopped", ending);
+    assert!(!page.contains("another machine"), "nobody else can have begun: {page}");
     let desk = stopped().await;
     desk.world.set_server(false, false);
     screen("lock_server_down", &desk, "uplift rollback -y").await;

@@ -13,6 +13,10 @@ pub(super) fn answered(place: &Place, error: &Error) -> Failure {
                 .hint("look at it: `systemctl status docker`")
                 .retryable();
         }
+        Error::IOError { err } if err.to_string().contains("bytes remaining on stream") => {
+            return Failure::new("engine_failed", "the docker engine broke off in the middle of an answer")
+                .hint("see what has ended it: `journalctl -u docker`");
+        }
         other if is_unreached(other) => return unreached(place, other),
         other => {
             return Failure::new("engine_failed", format!("the docker engine cannot be understood: {other}"));
@@ -130,4 +134,18 @@ fn unreached(place: &Place, error: &Error) -> Failure {
 
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the library says of it names nothing that an operator knows.
+    #[test]
+    fn an_answer_that_ends_in_the_middle_is_told_in_words() {
+        let place = Place { address: "unix:///var/run/docker.sock".to_owned(), said_by: None };
+        let err = std::io::Error::other("bytes remaining on stream");
+        let failure = answered(&place, &Error::IOError { err });
+        assert_eq!(failure.message, "the docker engine broke off in the middle of an answer");
+    }
 }

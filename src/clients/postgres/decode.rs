@@ -19,7 +19,10 @@ use crate::{
         hashed::Hashed,
     },
     event::{Failure, Teller, Unit},
-    ports::postgres::{Contents, Decoded, TableRows},
+    ports::{
+        files::not_unpacked,
+        postgres::{Contents, Decoded, TableRows},
+    },
 };
 
 /// Bytes moved at a time.
@@ -95,7 +98,8 @@ async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, b
     blocking(move || {
         let damaged = |error: io::Error| {
             unread(&path, &error).unwrap_or_else(|| {
-                let text = format!("`{}` cannot be read to its end: {error}", path.display());
+                let why = not_unpacked(&error);
+                let text = format!("`{}` cannot be read to its end: {why}", path.display());
                 Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
             })
         };
@@ -217,6 +221,14 @@ mod tests {
         let whole = zstd::encode_all(&[7; 9_000][..], 1).unwrap();
         std::fs::write(&cut, &whole[..whole.len() - 1]).unwrap();
         assert_eq!(code(&cut).await.as_deref(), Some("set_damaged"));
+        let text = async |path: &Path| {
+            unpack(path, None, &Teller::silent()).await.err().map(|failure| failure.message).unwrap()
+        };
+        assert!(text(&cut).await.ends_with("it is damaged, it ends too early"), "{}", text(&cut).await);
+        let mut altered = whole.clone();
+        altered[1] ^= 1;
+        std::fs::write(&cut, &altered).unwrap();
+        assert!(text(&cut).await.ends_with("it is damaged and cannot be unpacked"), "{}", text(&cut).await);
         std::fs::write(&cut, whole).unwrap();
         assert_eq!(code(&cut).await, None);
     }

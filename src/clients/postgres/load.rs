@@ -18,7 +18,10 @@ use super::{
 use crate::{
     clients::files::{blocking, unread},
     event::{Failure, Teller, Unit},
-    ports::postgres::{Contents, LoadDump},
+    ports::{
+        files::not_unpacked,
+        postgres::{Contents, LoadDump},
+    },
 };
 
 pub(super) async fn load(
@@ -140,7 +143,8 @@ async fn feed(
     blocking(move || {
         let damaged = |error: io::Error| {
             unread(&file, &error).unwrap_or_else(|| {
-                let text = format!("`{}` cannot be read to its end: {error}", file.display());
+                let why = not_unpacked(&error);
+                let text = format!("`{}` cannot be read to its end: {why}", file.display());
                 Failure::new("set_damaged", text).hint("take another backup: `uplift backup list`")
             })
         };

@@ -78,7 +78,7 @@ pub(super) async fn obstacles(session: &Session, databases: &[String]) -> Result
 const CLAIMED: [(&str, &str); 2] =
     [("solid_queue_claimed_executions", "process_id"), ("solid_queue_claimed", "process")];
 
-pub(super) async fn jobs(session: &Session, limit: usize) -> Result<Jobs, Failure> {
+pub(super) async fn jobs(session: &Session, until: Option<i64>, limit: usize) -> Result<Jobs, Failure> {
     let there = async |table: &str| {
         let row = session.row(&format!("SELECT to_regclass('{table}') IS NOT NULL")).await?;
         session.column::<bool>(&row, 0)
@@ -93,11 +93,14 @@ pub(super) async fn jobs(session: &Session, limit: usize) -> Result<Jobs, Failur
             break;
         }
     }
+    let until = until.map(|until| format!(" AND j.id <= {until}")).unwrap_or_default();
     let open = format!(
-        "FROM solid_queue_jobs j LEFT JOIN ({claims}) c ON c.job_id = j.id WHERE j.finished_at IS NULL"
+        "FROM solid_queue_jobs j LEFT JOIN ({claims}) c ON c.job_id = j.id WHERE j.finished_at IS NULL{until}"
     );
-    let row = session.row(&format!("SELECT count(*), count(c.job_id) {open}")).await?;
+    let counted = format!("SELECT count(*), count(c.job_id), coalesce(max(j.id), 0)::int8 {open}");
+    let row = session.row(&counted).await?;
     let (waiting, claimed): (i64, i64) = (session.column(&row, 0)?, session.column(&row, 1)?);
+    let newest = session.column(&row, 2)?;
     let oldest = format!(
         "SELECT j.id, j.class_name::text, c.who {open} ORDER BY c.job_id IS NULL, j.id LIMIT {limit}"
     );
@@ -109,5 +112,5 @@ pub(super) async fn jobs(session: &Session, limit: usize) -> Result<Jobs, Failur
         })
     };
     let oldest = session.rows(&oldest, &[]).await?.iter().map(job).collect::<Result<_, Failure>>()?;
-    Ok(Jobs { waiting: waiting.unsigned_abs(), claimed: claimed.unsigned_abs(), oldest })
+    Ok(Jobs { waiting: waiting.unsigned_abs(), claimed: claimed.unsigned_abs(), newest, oldest })
 }

@@ -1,7 +1,7 @@
 use std::{io, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::entry::shown;
-use crate::{clients::files::unread, event::Failure};
+use crate::{clients::files::unread, event::Failure, ports::files::not_unpacked};
 
 /// Something of a set is not what was written; `why` names the place.
 pub(super) fn damaged(path: &Path, why: &str) -> Failure {
@@ -14,7 +14,7 @@ pub(super) fn broken(path: &Path, at: &str, error: &io::Error) -> Failure {
     unread(path, error).unwrap_or_else(|| {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "it is missing".to_owned(),
-            _ => error.to_string(),
+            _ => not_unpacked(error),
         };
         damaged(path, &if at.is_empty() { why } else { format!("{at}: {why}") })
     })

@@ -20,7 +20,11 @@ use super::{
     failed::{broken, damaged},
     tar::BLOCK,
 };
-use crate::{clients::hashed::Hashed, event::Failure, ports::trees::Pack};
+use crate::{
+    clients::hashed::Hashed,
+    event::Failure,
+    ports::{files::not_unpacked, trees::Pack},
+};
 
 const PIECE: usize = 512 << 10;
 /// Pieces that wait to be hashed.
@@ -68,7 +72,9 @@ impl Reading<'_> {
             let at = source.at;
             // Ends the other thread where this one stopped early.
             drop(source);
-            let sum = sum.join().unwrap_or_else(|_| Err(io::Error::other("the thread that reads it ended")));
+            let sum = sum.join().unwrap_or_else(|_| {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the thread that reads it ended"))
+            });
             taken?;
             self.proved(&path, sum, at)
         })
@@ -176,15 +182,15 @@ fn produce(open: File, raw: &AtomicU64, to: &SyncSender<io::Result<Vec<u8>>>) ->
         raw.store(decoder.get_ref().get_ref().bytes, Ordering::Relaxed);
         let over = piece.is_empty();
         if !over && to.send(Ok(piece)).is_err() {
-            return Err(io::Error::other("nobody reads on"));
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads on"));
         }
         if let Err(error) = read {
             let place = decoder.get_ref().get_ref().bytes;
-            let text = format!("before byte {place} of the file: {error}");
+            let text = format!("before byte {place}: {}", not_unpacked(&error));
             // The system's own errors stay what they are: they say nothing of what stands in the file.
             let failed = || match error.raw_os_error() {
                 Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::other(text.clone()),
+                None => io::Error::new(io::ErrorKind::InvalidData, text.clone()),
             };
             let _nobody = to.send(Err(failed()));
             return Err(failed());

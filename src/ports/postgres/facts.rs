@@ -243,6 +243,19 @@ impl Kept {
         }
     }
 
+    /// So many of them that one run made, in words.
+    #[must_use]
+    pub fn of_run(self, count: usize, run: &str) -> String {
+        let databases = if count == 1 { "database" } else { "databases" };
+        match self {
+            Self::Savepoint if count == 1 => format!("1 copy from before run {run}"),
+            Self::Savepoint => format!("{count} copies from before run {run}"),
+            Self::Failed => format!("{count} {databases} that run {run} has put aside"),
+            Self::Restoring => format!("{count} {databases} that run {run} has loaded and not let in"),
+            Self::Checking => format!("{count} {databases} of a trial restore ({run})"),
+        }
+    }
+
     /// The kind that a name is of, by its form alone.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {

@@ -3,7 +3,7 @@ use std::{path::Path, time::Duration};
 use crate::{
     event::Failure,
     ports::{
-        files::File,
+        files::{File, not_unpacked},
         postgres::{BlobList, Decoded, Dump, DumpReport, DumpedDatabase},
     },
     sim::{
@@ -106,7 +106,7 @@ impl State {
     pub(super) fn undumped(&self, path: &Path) -> Result<(Vec<u8>, Db), Failure> {
         let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let plain =
-            zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &error.to_string()))?;
+            zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &not_unpacked(&error)))?;
         let db = archive::read(&plain, self.server.transaction).map_err(|why| damaged(path, &why))?;
         Ok((plain, db))
     }

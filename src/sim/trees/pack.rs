@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::Failure,
     ports::{
-        files::File,
+        files::{File, not_unpacked},
         postgres::Blob,
         trees::{CheckTree, FillTree, Lacking, Pack, PackTree, Packed, StoredFile, TreeCheck, UnpackTree},
     },
@@ -70,7 +70,7 @@ impl State {
     fn stored<T: for<'de> Deserialize<'de>>(&self, path: &Path) -> Result<Vec<T>, Failure> {
         let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let plain =
-            zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &error.to_string()))?;
+            zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &not_unpacked(&error)))?;
         let text = String::from_utf8(plain).map_err(|error| damaged(path, &error.to_string()))?;
         let line = |line| serde_json::from_str(line).map_err(|error| damaged(path, &error.to_string()));
         text.lines().map(line).collect()

@@ -190,9 +190,15 @@ impl PostgresRead for Once<dyn PostgresRead> {
         self.ask(format!("sequences {endpoint:?} {database}"), self.live.sequences(endpoint, database)).await
     }
 
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
-        let question = format!("jobs {endpoint:?} {database} {limit}");
-        self.ask(question, self.live.jobs(endpoint, database, limit)).await
+    async fn jobs(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        until: Option<i64>,
+        limit: usize,
+    ) -> Result<Jobs, Failure> {
+        let question = format!("jobs {endpoint:?} {database} {until:?} {limit}");
+        self.ask(question, self.live.jobs(endpoint, database, until, limit)).await
     }
 
     async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {

@@ -260,12 +260,18 @@ impl PostgresRead for Twin {
         }
     }
 
-    async fn jobs(&self, endpoint: &Endpoint, database: &str, limit: usize) -> Result<Jobs, Failure> {
+    async fn jobs(
+        &self,
+        endpoint: &Endpoint,
+        database: &str,
+        until: Option<i64>,
+        limit: usize,
+    ) -> Result<Jobs, Failure> {
         let planned = self.entered(endpoint, database).await?;
         if let Some(live) = planned.origin.live()
             && !self.is_shut(endpoint, live).await?
         {
-            return self.live().postgres.jobs(endpoint, live, limit).await;
+            return self.live().postgres.jobs(endpoint, live, until, limit).await;
         }
         self.assume(format!("which jobs `{database}` holds is known once it is there"));
         Ok(Jobs::default())

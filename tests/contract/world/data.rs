@@ -77,9 +77,11 @@ async fn what_was_written_since_a_moment_is_exact() {
     assert_eq!(new, [rows("active_storage_blobs", 1, 1), rows("orders", 7, 7)]);
     let new = postgres.written_since(&endpoint, QUEUE, &moment, &BTreeMap::new()).await.unwrap();
     assert_eq!(new, [rows("solid_queue_jobs", 8, None)], "whether they were there before is not known");
-    let jobs = postgres.jobs(&endpoint, QUEUE, 2).await.unwrap();
+    let jobs = postgres.jobs(&endpoint, QUEUE, None, 2).await.unwrap();
     assert_eq!((jobs.waiting, jobs.claimed, jobs.oldest.len()), (11, 1, 2));
     assert_eq!(jobs.oldest[0].claimed_by.as_deref(), Some("worker 1"));
+    let earlier = postgres.jobs(&endpoint, QUEUE, Some(jobs.newest - 1), 2).await.unwrap();
+    assert_eq!((earlier.waiting, earlier.claimed), (10, 0), "without the newest, which was taken");
 }
 
 #[tokio::test]
