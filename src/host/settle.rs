@@ -48,7 +48,8 @@ impl HostBuilder {
         let real = if self.given_ports().is_none() { Some(clients::real()?.0) } else { None };
         let ports = self.given_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
         let files = &*ports.files;
-        let manifest = backups::read(files, folder).await?;
+        let set = backups::find(files, folder).await?;
+        let manifest = set.fit()?;
         if manifest.config.is_empty() {
             let text = format!("the set `{}` holds no configuration", manifest.set);
             let hint = "write `.env` and the compose file by hand, then restore without `--into`";

@@ -8,7 +8,7 @@ use super::{
     return_point::{Jobs, RestoreData},
     set_config::{differing, same_keys, variables},
     set_fits::{jobs_in_web, of_this_site, onlookers},
-    set_of::{as_named_here, open, server},
+    set_of::{as_named_here, server},
     way_back::{tag, written},
 };
 use crate::{
@@ -90,7 +90,7 @@ impl Read for RestoreSet {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let path = self.path(site);
-        let manifest = open(&path, site).await?;
+        let manifest = backups::find(site.files, &path).await?.fit()?.clone();
         of_this_site(&manifest, site);
         same_keys(&manifest, &path, self.config, site)?;
         let then = if self.config { Some(variables(&manifest, &path, site).await?) } else { None };
