@@ -8,6 +8,7 @@ mod away;
 mod calls;
 mod ending;
 mod failure;
+mod held;
 mod history;
 mod lines;
 mod live;
@@ -23,6 +24,7 @@ mod words;
 
 pub use ending::{Page, ending, ending_alone, undecided};
 pub use failure::failure;
+pub use held::Held;
 pub use history::{history, in_the_way, not_over, way_back, way_on};
 pub use lines::Lines;
 pub use live::{Bars, Live, Loudness};

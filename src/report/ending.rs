@@ -4,6 +4,7 @@ use super::{
     away::away,
     calls,
     failure::why,
+    held::Held,
     next::Next,
     paper::{LABEL, Paper},
     status::services,
@@ -28,6 +29,8 @@ pub struct Page<'a> {
     pub log: Option<&'a str>,
     /// The site as it is now, where somebody has looked.
     pub now: Option<&'a Status>,
+    /// How `docker compose` is called for this site by hand.
+    pub compose: &'a str,
     /// The program with what names the site, as it has to be typed here: `uplift -C /srv/strata`.
     pub typed: &'a str,
 }
@@ -94,10 +97,19 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
         Some(tag) => format!("DONE: {} runs {tag}, verified", page.name()),
         None => format!("DONE: {} on {}", page.run.runbook, page.name()),
     };
-    paper.heading(&title);
+    let held = Held::of(page.calls).filter(|held| !held.services.is_empty());
+    match &held {
+        Some(held) => {
+            paper.heading(&format!("{title}; {} STOPPED", held.names()));
+            paper.labelled("held", &format!("{} is left stopped until somebody starts it", held.names()));
+        }
+        None => paper.heading(&title),
+    }
     cost(paper, page);
     kept(paper, page);
-    Next::new().then("see how the site is", page.see_status()).print(paper);
+    held.map_or_else(Next::new, |held| held.start(page.compose))
+        .then("see how the site is", page.see_status())
+        .print(paper);
 }
 
 fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::{
+    held::Held,
     history::not_over,
     paper::Paper,
     sets::newest,
@@ -20,6 +21,8 @@ pub struct Known<'a> {
     /// The newest run.
     pub last: Option<&'a RunRow>,
     pub holder: Option<&'a Holder>,
+    /// What a finished run has left stopped, and does not run since, with that run.
+    pub held: Option<(&'a RunRow, &'a Held)>,
     /// Why the record of the runs could not be read.
     pub unread: Option<&'a Failure>,
     /// The site's backups, or why they could not be looked at; `None` if nobody knows where they are.
@@ -34,7 +37,7 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         not_over(paper, run, known.holder, known.typed);
     }
     match known.site {
-        Ok(status) => of_site(paper, status),
+        Ok(status) => of_site(paper, status, known.held),
         Err(failure) => unread(paper, failure),
     }
     match known.sets {
@@ -60,10 +63,11 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
     }
 }
 
-fn of_site(paper: &mut Paper, status: &Status) {
+fn of_site(paper: &mut Paper, status: &Status, held: Option<(&RunRow, &Held)>) {
     let asks = format!("`{}` in `{}`, settings ask for {}", status.site, status.folder, status.version);
     paper.labelled("site", &asks);
     services(paper, status);
+    left_stopped(paper, status, held);
     if let Some(database) = &status.database {
         paper.labelled("database", database);
     }
@@ -101,6 +105,19 @@ pub(super) fn services(paper: &mut Paper, status: &Status) {
         }
         paper.labelled(&service.service, &text);
     }
+}
+
+/// A worker that does not run is no accident where a person has held it.
+fn left_stopped(paper: &mut Paper, status: &Status, held: Option<(&RunRow, &Held)>) {
+    let Some((run, held)) = held else { return };
+    let text = format!(
+        "{} is left stopped on purpose, by run {} (`{}`); a plain `docker compose up -d` would start it",
+        held.names(),
+        run.id,
+        run.command
+    );
+    paper.labelled("held", &text);
+    held.start(&status.compose).print(paper);
 }
 
 fn unread(paper: &mut Paper, failure: &Failure) {

@@ -1,9 +1,11 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Failure,
     ports::{
         Observe,
+        compose::by_hand,
         docker::{Container, Select},
         http::Probe,
         postgres::KeptDatabase,
@@ -18,6 +20,8 @@ pub struct Status {
     pub folder: String,
     /// The tag that the settings ask for.
     pub version: String,
+    /// How `docker compose` is called for the site by hand.
+    pub compose: String,
     pub services: Vec<ServiceStatus>,
     pub database: Option<String>,
     pub storage: String,
@@ -49,6 +53,9 @@ pub struct ServiceStatus {
     pub digest: Option<String>,
     /// In words: `running since ...`, `exited with 1`.
     pub state: String,
+    pub running: bool,
+    /// When its container was started last, if ever.
+    pub started: Option<Timestamp>,
     /// For web: what `/up` answers, in words.
     pub health: Option<String>,
 }
@@ -91,6 +98,7 @@ pub async fn status(site: Observe<'_>) -> Status {
         site: site.site.name.clone(),
         folder: site.site.project.dir.display().to_string(),
         version: site.site.version.clone(),
+        compose: by_hand(&site.site.project),
         services,
         database,
         storage,
@@ -111,6 +119,8 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             image: container.image.clone(),
             digest: image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned)),
             state: state(container),
+            running: container.is_running(),
+            started: container.started,
             health,
         });
     }
@@ -120,6 +130,8 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             image: format!("{}:{}", service.repository, service.tag),
             digest: None,
             state: "has no container".to_owned(),
+            running: false,
+            started: None,
             health: None,
         });
     }

@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use uplift::{
     event::Event,
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
+    ports::docker::State,
     sim::{Exit, Fault, Release},
     site::Scrubber,
 };
@@ -35,6 +36,38 @@ async fn a_return_from_a_finished_upgrade() {
     screen("return_never", &desk, "uplift rollback --restore-data never -y").await;
     screen("return_jobs", &desk, "uplift rollback --restore-data always -y").await;
     screen("return_resumed", &desk, "uplift resume --choose hold --reason later").await;
+    // Nobody is to start the worker unawares: not by the look of the site, and not by what another command says of it.
+    screen("return_held_status", &desk, "uplift status").await;
+    screen("return_held_upgrade", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let shown = desk.types("uplift show").await.out;
+    assert!(
+        shown.contains("`job` STOPPED") && shown.contains("docker compose up -d --no-deps job"),
+        "{shown}"
+    );
+    desk.world.advance(Duration::from_mins(1));
+    let now = desk.host().await.now();
+    desk.world.edit_container("strata-job-1", |job| {
+        job.state = State::Running;
+        job.started = Some(now);
+    });
+    let status = desk.types("uplift status").await.out;
+    assert!(!status.contains("held"), "somebody has started it: {status}");
+    desk.world.edit_container("strata-job-1", |job| job.state = State::Exited);
+    let status = desk.types("uplift status").await.out;
+    assert!(!status.contains("held"), "what stopped since was not stopped by that run: {status}");
+}
+
+/// Under `always` the engine would start the worker by itself, so that it is told at the end how to mend that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_held_that_would_start_by_itself() {
+    let desk = Desk::new();
+    desk.world.put_job("SendInvoice", None);
+    assert_eq!(desk.types("uplift upgrade --to 1.1.0 -y").await.exit.code(), 0);
+    desk.world.edit_container("strata-job-1", |job| "always".clone_into(&mut job.restart_policy));
+    let set = desk.host().await.sets().all().await.unwrap()[0].set.clone();
+    let told = desk.types(&format!("uplift restore {set} --restore-data always --jobs hold -y")).await.err;
+    let end = told.split("DONE:").nth(1).expect("it is done");
+    assert!(end.contains("docker update --restart always strata-job-1"), "{end}");
 }
 
 /// What was done since and left the release as it is does not stand in the way of `rollback` without a name.
