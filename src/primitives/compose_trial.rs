@@ -201,7 +201,8 @@ impl Intent {
         let there = self.container(site.observe()).await?;
         if let Some(container) = &there {
             keep_log(container, site).await?;
-            let (id, service) = (container.id.clone(), self.aside.service.clone());
+            // It is not the service that goes down with it: that was stopped long before.
+            let (id, service) = (container.id.clone(), self.aside.name.clone());
             if container.is_up() {
                 site.docker.stop(&Stop { id: id.clone(), service: service.clone(), timeout: None }).await?;
                 if let Some(stopped) = site.docker.container(&id).await? {

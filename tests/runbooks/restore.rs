@@ -85,7 +85,8 @@ async fn a_damaged_set_is_refused_before_anything_is_begun() {
 #[tokio::test]
 async fn a_set_that_is_known_to_be_bad_is_not_even_planned() {
     let (night, set) = with_a_set().await;
-    let planned = async |night: &Night, set: &str| night.try_restore(set, &[]).await.err().expect("a refusal");
+    let planned =
+        async |night: &Night, set: &str| night.try_restore(set, &[]).await.err().expect("a refusal");
     let dump = night.set(&set).join("strata_production.dump.zst");
     let whole = night.world.file(&dump).unwrap().bytes;
     let mut flipped = whole.clone();
@@ -119,7 +120,10 @@ async fn a_set_that_is_not_there_is_said_not_to_be_there() {
         let text = format!("there is no backup `{wrong}` in `{}`", folder.trim_end_matches('/'));
         assert_eq!(failure.message, text);
         let hint = failure.hint.unwrap();
-        assert!(hint.contains(&format!("did you mean `{set}`?")) && hint.contains("`uplift backup list`"), "{hint}");
+        assert!(
+            hint.contains(&format!("did you mean `{set}`?")) && hint.contains("`uplift backup list`"),
+            "{hint}"
+        );
     }
 }
 
