@@ -20,6 +20,7 @@ mod progress;
 mod sets;
 mod show;
 mod status;
+mod trial;
 mod words;
 
 pub use ending::{Page, ending, ending_alone, undecided};

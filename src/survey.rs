@@ -14,4 +14,4 @@ pub use before::{Before, ContainerThen, but_databases, differences, keep, look a
 pub use find::{Start, find};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
-pub use status::{KeptStatus, ServiceStatus, Status, status};
+pub use status::{KeptStatus, ServiceStatus, Status, TrialStatus, status};

@@ -28,6 +28,12 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         (Ok(Some(runs)), Ok(site)) => held(runs, site).ok().flatten(),
         _ => None,
     };
+    let calls = match (&runs, &last) {
+        (Ok(Some(runs)), Ok(Some(run))) if run.state.unfinished() => {
+            runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
     let unread = last.as_ref().err().map(HostError::failure);
     let last = last.ok().flatten();
     if session.json() {
@@ -44,6 +50,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         let known = Known {
             site: site.as_ref(),
             last: last.as_ref(),
+            calls: &calls,
             holder: holder.as_ref(),
             held: held.as_ref().map(|(run, held)| (run, held)),
             unread: unread.as_ref(),

@@ -18,6 +18,7 @@ use crate::{
         compose::RunAside,
         docker::{Container, RemoveContainer, Select, Stop},
         postgres::EndSessions,
+        project::trial_name,
     },
     site::{Endpoint, Moment, Sequences},
 };
@@ -112,7 +113,7 @@ impl Effect for ComposeTrial {
             aside: RunAside {
                 project: site.site.project.clone(),
                 service: web.name.clone(),
-                name: format!("{}-trial-{}", site.site.project.name, site.run),
+                name: trial_name(&site.site.project, site.run),
                 overrides: BTreeMap::from([("STRATA_VERSION".to_owned(), self.tag.clone())]),
             },
             tag: self.tag.clone(),

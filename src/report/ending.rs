@@ -8,6 +8,7 @@ use super::{
     next::Next,
     paper::{LABEL, Paper},
     status::services,
+    trial,
     words::between,
 };
 use crate::{
@@ -316,8 +317,14 @@ fn now(paper: &mut Paper, page: &Page<'_>) {
         Some(status) => {
             paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
             services(paper, status);
+            trial::there(paper, status, Some(page.run), page.typed);
         }
-        None => paper.labelled("now", &format!("`{}` tells how the site is", page.see_status())),
+        None => {
+            paper.labelled("now", &format!("`{}` tells how the site is", page.see_status()));
+            if let Some(text) = trial::begun(page.calls) {
+                paper.labelled("trial", &text);
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         docker::{Container, Select},
         http::Probe,
         postgres::KeptDatabase,
+        project::trial_of,
     },
     site::Service,
 };
@@ -23,6 +24,9 @@ pub struct Status {
     /// How `docker compose` is called for the site by hand.
     pub compose: String,
     pub services: Vec<ServiceStatus>,
+    /// Containers in which a run tries, or was trying, a release where no user reaches it.
+    #[serde(default)]
+    pub trials: Vec<TrialStatus>,
     pub database: Option<String>,
     pub storage: String,
     /// Bytes free where the state folder is.
@@ -60,15 +64,26 @@ pub struct ServiceStatus {
     pub health: Option<String>,
 }
 
+/// The container of a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialStatus {
+    pub name: String,
+    pub run: String,
+    pub image: String,
+    /// In words, as for a service.
+    pub state: String,
+}
+
 /// Reads everything that can be read.
 pub async fn status(site: Observe<'_>) -> Status {
     let mut unread = Vec::new();
-    let mut services = Vec::new();
+    let (mut services, mut trials) = (Vec::new(), Vec::new());
     match site.docker.containers(&Select::Project(site.site.project.name.clone())).await {
         Ok(containers) => {
             for service in site.site.product() {
                 services.extend(of_service(service, &containers, site).await);
             }
+            trials = trials_of(site).await.map_err(|failure| unread.push(failure)).unwrap_or_default();
         }
         Err(failure) => unread.push(failure),
     }
@@ -100,6 +115,7 @@ pub async fn status(site: Observe<'_>) -> Status {
         version: site.site.version.clone(),
         compose: by_hand(&site.site.project),
         services,
+        trials,
         database,
         storage,
         free: free.map_err(|failure| unread.push(failure)).ok(),
@@ -136,6 +152,20 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
         });
     }
     found
+}
+
+/// Compose counts them with no service.
+async fn trials_of(site: Observe<'_>) -> Result<Vec<TrialStatus>, Failure> {
+    let all = site.docker.containers(&Select::All).await?;
+    let shown = |one: &Container| {
+        Some(TrialStatus {
+            run: trial_of(one, &site.site.project)?.to_owned(),
+            name: one.name.clone(),
+            image: one.image.clone(),
+            state: state(one),
+        })
+    };
+    Ok(all.iter().filter_map(shown).collect())
 }
 
 async fn health(container: &Container, site: Observe<'_>) -> String {
