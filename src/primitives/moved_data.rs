@@ -143,7 +143,7 @@ impl Offer<'_> {
         }
         let does =
             "run the older release again, on the databases as they were before the migration".to_owned();
-        Choice { key: RESTORE_DATA.to_owned(), does, costs }
+        Choice { key: RESTORE_DATA.to_owned(), does, costs, also: String::new() }
     }
 }
 
@@ -155,6 +155,7 @@ pub(super) fn return_code(release: &str) -> Choice {
         costs: "no rows are lost, but the older release was not made for these databases: it may fail where columns or \
                 tables have changed"
             .to_owned(),
+        also: String::new(),
     }
 }
 
@@ -163,6 +164,7 @@ pub(super) fn stay() -> Choice {
         key: "stay".to_owned(),
         does: "leave everything as it is now and close this run".to_owned(),
         costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
+        also: String::new(),
     }
 }
 
@@ -189,6 +191,7 @@ pub(super) async fn returned_question(since: &str, site: Observe<'_>) -> Questio
         costs: format!(
             "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
         ),
+        also: String::new(),
     };
     let text = "users could write since the databases have returned: what is to run now?".to_owned();
     Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None }

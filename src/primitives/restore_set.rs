@@ -7,9 +7,9 @@ use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
     set_config::{differing, same_keys, variables},
-    set_fits::{jobs_in_web, of_this_site, onlookers},
+    set_fits::{jobs_found, jobs_in_web, jobs_to_decide, of_this_site, onlookers},
     set_of::{as_named_here, server},
-    way_back::{tag, written},
+    way_back::{also, also_found, tag, written},
 };
 use crate::{
     backups::{self, ImageEntry, Manifest},
@@ -107,7 +107,11 @@ impl Read for RestoreSet {
             site.tell.warn(why);
         }
         if !live.is_empty() && self.restore_data != RestoreData::Always {
-            return Err(Failure::asks("choice_needed", question(&manifest, site).await?));
+            let words = jobs_to_decide(&manifest, then.as_ref().map(|both| &both.then), site);
+            return Err(Failure::asks(
+                "choice_needed",
+                question(&manifest, (&words, self.jobs), site).await?,
+            ));
         }
         jobs_in_web(&manifest, self.jobs, then.as_ref().map(|both| &both.then), site)?;
         let config = match differing(&manifest, &path, site).await {
@@ -219,7 +223,13 @@ async fn here(image: &ImageEntry, site: Observe<'_>) -> Result<String, Failure> 
 }
 
 /// Whether what was written since may be put aside, with what that is.
-async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Failure> {
+///
+/// `jobs`: what may be said of the jobs of the restored queue, and what was.
+async fn question(
+    manifest: &Manifest,
+    (jobs, said): (&[String], Jobs),
+    site: Observe<'_>,
+) -> Result<Question, Failure> {
     let mut found = Vec::new();
     let cost = match since(manifest, site).await {
         Ok(written) => {
@@ -235,6 +245,10 @@ async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Fa
             "rows that nobody can count".to_owned()
         }
     };
+    if !jobs.is_empty() {
+        found.push(jobs_found(manifest));
+        found.extend(also_found(jobs, said));
+    }
     let choices = vec![Choice {
         key: "always".to_owned(),
         does: format!(
@@ -242,6 +256,7 @@ async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Fa
             manifest.version
         ),
         costs: format!("{cost} are put aside with the databases of now, which stay under another name"),
+        also: also(jobs, said),
     }];
     let text = format!(
         "databases are there: may what was written since the set of {} be put aside?",

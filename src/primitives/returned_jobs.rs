@@ -102,14 +102,17 @@ pub(super) fn web_question(waiting: u64, (verb, queue): (&str, &str), found: Vec
         key: "run".to_owned(),
         does: format!("{verb}, and let web run the jobs of the {queue} queue"),
         costs: format!("up to {waiting} jobs run a second time"),
+        also: String::new(),
     }];
     let text = format!("web runs the jobs of this site itself: are those of the {queue} queue to run?");
     Question { address: String::new(), text, found, choices, flag: Some("jobs".to_owned()) }
 }
 
 fn question(jobs: &Jobs) -> Question {
-    let choice =
-        |key: &str, does: &str, costs: String| Choice { key: key.to_owned(), does: does.to_owned(), costs };
+    let choice = |key: &str, does: &str, costs: String| {
+        let (key, does, also) = (key.to_owned(), does.to_owned(), String::new());
+        Choice { key, does, costs, also }
+    };
     Question {
         address: String::new(),
         text: "web runs on the returned databases, and the worker is held: are the jobs of the queue to run?"

@@ -250,7 +250,8 @@ pub fn undecided(paper: &mut Paper, question: &Question, command: &str) {
     paper.labelled("choices", "type one of these:");
     let flag = question.flag.as_deref().unwrap_or("choose");
     for choice in &question.choices {
-        option(paper, &format!("{command} --{flag} {}", choice.key), &choice.does, &choice.costs);
+        let also = if choice.also.is_empty() { String::new() } else { format!(" {}", choice.also) };
+        option(paper, &format!("{command} --{flag} {}{also}", choice.key), &choice.does, &choice.costs);
     }
 }
 

@@ -57,6 +57,29 @@ async fn a_return_from_a_finished_upgrade() {
     assert!(!status.contains("held"), "what stopped since was not stopped by that run: {status}");
 }
 
+/// Whoever copies what a screen tells them to type has nothing more to decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_screen_tells_to_type_goes_through() {
+    for asked in ["rollback", "rollback --list", "restore"] {
+        let desk = Desk::new();
+        desk.world.put_job("SendInvoice", None);
+        desk.types("uplift upgrade --to 1.1.0 -y").await;
+        let run = desk.host().await.show(None).unwrap().run.id;
+        let set = if asked == "restore" { format!(" {run}") } else { String::new() };
+        let page = desk.types(&format!("uplift {asked}{set}")).await.page();
+        let line = page.lines().find(|line| line.contains("--restore-data always --jobs hold"));
+        let line = line.unwrap_or_else(|| panic!("{asked}: {page}")).trim_start_matches("type").trim();
+        let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("`--jobs run` lets it"), "{asked}: {page}");
+        let told = desk.types(&format!("{} -y", line.replace(CRASHED, &run))).await;
+        assert_eq!(told.exit.code(), 0, "{asked}: {}", told.page());
+        assert!(told.err.contains("`job` STOPPED"), "{asked}: {}", told.page());
+        // Said already, it is not said once more.
+        let page = desk.types(&format!("uplift restore {run} --jobs run")).await.page();
+        assert!(page.contains("--restore-data always") && !page.contains("--jobs hold"), "{page}");
+    }
+}
+
 /// Under `always` the engine would start the worker by itself, so that it is told at the end how to mend that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_held_that_would_start_by_itself() {
