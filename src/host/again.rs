@@ -138,15 +138,15 @@ impl OpenRun {
     fn answered(&self, answer: Option<Decision>, way: Way) -> Result<Option<(i64, Decision)>, HostError> {
         let Some(answer) = answer else { return Ok(None) };
         let asked = run::asked(&self.entries, self.row.ending.as_ref());
-        let knows = |question: &Question| question.choices.iter().any(|choice| choice.key == answer.choice);
-        let meant = asked.iter().find(|(_, question)| knows(question)).or(asked.first());
+        let takes = |question: &Question| question.choices.iter().any(|choice| choice.key == answer.choice);
+        let meant = asked.iter().find(|(_, question)| takes(question)).or(asked.first());
         let Some((seq, question)) = meant else {
             let failure =
                 Failure::new("nothing_asked", format!("run `{}` has no open question", self.row.id));
             return Err(HostError::Invalid(failure.hint("leave the answer out")));
         };
         way.fits(question, &answer.choice, &self.row.id)?;
-        if knows(question) {
+        if takes(question) {
             return Ok(Some((*seq, answer)));
         }
         let known: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();

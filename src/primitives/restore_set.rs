@@ -7,7 +7,7 @@ use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
     set_config::{differing, same_keys, variables},
-    set_fits::{jobs_found, jobs_in_web, jobs_to_decide, of_this_site, onlookers},
+    set_fits::{decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers},
     set_of::{as_named_here, server},
     way_back::{also, also_found, tag, written},
 };
@@ -106,14 +106,13 @@ impl Read for RestoreSet {
         if let Some(why) = proved.why {
             site.tell.warn(why);
         }
+        let values = then.as_ref().map(|both| &both.then);
         if !live.is_empty() && self.restore_data != RestoreData::Always {
-            let words = jobs_to_decide(&manifest, then.as_ref().map(|both| &both.then), site);
-            return Err(Failure::asks(
-                "choice_needed",
-                question(&manifest, (&words, self.jobs), site).await?,
-            ));
+            let jobs = jobs_to_decide(&manifest, values, site);
+            let question = question(&manifest, (&jobs, self.jobs), site).await?;
+            return Err(Failure::asks("choice_needed", question));
         }
-        jobs_in_web(&manifest, self.jobs, then.as_ref().map(|both| &both.then), site)?;
+        decide_jobs(&manifest, self.jobs, values, site)?;
         let config = match differing(&manifest, &path, site).await {
             // Nothing of it is used then.
             Err(failure) if failure.code == "config_ambiguous" && !self.config => {

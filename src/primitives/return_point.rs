@@ -88,6 +88,10 @@ impl Read for ReturnPoint {
         present(&place)?;
         if data {
             self.jobs_in_web(&place, site)?;
+            if let Some(text) = also_found(&place.jobs, self.jobs) {
+                site.tell
+                    .warn(format!("up to {} jobs would run a second time: {text}", place.jobs_waiting()));
+            }
         }
         Ok(Outcome {
             already: place.runs_now && !data,

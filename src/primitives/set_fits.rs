@@ -1,6 +1,11 @@
 //! What an operator must know, or decide, before a backup set is restored on this site.
 
-use super::{return_point::Jobs, returned_jobs::web_question, set_config::Values, way_back::jobs_words};
+use super::{
+    return_point::Jobs,
+    returned_jobs::web_question,
+    set_config::Values,
+    way_back::{also_found, jobs_words},
+};
 use crate::{
     backups::Manifest,
     event::Failure,
@@ -21,16 +26,23 @@ pub(super) fn of_this_site(manifest: &Manifest, site: Observe<'_>) {
     }
 }
 
-/// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before. `config`
-/// are the variables that web will have where the configuration of the set goes back.
-pub(super) fn jobs_in_web(
+/// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before; a worker
+/// waits, and whoever has said nothing is told that the run will ask. `config` are the variables that web will have
+/// where the configuration of the set goes back.
+pub(super) fn decide_jobs(
     manifest: &Manifest,
     decided: Jobs,
     config: Option<&Values>,
     site: Observe<'_>,
 ) -> Result<(), Failure> {
     let rows = jobs_held(manifest);
-    if decided == Jobs::Run || rows == 0 || !in_web(config, site) {
+    if decided == Jobs::Run || rows == 0 {
+        return Ok(());
+    }
+    if !in_web(config, site) {
+        if let Some(text) = also_found(&jobs_to_decide(manifest, config, site), decided) {
+            site.tell.warn(format!("{}: {text}", jobs_found(manifest)));
+        }
         return Ok(());
     }
     let found = vec![jobs_found(manifest)];

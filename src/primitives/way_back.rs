@@ -94,7 +94,7 @@ pub(super) fn also_found(words: &[String], said: Jobs) -> Option<String> {
     let word = words.first().filter(|_| said == Jobs::Ask)?;
     Some(match word.as_str() {
         "hold" => "`--jobs hold` keeps the worker from them until you start it, `--jobs run` lets it run them; without \
-                   either the run stops and asks once web runs"
+                   either the run stops once web runs, and asks if any waits"
             .to_owned(),
         _ => "web runs the jobs itself, so they cannot be held: `--jobs run` says that it may".to_owned(),
     })

@@ -314,18 +314,15 @@ fn so_far(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn now(paper: &mut Paper, page: &Page<'_>) {
-    match page.now {
-        Some(status) => {
-            paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
-            services(paper, status);
-            trial::there(paper, status, Some(page.run), page.typed);
-        }
-        None => {
-            paper.labelled("now", &format!("`{}` tells how the site is", page.see_status()));
-            if let Some(text) = trial::begun(page.calls) {
-                paper.labelled("trial", &text);
-            }
-        }
+    if let Some(status) = page.now {
+        paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
+        services(paper, status);
+        trial::there(paper, status, Some(page.run), page.typed);
+        return;
+    }
+    paper.labelled("now", &format!("`{}` tells how the site is", page.see_status()));
+    if let Some(text) = trial::begun(page.calls) {
+        paper.labelled("trial", &text);
     }
 }
 

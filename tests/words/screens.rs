@@ -71,7 +71,12 @@ async fn what_a_screen_tells_to_type_goes_through() {
         let line = line.unwrap_or_else(|| panic!("{asked}: {page}")).trim_start_matches("type").trim();
         let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("`--jobs run` lets it"), "{asked}: {page}");
-        let told = desk.types(&format!("{} -y", line.replace(CRASHED, &run))).await;
+        let line = line.replace(CRASHED, &run);
+        // Who leaves it out is told before anything begins.
+        let without = line.replace(" --jobs hold", " --dry-run");
+        let plan = desk.types(&without).await.page();
+        assert!(plan.contains("WARN") && plan.contains("`--jobs hold` keeps"), "{asked}: {plan}");
+        let told = desk.types(&format!("{line} -y")).await;
         assert_eq!(told.exit.code(), 0, "{asked}: {}", told.page());
         assert!(told.err.contains("`job` STOPPED"), "{asked}: {}", told.page());
         // Said already, it is not said once more.
