@@ -1,5 +1,6 @@
 //! Backup sets: what goes into one, how it is made and proved, where it lies, and what is kept of it.
 
+mod find;
 mod list;
 mod make;
 mod manifest;
@@ -11,6 +12,7 @@ mod retention;
 mod set;
 mod try_restore;
 
+pub use find::{find, no_such};
 pub use list::{Checked, Listed, Standing, list, note};
 pub use make::{Made, made, make};
 pub use manifest::{

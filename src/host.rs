@@ -37,5 +37,5 @@ pub(crate) use crate::{
     run::{Plan, PlanEnd},
     script::{Header, Param, ParamType},
     site::Scrubber,
-    survey::{Start, Status},
+    survey::{ServiceStatus, Start, Status},
 };

@@ -16,4 +16,4 @@ pub use find::{Start, find};
 pub use gathered::{Gathered, gathered};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
-pub use status::{KeptStatus, ServiceStatus, Status, status};
+pub use status::{KeptStatus, ServiceStatus, Status, TrialStatus, status};

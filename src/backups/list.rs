@@ -120,7 +120,7 @@ pub async fn list(files: &dyn FilesRead, folder: &Path) -> Result<Vec<Listed>, F
     Ok(sets)
 }
 
-async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Listed, Failure> {
+pub(super) async fn one(files: &dyn FilesRead, name: String, path: PathBuf) -> Result<Listed, Failure> {
     if name.ends_with(PARTIAL) {
         return without(files, name, path, Standing::Incomplete).await;
     }

@@ -110,7 +110,9 @@ Examples:
   uplift rollback 20261124-031500-7f3a --choose return-code --reason 'users wait'
                                              with the decision that the run asked for
   uplift rollback --list                     from which upgrades one can return, and what it costs
-  uplift rollback --restore-data always      return from the last upgrade, and the data with it")]
+  uplift rollback --restore-data always --jobs hold
+                                             return from the last upgrade, and the data with it; the worker waits until
+                                             you have seen which jobs would run a second time")]
     Rollback(Rollback),
     /// Backups: make one, list them, prove one, remove old ones
     Backup(Backup),
@@ -118,8 +120,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   uplift restore 20261124-031500-7f3a --dry-run            what it would do; nothing is touched
-  uplift restore 20261124-031500-7f3a --restore-data always
-                                             what was written since is put aside, and kept
+  uplift restore 20261124-031500-7f3a --restore-data always --jobs hold
+                                             what was written since is put aside, and kept; the worker waits
   uplift restore /mnt/backups/20261124-031500-7f3a --into /srv/strata
                                              onto a host that has lost everything")]
     Restore(Restore),

@@ -120,7 +120,9 @@ pub(super) fn nobody_else(session: &Session, runs: &Runs) -> Result<(), Trouble>
         RunState::NeedsPerson | RunState::Stuck => ExitClass::NeedsPerson,
         _ => ExitClass::Unfinished,
     };
-    Err(Trouble::new(report::in_the_way(&run, &session.typed), exit))
+    // That it is in the way is told also where its calls cannot be read.
+    let calls = runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default();
+    Err(Trouble::new(report::in_the_way(&run, &calls, &session.typed), exit))
 }
 
 fn only_shown(session: &Session, plan: &Plan) -> ExitClass {

@@ -149,7 +149,8 @@ impl Session {
         if let Ok(Some(run)) = runs.unfinished()
             && !self.json()
         {
-            report::not_over(&mut self.paper(), &run, runs.holder().as_ref(), &self.typed);
+            let calls = runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default();
+            report::not_over(&mut self.paper(), &run, runs.holder().as_ref(), &calls, &self.typed);
         }
     }
 

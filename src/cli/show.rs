@@ -25,7 +25,10 @@ pub(super) async fn show(session: &mut Session, asked: arguments::Show) -> Resul
 }
 
 fn page<'a>(shown: &'a Shown, log: &'a str, typed: &'a str) -> Page<'a> {
-    Page { site: None, run: &shown.run, calls: &shown.calls, listed: true, log: Some(log), now: None, typed }
+    // Nobody has looked at the site: its record is read also where that cannot be done.
+    let compose = "docker compose";
+    let (run, calls) = (&shown.run, &shown.calls);
+    Page { site: None, run, calls, listed: true, log: Some(log), now: None, compose, typed }
 }
 
 /// Reads the record again and again, and tells what is new, until the run ends. Whoever follows stops nothing.

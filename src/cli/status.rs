@@ -3,8 +3,8 @@ use serde_json::json;
 use super::{session::Session, trouble::Trouble};
 use crate::{
     event::{ExitClass, Failure},
-    host::{HostError, RunRow, RunState, Runs, Sets, Status},
-    report::{self, Known, NoSets},
+    host::{HostError, RunRow, RunState, Runs, ServiceStatus, Sets, Status},
+    report::{self, Held, Known, NoSets},
 };
 
 /// `uplift status`. What cannot be read is a line of it, never the end of it.
@@ -28,6 +28,16 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         Err(failure) => Err(HostError::Site(failure.clone())),
     };
     let holder = runs.as_ref().ok().and_then(Option::as_ref).and_then(Runs::holder);
+    let held = match (&runs, &site) {
+        (Ok(Some(runs)), Ok(site)) => held(runs, site).ok().flatten(),
+        _ => None,
+    };
+    let calls = match (&runs, &last) {
+        (Ok(Some(runs)), Ok(Some(run))) if run.state.unfinished() => {
+            runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
     let unread = last.as_ref().err().map(HostError::failure);
     let last = last.ok().flatten();
     if session.json() {
@@ -36,6 +46,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             "failure": site.as_ref().err(),
             "run": last,
             "held_by": holder,
+            "left_stopped": held.as_ref().map(|(run, held)| json!({ "run": run.id, "left": held })),
             "unread": unread,
             "backups_made": none.as_ref().and_then(|none| none.made.as_ref()),
             "backups": sets.as_ref().and_then(|sets| sets.as_ref().ok()),
@@ -44,7 +55,9 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         let known = Known {
             site: site.as_ref(),
             last: last.as_ref(),
+            calls: &calls,
             holder: holder.as_ref(),
+            held: held.as_ref().map(|(run, held)| (run, held)),
             unread: unread.as_ref(),
             sets: sets.as_ref().map(Result::as_deref),
             none: none.as_ref(),
@@ -81,6 +94,32 @@ async fn look(
             (Err(error.failure), runs, session.folder_sets().and_then(Result::ok))
         }
     }
+}
+
+/// What the newest run that stopped or started anything has left stopped, as far as it does not run since.
+fn held(runs: &Runs, site: &Status) -> Result<Option<(RunRow, Held)>, HostError> {
+    if site.services.iter().all(|service| service.running) {
+        return Ok(None);
+    }
+    for run in runs.all()? {
+        // What was taken back has left everything as it found it.
+        match run.state {
+            RunState::Done => {}
+            RunState::Refused | RunState::TakenBack | RunState::RolledBack => continue,
+            _ => return Ok(None),
+        }
+        let Some(mut held) = Held::of(&runs.show(Some(&run.id))?.calls) else { continue };
+        let ended = run.ended.unwrap_or(run.started);
+        held.services.retain(|name| {
+            let of_name = |service: &&ServiceStatus| service.service == *name;
+            let still =
+                |service: &ServiceStatus| !service.running && service.started.is_none_or(|at| at < ended);
+            let mut containers = site.services.iter().filter(of_name).peekable();
+            containers.peek().is_some() && containers.all(still)
+        });
+        return Ok(Some((run, held)).filter(|(_, held)| !held.services.is_empty()));
+    }
+    Ok(None)
 }
 
 /// `told`: both the site and the record of its runs could be read.

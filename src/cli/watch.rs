@@ -109,7 +109,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
     let found = host.runs().and_then(|runs| Ok((runs.log(run), runs.show(Some(run))?)));
     match found {
         Ok((log, shown)) => {
-            let log = log.display().to_string();
+            let (log, compose) = (log.display().to_string(), host.compose_by_hand());
             let page = Page {
                 site: Some(&host.site().name),
                 run: &shown.run,
@@ -117,6 +117,7 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
                 listed: false,
                 log: Some(&log),
                 now: now.as_ref(),
+                compose: &compose,
                 typed: &session.typed,
             };
             report::ending(&mut paper, &page, ending);

@@ -49,6 +49,9 @@ pub struct Choice {
     pub does: String,
     /// What it costs: time, rows, risk.
     pub costs: String,
+    /// What else is typed with it so that nothing more has to be asked, e.g. `--jobs hold`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub also: String,
 }
 
 /// What only a person can decide, with what was looked at.

@@ -14,7 +14,7 @@ use crate::{
     clients,
     event::Teller,
     journal::{Folder, Reader, RunRow},
-    ports::{Outside, Port, Ports, files::FilesRead, points::Points},
+    ports::{Outside, Port, Ports, compose::by_hand, files::FilesRead, points::Points},
     primitives::contract::Catalogue,
     script,
     site::{Project, Scrubber, Site},
@@ -162,6 +162,12 @@ impl Host {
         let members: Vec<_> = members.iter().map(String::as_str).collect();
         let runbook = script::Runbook::load(bundle.clone(), &self.0.catalogue, &members);
         runbook.map(Arc::new).map_err(|errors| HostError::script(&bundle.main.name, &errors, bundle))
+    }
+
+    /// How `docker compose` is called for this site by hand.
+    #[must_use]
+    pub fn compose_by_hand(&self) -> String {
+        by_hand(&self.0.site.project)
     }
 
     /// What the site is like now. Each source that cannot be read is a line of it, not a failure.

@@ -60,13 +60,13 @@ impl Host {
     pub async fn try_restore(&self, set: &Listed, trial: &str) -> Result<u64, HostError> {
         let (site, tell) = (&self.0.site, Teller::silent());
         let site = self.0.ports.operate(site, trial, &tell);
-        Ok(backups::try_restore(sound(set)?, &set.path, site).await?)
+        Ok(backups::try_restore(set.sound()?, &set.path, site).await?)
     }
 
     /// Drops what a trial restore that was stopped has left on the server.
     pub async fn drop_trial(&self, set: &Listed, trial: &str) -> Result<(), HostError> {
         let (site, tell) = (&self.0.site, Teller::silent());
-        Ok(backups::drop_trial(sound(set)?, self.0.ports.operate(site, trial, &tell)).await?)
+        Ok(backups::drop_trial(set.sound()?, self.0.ports.operate(site, trial, &tell)).await?)
     }
 
     /// A name for a trial restore.
@@ -121,11 +121,13 @@ impl Sets {
             return Ok((*set).clone());
         }
         let known: Vec<_> = all.iter().map(|set| set.set.as_str()).collect();
-        let text = match like.len() {
-            0 => format!("there is no backup `{name}` in `{}`", self.folder.display()),
-            n => format!("`{name}` may mean {n} backups"),
-        };
-        Err(HostError::Invalid(Failure::new("no_such_set", text).hint(suggest(name, &known))))
+        Err(HostError::Invalid(match like.len() {
+            0 => backups::no_such(name, &self.folder, &known),
+            n => {
+                let text = format!("`{name}` may mean {n} backups");
+                Failure::new("no_such_set", text).hint(suggest(name, &known))
+            }
+        }))
     }
 
     /// Reads all of a set, and notes beside it what was found.
@@ -134,7 +136,7 @@ impl Sets {
         let Ports { files, postgres, trees, clock, .. } = &self.ports;
         let eyes =
             Eyes { files: &**files, postgres: &**postgres, trees: &**trees, clock: &**clock, tell: &tell };
-        let manifest = sound(set)?;
+        let manifest = set.sound()?;
         match backups::prove(manifest, &set.path, eyes).await {
             Ok(verified) => {
                 let not_noted = self.note(set, Some(verified.level), None).await.err();
@@ -159,19 +161,4 @@ impl Sets {
     async fn note(&self, set: &Listed, level: Option<Level>, failure: Option<String>) -> Result<(), Failure> {
         backups::note(&set.path, self.now(), level, failure, &*self.ports.files).await
     }
-}
-
-/// The manifest of a set that has one.
-fn sound(set: &Listed) -> Result<&backups::Manifest, Failure> {
-    set.manifest.as_ref().ok_or_else(|| {
-        let path = set.path.display();
-        match &set.standing {
-            Standing::Damaged { why } => {
-                Failure::new("set_damaged", why.clone()).hint("do not rely on this backup; make a new one")
-            }
-            Standing::Unknown { why } => Failure::new("set_unknown", why.clone()),
-            _ => Failure::new("set_incomplete", format!("`{path}` was never finished: it is no backup"))
-                .hint("list those that are: `uplift backup list`"),
-        }
-    })
 }

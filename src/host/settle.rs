@@ -10,8 +10,8 @@ use crate::{
     clients,
     event::Failure,
     ports::{
-        compose::project_arguments,
-        files::{File, Files, MakeFolder, WriteFile, quote},
+        compose::other_than_plain,
+        files::{File, Files, MakeFolder, WriteFile},
     },
     site::Project,
 };
@@ -30,14 +30,7 @@ impl Settled {
     /// How `docker compose` is called for this project, where its own choice would be another one.
     #[must_use]
     pub fn compose(&self) -> Option<String> {
-        let project = self.project.as_ref()?;
-        let folder = project.dir.file_name().unwrap_or_default();
-        let plain = project.env_files.is_empty() && project.profiles.is_empty() && project.files.len() == 1;
-        if plain && folder == project.name.as_str() {
-            return None;
-        }
-        let words = project_arguments(project);
-        Some(format!("docker {}", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")))
+        self.project.as_ref().and_then(other_than_plain)
     }
 }
 
@@ -48,7 +41,8 @@ impl HostBuilder {
         let real = if self.given_ports().is_none() { Some(clients::real()?.0) } else { None };
         let ports = self.given_ports().or(real.as_ref()).ok_or(HostError::NoRun("restore"))?;
         let files = &*ports.files;
-        let manifest = backups::read(files, folder).await?;
+        let set = backups::find(files, folder).await?;
+        let manifest = set.fit()?;
         if manifest.config.is_empty() {
             let text = format!("the set `{}` holds no configuration", manifest.set);
             let hint = "write `.env` and the compose file by hand, then restore without `--into`";

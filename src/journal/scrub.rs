@@ -53,6 +53,7 @@ impl Scrub {
             key: choice.key.clone(),
             does: self.text(&choice.does),
             costs: self.text(&choice.costs),
+            also: choice.also.clone(),
         };
         Question {
             address: question.address.clone(),

@@ -208,6 +208,26 @@ impl RunAside {
     }
 }
 
+/// `docker compose` as a person types it for exactly this project, where its own choice in the project's folder would be
+/// another one.
+#[must_use]
+pub fn other_than_plain(project: &Project) -> Option<String> {
+    let folder = project.dir.file_name().unwrap_or_default();
+    let plain = project.env_files.is_empty() && project.profiles.is_empty() && project.files.len() == 1;
+    if plain && folder == project.name.as_str() {
+        return None;
+    }
+    let words = project_arguments(project);
+    Some(format!("docker {}", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")))
+}
+
+/// `docker compose` as a person types it for exactly this project, wherever they stand.
+#[must_use]
+pub fn by_hand(project: &Project) -> String {
+    let folder = project.dir.display().to_string();
+    other_than_plain(project).unwrap_or_else(|| format!("cd {} && docker compose", quote(&folder)))
+}
+
 /// The arguments that make `docker compose` mean exactly this project.
 #[must_use]
 pub fn project_arguments(project: &Project) -> Vec<String> {

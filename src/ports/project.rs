@@ -22,6 +22,20 @@ pub async fn of_service(
     Ok(all)
 }
 
+/// How the container is called in which a run tries a release where no user reaches it.
+#[must_use]
+pub fn trial_name(project: &Project, run: &str) -> String {
+    format!("{}{TRIAL}{run}", project.name)
+}
+
+const TRIAL: &str = "-trial-";
+
+/// The run that tries a release in this container, if that is what it is for.
+#[must_use]
+pub fn trial_of<'a>(container: &'a Container, project: &Project) -> Option<&'a str> {
+    container.name.strip_prefix(project.name.as_str())?.strip_prefix(TRIAL)
+}
+
 /// The containers whose surroundings the product's are: those of its web, or, where that has none, all of its project.
 #[must_use]
 pub fn surroundings<'a>(containers: &'a [Container], project: &str, web: &str) -> Vec<&'a Container> {

@@ -80,33 +80,46 @@ impl Read for CheckDrift {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
-        let mut differs = Vec::new();
+        let (mut differs, mut stopped) = (Vec::new(), Vec::new());
         for service in site.site.product() {
             let Some(configured) = config.services.get(&service.name) else { continue };
             for container in of_service(site.docker, &site.site.project, &service.name).await? {
                 if !self.stopped && !container.is_up() {
                     continue;
                 }
-                if self.of == Compared::Data {
-                    differs.extend(data(&container, configured, site).await?);
-                    continue;
+                let found = self.differences(&container, configured, site).await?;
+                if !found.is_empty() && !container.is_up() && !stopped.contains(&service.name) {
+                    stopped.push(service.name.clone());
                 }
-                differs.extend(image(&container, configured, site).await?);
-                differs.extend(policy(&container, configured));
-                differs.extend(variables(&container, configured, site).await?);
-                differs.extend(ports(&container, configured));
+                differs.extend(found);
             }
         }
         if !differs.is_empty() && !self.allow {
-            return Err(self.refusal(differs));
+            return Err(self.refusal(differs, &stopped));
         }
         Ok(Outcome { differs })
     }
 }
 
 impl CheckDrift {
-    fn refusal(&self, differs: Vec<String>) -> Failure {
-        let apply = "apply the files first with `docker compose up -d`, a restart policy with `docker update`, or put them back";
+    async fn differences(
+        &self,
+        container: &Container,
+        configured: &ServiceConfig,
+        site: Observe<'_>,
+    ) -> Result<Vec<String>, Failure> {
+        if self.of == Compared::Data {
+            return Ok(data(container, configured, site).await?.into_iter().collect());
+        }
+        let mut found = Vec::from_iter(image(container, configured, site).await?);
+        found.extend(policy(container, configured));
+        found.extend(variables(container, configured, site).await?);
+        found.extend(ports(container, configured));
+        Ok(found)
+    }
+
+    fn refusal(&self, differs: Vec<String>, stopped: &[String]) -> Failure {
+        let apply = apply(stopped);
         let (text, hint) = match (self.of, self.stopped) {
             (Compared::Everything, _) => (
                 "what runs is not what the compose files say",
@@ -125,6 +138,21 @@ impl CheckDrift {
         };
         Failure::new("drift", text).evidence(differs).hint(hint)
     }
+}
+
+/// How the files are applied. What stands still may be held for a reason, and is not started by the way.
+fn apply(stopped: &[String]) -> String {
+    let policy = "a restart policy with `docker update`, or put them back";
+    if stopped.is_empty() {
+        return format!("apply the files first with `docker compose up -d`, {policy}");
+    }
+    let names: Vec<_> = stopped.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "{} does not run, and `docker compose up -d` would start it: apply the files to it without that, `docker \
+         compose up --no-start --no-deps {}`, to what runs with `docker compose up -d --no-deps SERVICE`, {policy}",
+        names.join(", "),
+        stopped.join(" ")
+    )
 }
 
 fn service(container: &Container) -> &str {

@@ -32,6 +32,9 @@ const STAYS: &str = "unless-stopped";
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
     held: Vec<Held>,
+    /// What gives those their policies back that would start by themselves, once somebody has started them.
+    #[serde(default)]
+    later: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +50,9 @@ struct Held {
 pub(super) struct Outcome {
     /// Containers that have their policies back.
     pub released: usize,
+    /// What a person types for the others, once they run.
+    #[serde(default)]
+    pub later: Vec<String>,
 }
 
 impl Effect for ComposeRelease {
@@ -63,7 +69,7 @@ impl Effect for ComposeRelease {
     }
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
-        let mut held = Vec::new();
+        let (mut held, mut later) = (Vec::new(), Vec::new());
         for service in &self.services {
             for container in of_service(site.docker, &site.site.project, service).await? {
                 let Some(policy) = held_restarts::policy_of(&container, site).await? else { continue };
@@ -74,15 +80,17 @@ impl Effect for ComposeRelease {
                     let Container { id, restart_policy, .. } = container;
                     held.push(Held { id, service: service.clone(), now: restart_policy, policy });
                 } else {
+                    let command = format!("docker update --restart {policy} {}", container.name);
                     site.tell.warn(format!(
                         "`{service}` would start by itself under its restart policy `{policy}`, so it has `{}` for \
-                         now; once it runs: `docker update --restart {policy} {}`",
-                        container.restart_policy, container.name
+                         now; once it runs: `{command}`",
+                        container.restart_policy
                     ));
+                    later.push(command);
                 }
             }
         }
-        Ok(Intent { held })
+        Ok(Intent { held, later })
     }
 
     fn summary(intent: &Intent) -> String {
@@ -115,7 +123,7 @@ impl Effect for ComposeRelease {
             untouched += usize::from(now.as_ref() == Some(&one.now));
         }
         Ok(match intent.held.len() {
-            all if done == all => Found::Applied(Outcome { released: done }),
+            all if done == all => Found::Applied(Outcome { released: done, later: intent.later.clone() }),
             all if untouched == all => Found::NotApplied,
             all => Found::Partial(format!("{done} of {all} restart policies are what they were")),
         })

@@ -18,6 +18,7 @@ use crate::{
         compose::RunAside,
         docker::{Container, RemoveContainer, Select, Stop},
         postgres::EndSessions,
+        project::trial_name,
     },
     site::{Endpoint, Moment, Sequences},
 };
@@ -112,7 +113,7 @@ impl Effect for ComposeTrial {
             aside: RunAside {
                 project: site.site.project.clone(),
                 service: web.name.clone(),
-                name: format!("{}-trial-{}", site.site.project.name, site.run),
+                name: trial_name(&site.site.project, site.run),
                 overrides: BTreeMap::from([("STRATA_VERSION".to_owned(), self.tag.clone())]),
             },
             tag: self.tag.clone(),
@@ -201,7 +202,8 @@ impl Intent {
         let there = self.container(site.observe()).await?;
         if let Some(container) = &there {
             keep_log(container, site).await?;
-            let (id, service) = (container.id.clone(), self.aside.service.clone());
+            // It is not the service that goes down with it: that was stopped long before.
+            let (id, service) = (container.id.clone(), self.aside.name.clone());
             if container.is_up() {
                 site.docker.stop(&Stop { id: id.clone(), service: service.clone(), timeout: None }).await?;
                 if let Some(stopped) = site.docker.container(&id).await? {

@@ -243,6 +243,7 @@ fn question(intent: &Intent) -> Question {
                 key: RESTORE.to_owned(),
                 does: format!("put `{file}` back as it was before the upgrade"),
                 costs: "the edit goes; a copy of it is kept beside the old one".to_owned(),
+                also: String::new(),
             },
             Choice {
                 key: KEEP_EDIT.to_owned(),
@@ -250,6 +251,7 @@ fn question(intent: &Intent) -> Question {
                 costs:
                     "the file is as nobody has tried it yet: look at it before the next `docker compose up`"
                         .to_owned(),
+                also: String::new(),
             },
         ],
         flag: None,

@@ -154,7 +154,7 @@ impl Offer<'_> {
         }
         let does =
             "run the older release again, on the databases as they were before the migration".to_owned();
-        Choice { key: RESTORE_DATA.to_owned(), does, costs }
+        Choice { key: RESTORE_DATA.to_owned(), does, costs, also: String::new() }
     }
 }
 
@@ -166,6 +166,7 @@ pub(super) fn return_code(release: &str) -> Choice {
         costs: "no rows are lost, but the older release was not made for these databases: it may fail where columns or \
                 tables have changed"
             .to_owned(),
+        also: String::new(),
     }
 }
 
@@ -174,6 +175,7 @@ pub(super) fn stay() -> Choice {
         key: "stay".to_owned(),
         does: "leave everything as it is now and close this run".to_owned(),
         costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
+        also: String::new(),
     }
 }
 
@@ -223,6 +225,7 @@ pub(super) async fn returned_question(since: &str, came: Came, site: Observe<'_>
         costs: format!(
             "{rows} rows that were written since are put aside with the databases of now, which stay under another name"
         ),
+        also: String::new(),
     };
     let text = format!("users could write since {happened}: what is to run now?");
     Question { address: String::new(), text, found, choices: vec![again, stay()], flag: None }

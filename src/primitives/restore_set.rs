@@ -7,9 +7,9 @@ use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
     set_config::{differing, same_keys, variables},
-    set_fits::{jobs_in_web, of_this_site, onlookers},
-    set_of::{as_named_here, open, server},
-    way_back::{tag, written},
+    set_fits::{decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers},
+    set_of::{as_named_here, server},
+    way_back::{also, also_found, tag, written},
 };
 use crate::{
     backups::{self, ImageEntry, Manifest},
@@ -90,7 +90,7 @@ impl Read for RestoreSet {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let path = self.path(site);
-        let manifest = open(&path, site).await?;
+        let manifest = backups::find(site.files, &path).await?.fit()?.clone();
         of_this_site(&manifest, site);
         same_keys(&manifest, &path, self.config, site)?;
         let then = if self.config { Some(variables(&manifest, &path, site).await?) } else { None };
@@ -106,10 +106,13 @@ impl Read for RestoreSet {
         if let Some(why) = proved.why {
             site.tell.warn(why);
         }
+        let values = then.as_ref().map(|both| &both.then);
         if !live.is_empty() && self.restore_data != RestoreData::Always {
-            return Err(Failure::asks("choice_needed", question(&manifest, site).await?));
+            let jobs = jobs_to_decide(&manifest, values, site);
+            let question = question(&manifest, (&jobs, self.jobs), site).await?;
+            return Err(Failure::asks("choice_needed", question));
         }
-        jobs_in_web(&manifest, self.jobs, then.as_ref().map(|both| &both.then), site)?;
+        decide_jobs(&manifest, self.jobs, values, site)?;
         let config = match differing(&manifest, &path, site).await {
             // Nothing of it is used then.
             Err(failure) if failure.code == "config_ambiguous" && !self.config => {
@@ -219,7 +222,13 @@ async fn here(image: &ImageEntry, site: Observe<'_>) -> Result<String, Failure> 
 }
 
 /// Whether what was written since may be put aside, with what that is.
-async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Failure> {
+///
+/// `jobs`: what may be said of the jobs of the restored queue, and what was.
+async fn question(
+    manifest: &Manifest,
+    (jobs, said): (&[String], Jobs),
+    site: Observe<'_>,
+) -> Result<Question, Failure> {
     let mut found = Vec::new();
     let cost = match since(manifest, site).await {
         Ok(written) => {
@@ -235,6 +244,10 @@ async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Fa
             "rows that nobody can count".to_owned()
         }
     };
+    if !jobs.is_empty() {
+        found.push(jobs_found(manifest));
+        found.extend(also_found(jobs, said));
+    }
     let choices = vec![Choice {
         key: "always".to_owned(),
         does: format!(
@@ -242,6 +255,7 @@ async fn question(manifest: &Manifest, site: Observe<'_>) -> Result<Question, Fa
             manifest.version
         ),
         costs: format!("{cost} are put aside with the databases of now, which stay under another name"),
+        also: also(jobs, said),
     }];
     let text = format!(
         "databases are there: may what was written since the set of {} be put aside?",

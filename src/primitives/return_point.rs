@@ -1,7 +1,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{contract::Read, returned_jobs::web_question, way_back::place};
+use super::{
+    contract::Read,
+    returned_jobs::web_question,
+    way_back::{also, also_found, place},
+};
 use crate::{
     event::{Choice, Failure, Question},
     ports::{Observe, points::Points, product::web_runs_jobs},
@@ -84,6 +88,10 @@ impl Read for ReturnPoint {
         present(&place)?;
         if data {
             self.jobs_in_web(&place, site)?;
+            if let Some(text) = also_found(&place.jobs, self.jobs) {
+                site.tell
+                    .warn(format!("up to {} jobs would run a second time: {text}", place.jobs_waiting()));
+            }
         }
         Ok(Outcome {
             already: place.runs_now && !data,
@@ -119,13 +127,15 @@ impl ReturnPoint {
             (RestoreData::Never, _) => Err(not_compatible(place)),
             (RestoreData::Always, Way::Savepoint { .. }) => Ok(true),
             (_, Way::Set { .. } | Way::Nothing | Way::Code) => Err(by_a_set(place)),
-            (RestoreData::Ask, Way::Savepoint { .. }) => Err(Failure::asks("choice_needed", question(place))),
+            (RestoreData::Ask, Way::Savepoint { .. }) => {
+                Err(Failure::asks("choice_needed", question(place, self.jobs)))
+            }
         }
     }
 
     /// Where web runs the jobs they cannot be held back, so they are decided on before anything is done.
     fn jobs_in_web(&self, place: &Place, site: Observe<'_>) -> Result<(), Failure> {
-        let waiting = place.point.savepoint.as_ref().map_or(0, |one| one.jobs_waiting);
+        let waiting = place.jobs_waiting();
         if !web_runs_jobs(site.site) || waiting == 0 || self.jobs == Jobs::Run {
             return Ok(());
         }
@@ -157,8 +167,12 @@ fn not_compatible(place: &Place) -> Failure {
         named(&place.migrated),
         point.from
     );
+    let also = match place.jobs.as_slice() {
+        [] => String::new(),
+        words => format!(" (and `--jobs {}`)", words.join("|")),
+    };
     Failure::new("not_compatible", text).hint(format!(
-        "let the data return too with `--restore-data always`; or, if the vendor says that `{}` runs on it, write \
+        "let the data return too with `--restore-data always`{also}; or, if the vendor says that `{}` runs on it, write \
          `compatible = [\"{}\"]` under `[rollback]` in `uplift.toml`",
         point.from, point.to
     ))
@@ -184,7 +198,7 @@ fn by_a_set(place: &Place) -> Failure {
 }
 
 /// Whether the data is to return, with what that costs.
-fn question(place: &Place) -> Question {
+fn question(place: &Place, said: Jobs) -> Question {
     let point = &place.point;
     let mut found = vec![format!("`{}` has migrated {}", point.to, named(&place.migrated))];
     match &place.written {
@@ -195,6 +209,7 @@ fn question(place: &Place) -> Question {
         None => found.extend(place.why.clone()),
     }
     found.extend(jobs(place));
+    found.extend(also_found(&place.jobs, said));
     let cost = place.written.as_ref().map_or("rows that nobody can count".to_owned(), Written::cost);
     let mut choices = vec![Choice {
         key: "always".to_owned(),
@@ -203,12 +218,14 @@ fn question(place: &Place) -> Question {
             point.from
         ),
         costs: format!("{cost} are put aside with the databases of now, which stay under another name"),
+        also: also(&place.jobs, said),
     }];
     if place.compatible {
         choices.push(Choice {
             key: "never".to_owned(),
             does: format!("run `{}` on the databases as they are, as the settings allow", point.from),
             costs: "no rows are lost".to_owned(),
+            also: String::new(),
         });
     } else {
         found

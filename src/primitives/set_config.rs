@@ -70,7 +70,7 @@ fn env_files(site: Observe<'_>) -> Vec<PathBuf> {
     if project.env_files.is_empty() { vec![project.env_file()] } else { project.env_files.clone() }
 }
 
-type Values = BTreeMap<String, String>;
+pub(super) type Values = BTreeMap<String, String>;
 
 fn read(bytes: &[u8]) -> Values {
     env_file::values(&String::from_utf8_lossy(bytes))

@@ -1,6 +1,11 @@
 //! What an operator must know, or decide, before a backup set is restored on this site.
 
-use super::{return_point::Jobs, returned_jobs::web_question};
+use super::{
+    return_point::Jobs,
+    returned_jobs::web_question,
+    set_config::Values,
+    way_back::{also_found, jobs_words},
+};
 use crate::{
     backups::Manifest,
     event::Failure,
@@ -21,26 +26,49 @@ pub(super) fn of_this_site(manifest: &Manifest, site: Observe<'_>) {
     }
 }
 
-/// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before. `config`
-/// are the variables that web will have where the configuration of the set goes back.
-pub(super) fn jobs_in_web(
+/// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before; a worker
+/// waits, and whoever has said nothing is told that the run will ask. `config` are the variables that web will have
+/// where the configuration of the set goes back.
+pub(super) fn decide_jobs(
     manifest: &Manifest,
     decided: Jobs,
-    config: Option<&std::collections::BTreeMap<String, String>>,
+    config: Option<&Values>,
     site: Observe<'_>,
 ) -> Result<(), Failure> {
-    let told = config.and_then(|values| values.get(JOBS_IN_WEB)).is_some_and(|value| is_on(value));
-    if decided == Jobs::Run || !(told || web_runs_jobs(site.site)) {
+    let rows = jobs_held(manifest);
+    if decided == Jobs::Run || rows == 0 {
         return Ok(());
     }
+    if !in_web(config, site) {
+        if let Some(text) = also_found(&jobs_to_decide(manifest, config, site), decided) {
+            site.tell.warn(format!("{}: {text}", jobs_found(manifest)));
+        }
+        return Ok(());
+    }
+    let found = vec![jobs_found(manifest)];
+    Err(Failure::asks("choice_needed", web_question(rows, ("restore", "restored"), found)))
+}
+
+/// Whether web will run the jobs itself.
+fn in_web(config: Option<&Values>, site: Observe<'_>) -> bool {
+    let told = config.and_then(|values| values.get(JOBS_IN_WEB)).is_some_and(|value| is_on(value));
+    told || web_runs_jobs(site.site)
+}
+
+/// What may be said beforehand of the jobs of the set's queue; nothing where it holds none.
+pub(super) fn jobs_to_decide(manifest: &Manifest, config: Option<&Values>, site: Observe<'_>) -> Vec<String> {
+    if jobs_held(manifest) == 0 { Vec::new() } else { jobs_words(in_web(config, site), site) }
+}
+
+pub(super) fn jobs_found(manifest: &Manifest) -> String {
+    let rows = jobs_held(manifest);
+    format!("the queue of the set holds {rows} jobs, those that were done then included")
+}
+
+fn jobs_held(manifest: &Manifest) -> u64 {
     let queue = manifest.databases.iter().find(|one| one.role == "queue");
     let tables = queue.iter().flat_map(|one| &one.tables);
-    let rows: u64 = tables.filter(|table| table.name == "solid_queue_jobs").map(|table| table.rows).sum();
-    if rows == 0 {
-        return Ok(());
-    }
-    let found = format!("the queue of the set holds {rows} jobs, those that were done then included");
-    Err(Failure::asks("choice_needed", web_question(rows, ("restore", "restored"), vec![found])))
+    tables.filter(|table| table.name == "solid_queue_jobs").map(|table| table.rows).sum()
 }
 
 /// Names of containers that have the uploaded files mounted, and that nobody stops: until they are started again they

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::check_release::is_moving;
+use super::{check_release::is_moving, return_point::Jobs};
 use crate::{
     backups,
     event::Failure,
     ports::{
         Observe,
         postgres::{Kept, KeptDatabase},
+        product::web_runs_jobs,
         project::of_service,
     },
     site::{ImageThen, Moment, NameToGive, Place, Point, Way, Written, WrittenTable},
@@ -51,7 +52,52 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
         None => (None, None),
     };
     let compatible = site.site.compatible.contains(&point.to);
-    Ok(Place { point, tag, names, missing, runs_now, migrated, compatible, way, why, written })
+    let mut place = Place {
+        point,
+        tag,
+        names,
+        missing,
+        runs_now,
+        migrated,
+        compatible,
+        way,
+        why,
+        written,
+        jobs: Vec::new(),
+    };
+    if matches!(place.way, Way::Savepoint { .. }) && place.jobs_waiting() > 0 {
+        place.jobs = jobs_words(web_runs_jobs(site.site), site);
+    }
+    Ok(place)
+}
+
+/// What may be said beforehand of jobs that would run a second time: where web runs them they cannot be held.
+pub(super) fn jobs_words(in_web: bool, site: Observe<'_>) -> Vec<String> {
+    let words: &[&str] = match (in_web, &site.site.job) {
+        (true, _) => &["run"],
+        (false, Some(_)) => &["hold", "run"],
+        (false, None) => &[],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What else is typed beside a choice, so that the run need not ask about the jobs once web runs.
+pub(super) fn also(words: &[String], said: Jobs) -> String {
+    match words.first() {
+        Some(word) if said == Jobs::Ask => format!("--jobs {word}"),
+        _ => String::new(),
+    }
+}
+
+/// Why it is typed, and what else could be.
+pub(super) fn also_found(words: &[String], said: Jobs) -> Option<String> {
+    let word = words.first().filter(|_| said == Jobs::Ask)?;
+    Some(match word.as_str() {
+        "hold" => "`--jobs hold` keeps the worker from them until you start it, `--jobs run` lets it run them; without \
+                   either the run stops once web runs, and asks if any waits"
+            .to_owned(),
+        _ => "web runs the jobs itself, so they cannot be held: `--jobs run` says that it may".to_owned(),
+    })
 }
 
 /// The tag under which compose finds exactly these images, each given by its repository and id, and the names that they

@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::words::{hour, millis_between, span};
+use super::{
+    calls::services,
+    held::Held,
+    words::{hour, millis_between, span},
+};
 use crate::journal::{Entry, RunRow, RunState, State, UndoRow};
 
 /// One service's time away.
@@ -55,7 +59,10 @@ pub(super) fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
         }
     }
     let over = matches!(run.state, RunState::Done | RunState::TakenBack | RunState::RolledBack);
-    for away in &mut found {
+    // What a finished run has left stopped is away for as long as nobody starts it.
+    let held =
+        Held::of(calls).filter(|_| run.state == RunState::Done).map_or_else(Vec::new, |held| held.services);
+    for away in found.iter_mut().filter(|away| !held.contains(&away.service)) {
         away.until = away.until.or(run.ended.filter(|_| over));
     }
     found
@@ -74,11 +81,6 @@ fn goes(found: &mut Vec<Away>, call: &Entry, from: Timestamp) {
 
 fn began(call: &Entry) -> bool {
     call.intent.is_some() && !matches!(call.state, State::Refused | State::NotApplied)
-}
-
-fn services(call: &Entry) -> Vec<String> {
-    let list = call.input.get("services").and_then(|list| list.as_array());
-    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// A wait ends only after the service has stayed well for a while: that while does not count.

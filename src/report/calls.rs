@@ -95,6 +95,12 @@ pub(super) fn backup(calls: &[Entry]) -> Option<String> {
     value.get("path")?.as_str().map(str::to_owned)
 }
 
+/// The services that a call names.
+pub(super) fn services(call: &Entry) -> Vec<String> {
+    let list = call.input.get("services").and_then(|list| list.as_array());
+    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
 /// The tag that the run has proved to be what runs.
 pub(super) fn proved(calls: &[Entry]) -> Option<String> {
     let proof =

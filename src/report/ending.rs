@@ -4,9 +4,11 @@ use super::{
     away::away,
     calls,
     failure::why,
+    held::Held,
     next::Next,
     paper::{LABEL, Paper},
     status::services,
+    trial,
     words::between,
 };
 use crate::{
@@ -28,6 +30,8 @@ pub struct Page<'a> {
     pub log: Option<&'a str>,
     /// The site as it is now, where somebody has looked.
     pub now: Option<&'a Status>,
+    /// How `docker compose` is called for this site by hand.
+    pub compose: &'a str,
     /// The program with what names the site, as it has to be typed here: `uplift -C /srv/strata`.
     pub typed: &'a str,
 }
@@ -94,10 +98,19 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
         Some(tag) => format!("DONE: {} runs {tag}, verified", page.name()),
         None => format!("DONE: {} on {}", page.run.runbook, page.name()),
     };
-    paper.heading(&title);
+    let held = Held::of(page.calls).filter(|held| !held.services.is_empty());
+    match &held {
+        Some(held) => {
+            paper.heading(&format!("{title}; {} STOPPED", held.names()));
+            paper.labelled("held", &format!("{} is left stopped until somebody starts it", held.names()));
+        }
+        None => paper.heading(&title),
+    }
     cost(paper, page);
     kept(paper, page);
-    Next::new().then("see how the site is", page.see_status()).print(paper);
+    held.map_or_else(Next::new, |held| held.start(page.compose))
+        .then("see how the site is", page.see_status())
+        .print(paper);
 }
 
 fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
@@ -251,7 +264,8 @@ pub fn undecided(paper: &mut Paper, question: &Question, command: &str) {
     paper.labelled("choices", "type one of these:");
     let flag = question.flag.as_deref().unwrap_or("choose");
     for choice in &question.choices {
-        option(paper, &format!("{command} --{flag} {}", choice.key), &choice.does, &choice.costs);
+        let also = if choice.also.is_empty() { String::new() } else { format!(" {}", choice.also) };
+        option(paper, &format!("{command} --{flag} {}{also}", choice.key), &choice.does, &choice.costs);
     }
 }
 
@@ -314,12 +328,15 @@ fn so_far(paper: &mut Paper, page: &Page<'_>) {
 }
 
 fn now(paper: &mut Paper, page: &Page<'_>) {
-    match page.now {
-        Some(status) => {
-            paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
-            services(paper, status);
-        }
-        None => paper.labelled("now", &format!("`{}` tells how the site is", page.see_status())),
+    if let Some(status) = page.now {
+        paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
+        services(paper, status);
+        trial::there(paper, status, Some(page.run), page.typed);
+        return;
+    }
+    paper.labelled("now", &format!("`{}` tells how the site is", page.see_status()));
+    if let Some(text) = trial::begun(page.calls) {
+        paper.labelled("trial", &text);
     }
 }
 

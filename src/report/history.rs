@@ -1,6 +1,7 @@
 use super::{
     calls,
     paper::{Mark, Paper},
+    trial,
     words::{between, count, time},
 };
 use crate::event::Failure;
@@ -47,7 +48,7 @@ fn row(paper: &mut Paper, [run, state, took, command]: [&str; 4]) {
 }
 
 /// Says first that a run is at work, or that one waits for somebody.
-pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed: &str) {
+pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, calls: &[Entry], typed: &str) {
     let id = &run.id;
     match run.state {
         RunState::Running if !run.interrupted => {
@@ -75,6 +76,9 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed:
         _ => {
             let text = format!("run {id} is not finished ({}): `{}`", state_word(run), run.command);
             paper.marked(Mark::Warn, &text, None);
+            if let Some(text) = trial::begun(calls) {
+                paper.paragraph(8, &text);
+            }
             if run.going_back {
                 let text = "it was going back when it stopped: finish that";
                 return paper.paragraph(8, &format!("{text}: {typed} rollback {id}"));
@@ -87,7 +91,7 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, typed:
 
 /// Why another run cannot begin: one waits for somebody.
 #[must_use]
-pub fn in_the_way(run: &RunRow, typed: &str) -> Failure {
+pub fn in_the_way(run: &RunRow, calls: &[Entry], typed: &str) -> Failure {
     let id = &run.id;
     let text = format!("run {id} is not over ({}): `{}`", state_word(run), run.command);
     let hint = match run.state {
@@ -97,7 +101,8 @@ pub fn in_the_way(run: &RunRow, typed: &str) -> Failure {
         }
         _ => format!("go on with `{typed} resume {id}`, or go back with `{typed} rollback {id}`"),
     };
-    Failure::new("run_unfinished", text).hint(hint)
+    let trial = trial::begun(calls).map(|text| format!("; {text}")).unwrap_or_default();
+    Failure::new("run_unfinished", text).hint(format!("{hint}{trial}"))
 }
 
 /// What going back would take back, last first: what was done, and what would be done about it.

@@ -1,6 +1,6 @@
 use super::{
     paper::{LABEL, Paper},
-    words::{size, time},
+    words::{count, size, time},
 };
 use crate::site::{Place, Way};
 
@@ -47,17 +47,35 @@ fn one(paper: &mut Paper, place: &Place, typed: &str) {
     if let Some(why) = &place.why {
         paper.labelled("cost", why);
     }
-    let command = match &place.way {
-        Way::Code => format!("{typed} rollback {}", point.run),
-        Way::Savepoint { .. } => format!("{typed} rollback {} --restore-data always", point.run),
-        Way::Set { set, .. } => format!("{typed} restore {set}"),
+    let run = &point.run;
+    match &place.way {
+        Way::Code => paper.quoted("type", &[format!("{typed} rollback {run}")]),
+        Way::Savepoint { .. } => {
+            let jobs = place.jobs.first().map(|word| format!(" --jobs {word}")).unwrap_or_default();
+            paper.quoted("type", &[format!("{typed} rollback {run} --restore-data always{jobs}")]);
+            jobs_then(paper, place);
+        }
+        Way::Set { set, .. } => paper.quoted("type", &[format!("{typed} restore {set}")]),
         Way::Nothing => return,
-    };
-    paper.labelled("type", &command);
-    if place.compatible && place.way != Way::Code {
-        let command = format!("{typed} rollback {} --restore-data never", point.run);
-        paper.labelled("or", &format!("{command} (the settings say that {} runs on it)", point.from));
     }
+    if place.compatible && place.way != Way::Code {
+        paper.quoted("or", &[format!("{typed} rollback {run} --restore-data never")]);
+        paper
+            .labelled("", &format!("the settings say that {} runs on the databases as they are", point.from));
+    }
+}
+
+/// What becomes of the jobs that the returned queue would run a second time.
+fn jobs_then(paper: &mut Paper, place: &Place) {
+    let waiting = count(usize::try_from(place.jobs_waiting()).unwrap_or(usize::MAX), "job");
+    let text = match place.jobs.first().map(String::as_str) {
+        None => return,
+        Some("hold") => format!(
+            "the worker stays stopped until you start it; `--jobs run` lets it run up to {waiting} a second time"
+        ),
+        Some(_) => format!("web then runs up to {waiting} a second time"),
+    };
+    paper.labelled("", &text);
 }
 
 fn data(place: &Place) -> String {

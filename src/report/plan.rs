@@ -142,9 +142,11 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
             full.then(|| format!("adds the image `{reference}`{digest}{bytes}"))
         }
         Change::Tag { image, reference } => Some(format!("names the image `{image}` `{reference}`")),
-        Change::ServiceDown { service, .. } => Some(format!("`{service}` goes down")),
+        Change::ServiceDown { service, .. } => Some(format!("`{}` goes down", named(service))),
         Change::ServiceUp { service, image, .. } => Some(format!("`{service}` comes up from `{image}`")),
-        Change::ContainerRemoved { service, .. } => Some(format!("removes the container of `{service}`")),
+        Change::ContainerRemoved { service, .. } => {
+            Some(format!("removes the container of `{}`", named(service)))
+        }
         Change::RestartPolicy { service, from, to } => {
             Some(format!("restart policy of `{service}`: `{from}` becomes `{to}`"))
         }
@@ -163,7 +165,8 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
 
 /// The run's name is not known before it begins.
 fn named(text: &str) -> String {
-    text.replace("backups/plan", "backups/RUN").replace("kept/plan", "kept/RUN")
+    let known = [("backups/plan", "backups/RUN"), ("kept/plan", "kept/RUN"), ("-trial-plan", "-trial-RUN")];
+    known.iter().fold(text.to_owned(), |text, (plan, run)| text.replace(plan, run))
 }
 
 fn summary(paper: &mut Paper, plan: &Plan) {

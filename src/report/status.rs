@@ -1,15 +1,17 @@
 use jiff::Timestamp;
 
 use super::{
+    held::Held,
     history::not_over,
     paper::Paper,
     sets::{NoSets, newest},
+    trial,
     words::{between, size, time},
 };
 use crate::{
     backups::Listed,
     event::Failure,
-    journal::{Holder, RunRow},
+    journal::{Entry, Holder, RunRow},
     survey::{Gathered, Status, gathered},
 };
 
@@ -19,7 +21,11 @@ pub struct Known<'a> {
     pub site: Result<&'a Status, &'a Failure>,
     /// The newest run.
     pub last: Option<&'a RunRow>,
+    /// Its calls, where it is not over.
+    pub calls: &'a [Entry],
     pub holder: Option<&'a Holder>,
+    /// What a finished run has left stopped, and does not run since, with that run.
+    pub held: Option<(&'a RunRow, &'a Held)>,
     /// Why the record of the runs could not be read.
     pub unread: Option<&'a Failure>,
     /// The site's backups, or why they could not be looked at; `None` if nobody knows where they are.
@@ -31,12 +37,21 @@ pub struct Known<'a> {
     pub typed: &'a str,
 }
 
+impl Known<'_> {
+    /// The run that is not over.
+    fn open(&self) -> Option<&RunRow> {
+        self.last.filter(|run| run.state.unfinished())
+    }
+}
+
 pub fn status(paper: &mut Paper, known: &Known<'_>) {
-    if let Some(run) = known.last.filter(|run| run.state.unfinished()) {
-        not_over(paper, run, known.holder, known.typed);
+    if let Some(run) = known.open() {
+        // Where the site can be looked at, what is there says it better than the record.
+        let calls = if known.site.is_ok() { &[] } else { known.calls };
+        not_over(paper, run, known.holder, calls, known.typed);
     }
     match known.site {
-        Ok(status) => of_site(paper, status),
+        Ok(status) => of_site(paper, status, known),
         Err(failure) => unread(paper, failure),
     }
     match known.sets {
@@ -64,10 +79,12 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
     }
 }
 
-fn of_site(paper: &mut Paper, status: &Status) {
+fn of_site(paper: &mut Paper, status: &Status, known: &Known<'_>) {
     let asks = format!("`{}` in `{}`, settings ask for {}", status.site, status.folder, status.version);
     paper.labelled("site", &asks);
     services(paper, status);
+    left_stopped(paper, status, known.held);
+    trial::there(paper, status, known.open(), known.typed);
     if let Some(database) = &status.database {
         paper.labelled("database", database);
     }
@@ -99,17 +116,34 @@ fn kept(paper: &mut Paper, one: &Gathered, known: &Known<'_>) {
     paper.labelled("kept", &text);
 }
 
+/// An image without the registry that it is from.
+pub(super) fn image(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or(reference)
+}
+
 /// What each service runs and how it is.
 pub(super) fn services(paper: &mut Paper, status: &Status) {
     for service in &status.services {
-        let tag = service.image.rsplit('/').next().unwrap_or(&service.image);
-        let mut text = format!("`{tag}` {}", service.state);
+        let mut text = format!("`{}` {}", image(&service.image), service.state);
         if let Some(health) = &service.health {
             text.push_str(", ");
             text.push_str(health);
         }
         paper.labelled(&service.service, &text);
     }
+}
+
+/// A worker that does not run is no accident where a person has held it.
+fn left_stopped(paper: &mut Paper, status: &Status, held: Option<(&RunRow, &Held)>) {
+    let Some((run, held)) = held else { return };
+    let text = format!(
+        "{} is left stopped on purpose, by run {} (`{}`); a plain `docker compose up -d` would start it",
+        held.names(),
+        run.id,
+        run.command
+    );
+    paper.labelled("held", &text);
+    held.start(&status.compose).print(paper);
 }
 
 fn unread(paper: &mut Paper, failure: &Failure) {

@@ -263,6 +263,7 @@ impl Live {
             key: key.to_owned(),
             does: does.to_owned(),
             costs: String::new(),
+            also: String::new(),
         };
         let question = Question {
             address: begun.address.clone(),

@@ -75,6 +75,8 @@ struct State {
     asked: Option<(String, Failure)>,
     unknown: Option<String>,
     down: Vec<(String, Timestamp)>,
+    /// A release was tried while services were down.
+    tried: bool,
     downtime: Vec<Downtime>,
 }
 
@@ -131,6 +133,7 @@ impl Rehearsal {
             Ok(decided) => decided,
             Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
         };
+        let began = self.context.now();
         let (result, undo) = match (verb.kind, intent) {
             (Kind::Effect, Some(intent)) => {
                 let kept = self.context.kept(verb.name).map_err(Stop::Failed)?;
@@ -141,12 +144,12 @@ impl Rehearsal {
         };
         match result {
             Ok(value) => {
-                self.planned(asked, summary, undo);
+                self.planned(asked, summary, undo, began);
                 Ok(Answer::Known(value))
             }
             Err(failure) if failure.question.is_some() => {
                 let later = self.would_change();
-                self.planned(asked, summary, None);
+                self.planned(asked, summary, None, began);
                 // Before anything is to be changed the person who plans is asked; later the one who watches the run.
                 if later {
                     self.state().unknown = failure.question.map(|question| question.text);
@@ -165,12 +168,13 @@ impl Rehearsal {
     }
 
     fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {
-        self.planned(asked, summary, None);
+        let now = self.context.now();
+        self.planned(asked, summary, None, now);
         self.state().failed = Some((asked.address.clone(), failure.clone()));
         Stop::Failed(failure)
     }
 
-    fn planned(&self, asked: &Asked, summary: String, undo: Option<String>) {
+    fn planned(&self, asked: &Asked, summary: String, undo: Option<String>, began: Timestamp) {
         let writes = self.twin.take_writes();
         let call = Planned {
             address: asked.address.clone(),
@@ -181,30 +185,32 @@ impl Rehearsal {
             writes,
         };
         let mut state = self.state();
-        self.count_downtime(&mut state, &call.writes);
+        self.count_downtime(&mut state, &call.writes, began);
         match state.steps.last_mut() {
             Some(step) if step.path == asked.path => step.calls.push(call),
             _ => state.steps.push(PlannedStep { path: asked.path.clone(), calls: vec![call] }),
         }
     }
 
-    /// From a service's stop to the end of the wait after its start, on the twin's clock.
-    fn count_downtime(&self, state: &mut State, writes: &[Write]) {
+    /// From when a service is told to stop until it is taken to be well again, on the twin's clock: whatever is done in
+    /// between counts.
+    fn count_downtime(&self, state: &mut State, writes: &[Write], began: Timestamp) {
         let now = self.context.now();
         for write in writes {
             match &write.change {
-                Change::ServiceDown { service, .. } => {
-                    state.down.retain(|(known, _)| known != service);
-                    state.down.push((service.clone(), now));
+                // What is down already does not go once more.
+                Change::ServiceDown { service, .. }
+                    if state.down.iter().all(|(known, _)| known != service) =>
+                {
+                    state.down.push((service.clone(), began));
                 }
+                Change::Trial { .. } => state.tried = true,
                 Change::ServiceUp { service, .. } => {
                     if let Some(at) = state.down.iter().position(|(known, _)| known == service) {
                         let (service, since) = state.down.remove(at);
                         let passed = now.duration_since(since) + Twin::BOOT;
                         let millis = u64::try_from(passed.as_millis()).unwrap_or(0);
-                        let basis =
-                            "stop as long as its limit allows, then a boot of usual length".to_owned();
-                        state.downtime.push(Downtime { service, millis, basis });
+                        state.downtime.push(Downtime { service, millis, basis: basis(state.tried) });
                     }
                 }
                 _ => {}
@@ -228,6 +234,12 @@ impl Rehearsal {
         }
         Ok(answers)
     }
+}
+
+/// What an expected downtime rests on.
+fn basis(tried: bool) -> String {
+    let trial = if tried { ", with the trial in between" } else { "" };
+    format!("from its stop until it is well again{trial}; each boot taken as {} s", Twin::BOOT.as_secs())
 }
 
 /// Only effects can be taken back.

@@ -40,6 +40,8 @@ use crate::{
 };
 
 const BOOT: Duration = Duration::from_secs(10);
+/// How long a container is taken to need that heeds its signal. One that is in the middle of something takes longer.
+const STOP: Duration = Duration::from_secs(1);
 
 /// The reading faces of a set of ports: all that a twin holds of the live site, so that a rehearsal cannot write even
 /// by mistake.
@@ -180,8 +182,12 @@ impl Twin {
 
     /// Lets the time pass that so many bytes take.
     fn spend(&self, bytes: u64, per_second: u64) {
+        self.pass(Duration::from_millis(bytes.saturating_mul(1_000) / per_second));
+    }
+
+    fn pass(&self, time: Duration) {
         let mut overlay = self.lock();
-        overlay.now = later(overlay.now, Duration::from_millis(bytes.saturating_mul(1_000) / per_second));
+        overlay.now = later(overlay.now, time);
     }
 
     /// The first answer of a name counts: a later one comes from the same live site.

@@ -82,6 +82,18 @@ pub struct Place {
     pub why: Option<String>,
     /// What users wrote since, where it can be counted.
     pub written: Option<Written>,
+    /// What `--jobs` may be where the data returns and jobs would run a second time: `hold`, `run`. Empty where nothing
+    /// has to be said.
+    #[serde(default)]
+    pub jobs: Vec<String>,
+}
+
+impl Place {
+    /// Jobs of the queue that would return.
+    #[must_use]
+    pub fn jobs_waiting(&self) -> u64 {
+        self.point.savepoint.as_ref().map_or(0, |savepoint| savepoint.jobs_waiting)
+    }
 }
 
 /// An image and the name that it is to get.

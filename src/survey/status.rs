@@ -1,12 +1,15 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Failure,
     ports::{
         Observe,
+        compose::by_hand,
         docker::{Container, Select},
         http::Probe,
         postgres::{Kept, KeptDatabase},
+        project::trial_of,
     },
     site::Service,
 };
@@ -18,7 +21,12 @@ pub struct Status {
     pub folder: String,
     /// The tag that the settings ask for.
     pub version: String,
+    /// How `docker compose` is called for the site by hand.
+    pub compose: String,
     pub services: Vec<ServiceStatus>,
+    /// Containers in which a run tries, or was trying, a release where no user reaches it.
+    #[serde(default)]
+    pub trials: Vec<TrialStatus>,
     pub database: Option<String>,
     pub storage: String,
     /// Bytes free where the state folder is.
@@ -53,19 +61,33 @@ pub struct ServiceStatus {
     pub digest: Option<String>,
     /// In words: `running since ...`, `exited with 1`.
     pub state: String,
+    pub running: bool,
+    /// When its container was started last, if ever.
+    pub started: Option<Timestamp>,
     /// For web: what `/up` answers, in words.
     pub health: Option<String>,
+}
+
+/// The container of a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialStatus {
+    pub name: String,
+    pub run: String,
+    pub image: String,
+    /// In words, as for a service.
+    pub state: String,
 }
 
 /// Reads everything that can be read.
 pub async fn status(site: Observe<'_>) -> Status {
     let mut unread = Vec::new();
-    let mut services = Vec::new();
+    let (mut services, mut trials) = (Vec::new(), Vec::new());
     match site.docker.containers(&Select::Project(site.site.project.name.clone())).await {
         Ok(containers) => {
             for service in site.site.product() {
                 services.extend(of_service(service, &containers, site).await);
             }
+            trials = trials_of(site).await.map_err(|failure| unread.push(failure)).unwrap_or_default();
         }
         Err(failure) => unread.push(failure),
     }
@@ -95,7 +117,9 @@ pub async fn status(site: Observe<'_>) -> Status {
         site: site.site.name.clone(),
         folder: site.site.project.dir.display().to_string(),
         version: site.site.version.clone(),
+        compose: by_hand(&site.site.project),
         services,
+        trials,
         database,
         storage,
         free: free.map_err(|failure| unread.push(failure)).ok(),
@@ -115,6 +139,8 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             image: container.image.clone(),
             digest: image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned)),
             state: state(container),
+            running: container.is_running(),
+            started: container.started,
             health,
         });
     }
@@ -124,10 +150,26 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             image: format!("{}:{}", service.repository, service.tag),
             digest: None,
             state: "has no container".to_owned(),
+            running: false,
+            started: None,
             health: None,
         });
     }
     found
+}
+
+/// Compose counts them with no service.
+async fn trials_of(site: Observe<'_>) -> Result<Vec<TrialStatus>, Failure> {
+    let all = site.docker.containers(&Select::All).await?;
+    let shown = |one: &Container| {
+        Some(TrialStatus {
+            run: trial_of(one, &site.site.project)?.to_owned(),
+            name: one.name.clone(),
+            image: one.image.clone(),
+            state: state(one),
+        })
+    };
+    Ok(all.iter().filter_map(shown).collect())
 }
 
 async fn health(container: &Container, site: Observe<'_>) -> String {

@@ -136,7 +136,12 @@ pub(super) fn failure() -> Failure {
 }
 
 pub(super) fn question(address: &str) -> Question {
-    let choice = |key: &str| Choice { key: key.into(), does: "does".into(), costs: "costs".into() };
+    let choice = |key: &str| Choice {
+        key: key.into(),
+        does: "does".into(),
+        costs: "costs".into(),
+        also: String::new(),
+    };
     Question {
         address: address.to_owned(),
         text: "did `web` start?".to_owned(),

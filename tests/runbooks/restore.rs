@@ -80,6 +80,53 @@ async fn a_damaged_set_is_refused_before_anything_is_begun() {
     assert_eq!(night.world.running(), before);
 }
 
+/// What a list shows of a set costs nothing to look at, so the plan ends there: with what is wrong, and no question about
+/// what would be put aside for it.
+#[tokio::test]
+async fn a_set_that_is_known_to_be_bad_is_not_even_planned() {
+    let (night, set) = with_a_set().await;
+    let planned =
+        async |night: &Night, set: &str| night.try_restore(set, &[]).await.err().expect("a refusal");
+    let dump = night.set(&set).join("strata_production.dump.zst");
+    let whole = night.world.file(&dump).unwrap().bytes;
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for bytes in [&flipped[..], &whole[1..]] {
+        let night = night.fork();
+        let dump = night.set(&set).join("strata_production.dump.zst");
+        night.world.put_file(&dump, bytes, 0o600);
+        let sets = night.host().await.sets();
+        // A byte that is another one shows once somebody has looked; a length shows at once.
+        let _found = sets.verify(&sets.one(&set).await.unwrap()).await.unwrap_err();
+        let failure = planned(&night, &set).await;
+        assert_eq!((failure.code.as_str(), failure.question), ("set_damaged", None));
+        assert!(failure.message.contains("strata_production.dump.zst"), "{}", failure.message);
+        assert!(failure.hint.unwrap().contains("uplift backup list"));
+    }
+    night.world.put_file(night.set("20261101-031500-0001.partial").join("half.dump.zst"), "half", 0o600);
+    let failure = planned(&night, "20261101-031500-0001.partial").await;
+    assert_eq!(failure.code, "set_incomplete", "{failure}");
+}
+
+#[tokio::test]
+async fn a_set_that_is_not_there_is_said_not_to_be_there() {
+    let (night, set) = with_a_set().await;
+    let folder = night.set("");
+    let wrong = format!("{}x", &set[..set.len() - 1]);
+    for asked in [wrong.clone(), folder.join(&wrong).display().to_string()] {
+        let failure = night.try_restore(&asked, &[]).await.err().expect("a refusal");
+        assert_eq!(failure.code, "no_such_set");
+        let folder = folder.display().to_string();
+        let text = format!("there is no backup `{wrong}` in `{}`", folder.trim_end_matches('/'));
+        assert_eq!(failure.message, text);
+        let hint = failure.hint.unwrap();
+        assert!(
+            hint.contains(&format!("did you mean `{set}`?")) && hint.contains("`uplift backup list`"),
+            "{hint}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_configuration_of_the_set_goes_back_only_where_it_is_asked_for() {
     let (night, set) = with_a_set().await;

@@ -203,6 +203,47 @@ async fn once_its_cause_is_mended_a_run_goes_on_where_it_failed() {
     assert_eq!(night.runs(), "1.6.0 1.6.0");
 }
 
+/// From the stop until web is well again users have nothing, whatever is done in between: a plan must not promise less
+/// than the run then takes.
+#[tokio::test]
+async fn a_plan_counts_all_of_the_time_for_which_web_stands_still() {
+    let night = Night::of(World::strata());
+    let plan = night.plan("1.1.0").await;
+    let of = |plan: &uplift::Plan, service: &str| {
+        let mut found = plan.downtime.iter().filter(|down| down.service == service);
+        let (one, more) = (found.next().expect("it goes down"), found.next());
+        assert_eq!(more, None, "{service} goes down once");
+        (u128::from(one.millis), one.basis.clone())
+    };
+    let (web, basis) = of(&plan, "web");
+    assert!(web >= 30_000, "a boot and 10 s of the trial, then a boot: {web}");
+    assert!(basis.contains("trial") && of(&plan, "job").0 > web, "{basis}");
+    let trial =
+        plan.steps.iter().flat_map(|step| &step.calls).find(|call| call.address.contains("compose_trial"));
+    let downs = |write: &&uplift::event::Write| matches!(&write.change, uplift::event::Change::ServiceDown { service, .. } if service == "web");
+    assert_eq!(
+        trial.expect("it is tried").writes.iter().filter(downs).count(),
+        0,
+        "web went down before that"
+    );
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let calls = night.newest().await.1;
+    let time = |verb: &str| {
+        let call = calls.iter().find(|call| call.verb == verb).unwrap();
+        let last = call.attempts.last().unwrap();
+        (last.started, last.ended.unwrap())
+    };
+    let took = time("wait_healthy").1.duration_since(time("compose_stop").0).as_millis().unsigned_abs();
+    assert!(web + 10_000 >= took, "the run took {took} ms with 10 s of watching, and the plan said {web}");
+    let night = Night::at_1_1_0().await;
+    night.world.pulled("1.1.1");
+    let (web, basis) = of(&night.plan("1.1.1").await, "web");
+    assert!(
+        web < 15_000 && !basis.contains("trial"),
+        "nothing is tried where nothing migrates: {web}, {basis}"
+    );
+}
+
 #[tokio::test]
 async fn the_plan_names_every_call_that_the_run_makes() {
     for (from, tag) in

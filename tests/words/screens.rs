@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use uplift::{
     event::Event,
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
+    ports::{compose::RunAside, docker::State},
     sim::{Exit, Fault, Release},
     site::Scrubber,
 };
@@ -35,6 +36,66 @@ async fn a_return_from_a_finished_upgrade() {
     screen("return_never", &desk, "uplift rollback --restore-data never -y").await;
     screen("return_jobs", &desk, "uplift rollback --restore-data always -y").await;
     screen("return_resumed", &desk, "uplift resume --choose hold --reason later").await;
+    // Nobody is to start the worker unawares: not by the look of the site, and not by what another command says of it.
+    screen("return_held_status", &desk, "uplift status").await;
+    screen("return_held_upgrade", &desk, "uplift upgrade --to 1.1.1 -y").await;
+    let shown = desk.types("uplift show").await.out;
+    assert!(
+        shown.contains("`job` STOPPED") && shown.contains("docker compose up -d --no-deps job"),
+        "{shown}"
+    );
+    desk.world.advance(Duration::from_mins(1));
+    let now = desk.host().await.now();
+    desk.world.edit_container("strata-job-1", |job| {
+        job.state = State::Running;
+        job.started = Some(now);
+    });
+    let status = desk.types("uplift status").await.out;
+    assert!(!status.contains("held"), "somebody has started it: {status}");
+    desk.world.edit_container("strata-job-1", |job| job.state = State::Exited);
+    let status = desk.types("uplift status").await.out;
+    assert!(!status.contains("held"), "what stopped since was not stopped by that run: {status}");
+}
+
+/// Whoever copies what a screen tells them to type has nothing more to decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_screen_tells_to_type_goes_through() {
+    for asked in ["rollback", "rollback --list", "restore"] {
+        let desk = Desk::new();
+        desk.world.put_job("SendInvoice", None);
+        desk.types("uplift upgrade --to 1.1.0 -y").await;
+        let run = desk.host().await.show(None).unwrap().run.id;
+        let set = if asked == "restore" { format!(" {run}") } else { String::new() };
+        let page = desk.types(&format!("uplift {asked}{set}")).await.page();
+        let line = page.lines().find(|line| line.contains("--restore-data always --jobs hold"));
+        let line = line.unwrap_or_else(|| panic!("{asked}: {page}")).trim_start_matches("type").trim();
+        let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("`--jobs run` lets it"), "{asked}: {page}");
+        let line = line.replace(CRASHED, &run);
+        // Who leaves it out is told before anything begins.
+        let without = line.replace(" --jobs hold", " --dry-run");
+        let plan = desk.types(&without).await.page();
+        assert!(plan.contains("WARN") && plan.contains("`--jobs hold` keeps"), "{asked}: {plan}");
+        let told = desk.types(&format!("{line} -y")).await;
+        assert_eq!(told.exit.code(), 0, "{asked}: {}", told.page());
+        assert!(told.err.contains("`job` STOPPED"), "{asked}: {}", told.page());
+        // Said already, it is not said once more.
+        let page = desk.types(&format!("uplift restore {run} --jobs run")).await.page();
+        assert!(page.contains("--restore-data always") && !page.contains("--jobs hold"), "{page}");
+    }
+}
+
+/// Under `always` the engine would start the worker by itself, so that it is told at the end how to mend that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_held_that_would_start_by_itself() {
+    let desk = Desk::new();
+    desk.world.put_job("SendInvoice", None);
+    assert_eq!(desk.types("uplift upgrade --to 1.1.0 -y").await.exit.code(), 0);
+    desk.world.edit_container("strata-job-1", |job| "always".clone_into(&mut job.restart_policy));
+    let set = desk.host().await.sets().all().await.unwrap()[0].set.clone();
+    let told = desk.types(&format!("uplift restore {set} --restore-data always --jobs hold -y")).await.err;
+    let end = told.split("DONE:").nth(1).expect("it is done");
+    assert!(end.contains("docker update --restart always strata-job-1"), "{end}");
 }
 
 /// What was done since and left the release as it is does not stand in the way of `rollback` without a name.
@@ -135,6 +196,9 @@ async fn backups_are_made_listed_and_proved() {
     desk.world.put_file(&dump, &file.bytes, 0o600);
     screen("backup_damaged", &desk, &format!("uplift backup verify {name}")).await;
     screen("backup_list_damaged", &desk, "uplift backup list").await;
+    screen("restore_damaged", &desk, &format!("uplift restore {name} --dry-run")).await;
+    screen("restore_damaged_all", &desk, &format!("uplift restore {name} --restore-data always -y")).await;
+    screen("restore_unknown", &desk, "uplift restore 20261124-0315 --dry-run").await;
     screen("backup_unknown", &desk, "uplift backup show 20250101").await;
 }
 
@@ -186,9 +250,9 @@ async fn the_lock_in_the_database() {
     screen("lock_held", &desk, "uplift upgrade --to 1.1.1 -y").await;
     // Its run has stopped the site, or has come as far as the release that is asked for.
     screen("lock_held_same", &desk, "uplift upgrade --to 1.0.0 -y").await;
-    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Exited);
+    desk.world.edit_container("strata-web-1", |web| web.state = State::Exited);
     screen("lock_held_down", &desk, "uplift upgrade --to 1.1.1 -y").await;
-    desk.world.edit_container("strata-web-1", |web| web.state = uplift::ports::docker::State::Running);
+    desk.world.edit_container("strata-web-1", |web| web.state = State::Running);
     desk.world.deny_lock(true);
     screen("lock_denied", &desk, "uplift upgrade --to 1.1.1 -y").await;
     desk.world.deny_lock(false);
@@ -231,9 +295,27 @@ async fn a_run_that_a_crash_has_ended_while_it_went_back() {
 
 /// What a process that was killed in the middle leaves behind.
 fn crashed(desk: &Desk, going_back: bool) {
+    let stop = NewEntry {
+        address: "stop/compose_stop#1".to_owned(),
+        path: "stop".to_owned(),
+        verb: "compose_stop".to_owned(),
+        version: 1,
+        effect: true,
+        input: serde_json::json!({ "services": ["job", "web"] }),
+        place: "compose/upgrade:54:5".to_owned(),
+        summary: "stop `job`, then `web`".to_owned(),
+        when_unknown: Some("repeat".to_owned()),
+        intent: Some(serde_json::Value::Null),
+        group: None,
+    };
+    killed_in(desk, stop, going_back);
+}
+
+/// An upgrade whose process was killed in the middle of this call, or while it was taken back.
+fn killed_in(desk: &Desk, call: NewEntry, going_back: bool) {
     let folder = Folder::prepare(&desk.folder()).unwrap();
     let at: jiff::Timestamp = "2026-11-24T03:15:00Z".parse().unwrap();
-    let id = "20261124-031500-7f3a".to_owned();
+    let id = CRASHED.to_owned();
     let (user, host) = ("you".to_owned(), "here".to_owned());
     let command = "uplift upgrade --to 1.1.0".to_owned();
     let run = id.clone();
@@ -255,25 +337,50 @@ fn crashed(desk: &Desk, going_back: bool) {
             uplift: "0.1.0".to_owned(),
         })
         .unwrap();
-    let stop = NewEntry {
-        address: "stop/compose_stop#1".to_owned(),
-        path: "stop".to_owned(),
-        verb: "compose_stop".to_owned(),
-        version: 1,
-        effect: true,
-        input: serde_json::json!({ "services": ["job", "web"] }),
-        place: "compose/upgrade:54:5".to_owned(),
-        summary: "stop `job`, then `web`".to_owned(),
-        when_unknown: Some("repeat".to_owned()),
-        intent: Some(serde_json::Value::Null),
-        group: None,
-    };
-    writer.intend(&id, vec![stop], at).unwrap();
+    writer.intend(&id, vec![call], at).unwrap();
     if going_back {
         let stopped = serde_json::json!({ "stopped": ["job", "web"] });
         writer.outcome(&id, 1, Ok(stopped), at).unwrap();
         writer.undo_started(&id, 1, at).unwrap();
     }
+}
+
+const CRASHED: &str = "20261124-031500-7f3a";
+
+/// Nobody has told the trial's container that its uplift is gone: it boots and migrates on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_outlives_its_run_is_named() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    desk.world.pulled("1.1.0");
+    let site = desk.world.site();
+    let aside = RunAside {
+        name: format!("strata-trial-{CRASHED}"),
+        service: "web".to_owned(),
+        overrides: [("STRATA_VERSION".to_owned(), "1.1.0".to_owned())].into(),
+        project: site.project.clone(),
+    };
+    let trial = NewEntry {
+        address: "migrate in the dark/compose_trial#1".to_owned(),
+        path: "migrate in the dark".to_owned(),
+        verb: "compose_trial".to_owned(),
+        version: 1,
+        effect: true,
+        input: serde_json::json!({ "tag": "1.1.0" }),
+        place: "compose/upgrade:78:9".to_owned(),
+        summary: "try 1.1.0 where no user reaches it".to_owned(),
+        when_unknown: Some("repeat".to_owned()),
+        intent: Some(serde_json::json!({ "aside": aside })),
+        group: None,
+    };
+    killed_in(&desk, trial, false);
+    desk.world.ports().compose.run_aside(&aside).await.unwrap();
+    screen("trial_status", &desk, "uplift status").await;
+    screen("trial_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
+    screen("trial_show", &desk, "uplift show").await;
+    desk.world.set_engine(false);
+    let status = desk.types("uplift status").await.out;
+    assert!(status.contains(&aside.name), "by the record, where nobody can look: {status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

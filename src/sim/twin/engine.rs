@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::{Twin, short};
+use super::{STOP, Twin, short};
 use crate::{
     event::{Failure, Teller},
     ports::docker::{
@@ -195,6 +195,7 @@ impl Docker for Twin {
     async fn stop(&self, request: &Stop) -> Result<(), Failure> {
         let container = self.must_see(&request.id).await?;
         if matches!(container.state, State::Running | State::Restarting | State::Paused) {
+            self.pass(STOP);
             self.stopped(container);
             self.wrote(request.change());
         }

@@ -13,7 +13,7 @@ use crate::{
         docker::{Container, Select},
         http::{Answer, Http, Probe},
     },
-    sim::{state::later, web::listens},
+    sim::web::listens,
 };
 
 #[async_trait]
@@ -24,8 +24,7 @@ impl Clock for Twin {
 
     /// Returns at once: only the rehearsal's own clock moves.
     async fn sleep(&self, time: Duration) {
-        let mut overlay = self.lock();
-        overlay.now = later(overlay.now, time);
+        self.pass(time);
     }
 }
 

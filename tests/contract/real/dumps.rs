@@ -60,7 +60,7 @@ fn pid_file(request: &Dump) -> PathBuf {
 }
 
 async fn pid(request: &Dump) -> u32 {
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if let Some(pid) =
             fs::read_to_string(pid_file(request)).ok().and_then(|text| text.trim().parse().ok())
         {
@@ -82,7 +82,7 @@ fn sessions_of_ours(real: &Real) -> String {
 }
 
 pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if done() {
             return;
         }
