@@ -92,45 +92,53 @@ impl ReturnedJobs {
         if self.restored { "restored" } else { "returned" }
     }
 
-fn lines(&self, jobs: &Jobs) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{} in the {} queue, {} of them taken by a worker when the site was stopped; whatever ran \
+    fn lines(&self, jobs: &Jobs) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{} in the {} queue, {} of them taken by a worker when the site was stopped; whatever ran \
          since then would run a second time",
-        waits(jobs.waiting), self.came(), jobs.claimed
-    )];
-    lines.extend(jobs.oldest.iter().map(|job| match &job.claimed_by {
-        Some(by) => format!("{} {}, taken by {by}", job.class, job.id),
-        None => format!("{} {}", job.class, job.id),
-    }));
-    let shown = jobs.oldest.len() as u64;
-    if jobs.waiting > shown {
-        lines.push(format!("and {} more", jobs.waiting - shown));
+            waits(jobs.waiting),
+            self.came(),
+            jobs.claimed
+        )];
+        lines.extend(jobs.oldest.iter().map(|job| match &job.claimed_by {
+            Some(by) => format!("{} {}, taken by {by}", job.class, job.id),
+            None => format!("{} {}", job.class, job.id),
+        }));
+        let shown = jobs.oldest.len() as u64;
+        if jobs.waiting > shown {
+            lines.push(format!("and {} more", jobs.waiting - shown));
+        }
+        lines
     }
-    lines
-}
 
-fn question(&self, jobs: &Jobs) -> Question {
-    let choice =
-        |key: &str, does: &str, costs: String| Choice { key: key.to_owned(), does: does.to_owned(), costs };
-    Question {
-        address: String::new(),
-        text: format!("web runs on the {} databases, and the worker is held: are the jobs of the queue to run?", self.came()),
-        found: self.lines(jobs),
-        choices: vec![
-            choice(
-                "run",
-                "start the worker: it runs all of them, and what users have enqueued since",
-                again(jobs.waiting),
+    fn question(&self, jobs: &Jobs) -> Question {
+        let choice = |key: &str, does: &str, costs: String| Choice {
+            key: key.to_owned(),
+            does: does.to_owned(),
+            costs,
+        };
+        Question {
+            address: String::new(),
+            text: format!(
+                "web runs on the {} databases, and the worker is held: are the jobs of the queue to run?",
+                self.came()
             ),
-            choice(
-                "hold",
-                "end the run with the worker held: start it yourself once the queue is as you want it",
-                "no job runs until then".to_owned(),
-            ),
-        ],
-        flag: Some("jobs".to_owned()),
+            found: self.lines(jobs),
+            choices: vec![
+                choice(
+                    "run",
+                    "start the worker: it runs all of them, and what users have enqueued since",
+                    again(jobs.waiting),
+                ),
+                choice(
+                    "hold",
+                    "end the run with the worker held: start it yourself once the queue is as you want it",
+                    "no job runs until then".to_owned(),
+                ),
+            ],
+            flag: Some("jobs".to_owned()),
+        }
     }
-}
 }
 
 fn waits(jobs: u64) -> String {
@@ -138,7 +146,11 @@ fn waits(jobs: u64) -> String {
 }
 
 fn again(jobs: u64) -> String {
-    if jobs == 1 { "1 job may run a second time".to_owned() } else { format!("up to {jobs} jobs run a second time") }
+    if jobs == 1 {
+        "1 job may run a second time".to_owned()
+    } else {
+        format!("up to {jobs} jobs run a second time")
+    }
 }
 
 /// Web runs the jobs of this site itself: they cannot be held back there, so they are decided on before anything is done.
