@@ -16,3 +16,4 @@ pub use execute::{Job, Record, asked, execute, take_back};
 pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};
 pub use rehearse::rehearse;
 pub use shared_lock::SharedLock;
+pub(crate) use verify::schema_left;

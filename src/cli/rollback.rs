@@ -84,11 +84,12 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     // Nothing else may be under way.
     super::begin::nobody_else(session, &runs)?;
     let hint = format!("see what one can return from: `{typed} rollback --list`");
-    if row.state != RunState::Done {
+    let returns = host.is_upgrade(&row.id)?;
+    if !returns && row.state != RunState::Done {
         let text = format!("run {} is over and left nothing to take back ({})", row.id, row.state_word());
         return Err(Trouble::new(Failure::new("run_is_over", text).hint(hint), ExitClass::Invalid));
     }
-    if !host.is_upgrade(&row.id)? {
+    if !returns {
         let text = format!("run {} is finished, and it brought no other release", row.id);
         return Err(Trouble::new(Failure::new("not_an_upgrade", text).hint(hint), ExitClass::Invalid));
     }

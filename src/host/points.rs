@@ -8,6 +8,7 @@ use crate::{
     journal::{Folder, Reader, RunRow, RunState, State},
     ports::points::PointsRead,
     primitives::{savepoint_then, trial_ended, way_back::places},
+    run,
     site::{ImageThen, Place, Point, Service, Site},
     survey::Before,
 };
@@ -23,7 +24,7 @@ impl PointsRead for Recorded {
         let Some(reader) = Reader::open(&folder).map_err(Failure::from)? else { return Ok(Vec::new()) };
         let mut points = Vec::new();
         for row in reader.runs().map_err(Failure::from)? {
-            if row.state == RunState::Done && !RETURNS.contains(&row.runbook.as_str()) {
+            if !RETURNS.contains(&row.runbook.as_str()) {
                 points.extend(point(&reader, row)?);
             }
         }
@@ -35,14 +36,14 @@ impl PointsRead for Recorded {
 const RETURNS: [&str; 2] = ["compose/rollback", "compose/restore"];
 
 impl Host {
-    /// Finished upgrades that the site can return from, newest first, with what each way costs now.
+    /// Upgrades that the site can return from, newest first, with what each way costs now.
     pub async fn places(&self) -> Result<Vec<Place>, HostError> {
         let (site, tell) = (&self.0.site, Teller::silent());
         let points = Recorded { state: site.state.clone() }.points()?;
         Ok(places(points, self.0.ports.observe(site, "places", &tell)).await?)
     }
 
-    /// Whether a run is a finished upgrade, so that one can return from it.
+    /// Whether one can return from a run.
     pub fn is_upgrade(&self, run: &str) -> Result<bool, HostError> {
         let points = Recorded { state: self.0.site.state.clone() }.points()?;
         Ok(points.iter().any(|point| point.run == run))
@@ -54,7 +55,7 @@ impl Host {
         let Some(folder) = Folder::find(&self.0.site.state) else { return Ok(None) };
         let Some(reader) = Reader::open(&folder)? else { return Ok(None) };
         for row in reader.runs()? {
-            let switched = row.state == RunState::Done && point(&reader, row.clone())?.is_some();
+            let switched = !RETURNS.contains(&row.runbook.as_str()) && point(&reader, row.clone())?.is_some();
             if switched || row.state == RunState::Closed {
                 return Ok(Some(row));
             }
@@ -63,10 +64,19 @@ impl Host {
     }
 }
 
-/// `None` if the run switched no release.
+/// `None` if the run left neither another release nor the databases of one.
 fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
+    let over = [RunState::Done, RunState::Closed, RunState::RolledBack];
+    if !over.contains(&row.state) {
+        return Ok(None);
+    }
     let entries = reader.entries(&row.id).map_err(Failure::from)?;
-    let done = |verb: &str| entries.iter().find(|one| one.verb == verb && one.state == State::Succeeded);
+    let code_only = row.state == RunState::RolledBack;
+    if code_only && !run::schema_left(&entries) {
+        return Ok(None);
+    }
+    let is_done = |state| state == State::Succeeded || (code_only && state == State::Undone);
+    let done = |verb: &str| entries.iter().find(|one| one.verb == verb && is_done(one.state));
     let to = done("env_set").and_then(|one| one.input.get("STRATA_VERSION")?.as_str());
     let (Some(to), Some(_)) = (to, done("compose_up")) else { return Ok(None) };
     let zero = EntryZero::read(reader.before(&row.id).map_err(Failure::from)?)?;
@@ -84,6 +94,7 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         to: to.to_owned(),
         images: images(&zero.site, &zero.before),
         from: zero.site.version,
+        code_only,
         schemas: zero.before.schemas,
         savepoint,
         reached,

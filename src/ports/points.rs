@@ -3,7 +3,7 @@
 use super::Port;
 use crate::{event::Failure, site::Point};
 
-/// The record of finished upgrades, reached as `site.port::<Points>()`. Nothing is ever written through it.
+/// The record of upgrades that can be returned from, reached as `site.port::<Points>()`. Nothing is ever written through it.
 pub struct Points;
 
 impl Port for Points {
@@ -12,6 +12,6 @@ impl Port for Points {
 }
 
 pub trait PointsRead: Send + Sync {
-    /// Finished upgrades of this site, newest first.
+    /// Finished upgrades of this site, and those whose code went back without the data; newest first.
     fn points(&self) -> Result<Vec<Point>, Failure>;
 }

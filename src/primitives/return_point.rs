@@ -111,7 +111,7 @@ impl ReturnPoint {
                 .hint("return with a backup set: `uplift restore SET`")
         })?;
         let point = record.points()?.into_iter().find(|point| point.run == self.run).ok_or_else(|| {
-            let text = format!("run `{}` is no finished upgrade of this site", self.run);
+            let text = format!("run `{}` is no upgrade of this site that one could return from", self.run);
             Failure::new("no_return_point", text).hint("see what there is: `uplift rollback --list`")
         })?;
         place(point, site).await

@@ -98,8 +98,12 @@ impl Effect for StorageReturn {
         }
     }
 
-    fn undo_summary(_: &Intent) -> String {
-        "remove the files again that were put back; once users could write they stay".to_owned()
+    fn undo_summary(intent: &Intent) -> String {
+        match intent.lacking.files {
+            0 => "nothing, as no file was put back",
+            _ => "remove the files again that were put back; once users could write they stay",
+        }
+        .to_owned()
     }
 
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {

@@ -148,7 +148,14 @@ fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
     }
     cost(paper, page);
     kept(paper, page);
-    Next::new().then("see how the site is", page.see_status()).print(paper);
+    let mut next = Next::new();
+    if page.calls.iter().any(|call| call.verb == "pg_savepoint") && !left.is_empty() {
+        next = next.then(
+            "if the older release fails on these databases, see what the return of the data costs",
+            page.see_ways_back(),
+        );
+    }
+    next.then("see how the site is", page.see_status()).print(paper);
 }
 
 fn back_where(page: &Page<'_>, left: &[String]) -> String {

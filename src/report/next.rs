@@ -45,4 +45,8 @@ impl Page<'_> {
     pub(super) fn see_status(&self) -> String {
         format!("{} status", self.typed)
     }
+
+    pub(super) fn see_ways_back(&self) -> String {
+        format!("{} rollback --list", self.typed)
+    }
 }

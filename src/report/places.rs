@@ -7,7 +7,7 @@ use crate::site::{Place, Way};
 /// The finished upgrades that one can return from, newest first, each with its way and what that costs.
 pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
     if places.is_empty() {
-        paper.line("no finished upgrade of this site is recorded: there is nothing to return from");
+        paper.line("no upgrade of this site is recorded that one could return from");
         return;
     }
     for place in places {
@@ -18,14 +18,15 @@ pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
 
 fn one(paper: &mut Paper, place: &Place, typed: &str) {
     let point = &place.point;
+    let since = if point.code_only { "; the code went back since, the data did not" } else { "" };
     paper.heading(&format!(
-        "run {} brought {} in the place of {}, {}",
+        "run {} brought {} in the place of {}, {}{since}",
         point.run,
         point.to,
         point.from,
         time(point.ended)
     ));
-    if place.runs_now {
+    if place.runs_now && place.migrated.is_empty() {
         paper.labelled("now", &format!("{} runs already: nothing is needed", point.from));
         return;
     }

@@ -63,6 +63,11 @@ pub(super) fn left(entries: &[Entry]) -> BTreeSet<Left> {
     entries.iter().filter_map(of).flatten().collect()
 }
 
+/// Whether the databases were left as a newer release has made them.
+pub(crate) fn schema_left(entries: &[Entry]) -> bool {
+    left(entries).contains(&Left::Schema)
+}
+
 /// The same in words.
 pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
     let sentence = |left: &Left| match left {

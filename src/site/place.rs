@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A finished upgrade, as the record of its run has it: what ran before it, and what it left to return by.
+/// An upgrade, as the record of its run has it: what ran before it, and what it left to return by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     pub run: String,
@@ -13,6 +13,9 @@ pub struct Point {
     pub from: String,
     /// The tag that it set.
     pub to: String,
+    /// The older release runs again since, on the databases of the newer one, because a person chose so.
+    #[serde(default)]
+    pub code_only: bool,
     /// What the product's services really ran before it: web first.
     pub images: Vec<ImageThen>,
     /// Applied migrations by database before it.
@@ -60,7 +63,7 @@ pub struct Moment {
 /// The last value that each sequence had given, by database.
 pub type Sequences = BTreeMap<String, BTreeMap<String, i64>>;
 
-/// A finished upgrade that can be returned from, and how the site stands to it now.
+/// An upgrade that can be returned from, and how the site stands to it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     #[serde(flatten)]

@@ -68,4 +68,31 @@ async fn deleted_files_return_with_the_data_and_only_with_it() {
     }
 }
 
+/// Orders fail on databases that the older release was not made for: the savepoint is there yet.
+#[tokio::test]
+async fn the_data_may_return_after_the_code_has() {
+    let night = Night::of(World::strata());
+    let before = night.world.running();
+    night.upgrade("1.8.0").await;
+    let run = night.newest().await.0.id;
+    assert_eq!(night.rollback(Some("return-code")).await.ending.exit(), ExitClass::Done);
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+    night.world.place_orders(5);
+    let lost = night.world.lost_orders();
+    let places = night.host().await.places().await.unwrap();
+    assert!(places[0].point.run == run && places[0].point.code_only, "{places:?}");
+    let asked = night.try_return(&run, &[]).await.err().expect("a person is asked");
+    assert_eq!(asked.question.unwrap().flag.as_deref(), Some("restore-data"));
+    let told = night.try_return(&run, &[("restore_data", "always"), ("jobs", "run")]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+    let now = night.world.running();
+    assert_eq!(now.containers, before.containers);
+    let versions = |picture: &uplift::sim::Picture| picture.databases["strata_production"].versions.clone();
+    assert_eq!(versions(&now), versions(&before));
+    assert!(night.world.lost_orders() > lost, "what was written since is put aside");
+    let again = night.try_return(&run, &[("restore_data", "always"), ("jobs", "run")]).await.unwrap();
+    assert!(matches!(again.ending, Ending::NothingNeeded { .. }), "{:?}", again.ending);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free");
+}
+
 const UPLOAD: &str = "k9aaaaaaaaaaaaaaaaaaaaaaaaaa";
