@@ -82,7 +82,7 @@ impl Effect for StorageReturn {
         match (&intent.none, &intent.lacking) {
             (Some(why), _) => format!("put back no uploaded files: {why}"),
             (None, Lacking { files: 0, .. }) => {
-                "put back no uploaded files: none was deleted since".to_owned()
+                "put back no uploaded files, as none was deleted since".to_owned()
             }
             (None, Lacking { files, bytes, .. }) => {
                 format!("put back {files} uploaded files ({}) that were deleted since", Size(*bytes))
@@ -100,7 +100,7 @@ impl Effect for StorageReturn {
 
     fn undo_summary(intent: &Intent) -> String {
         match intent.lacking.files {
-            0 => "nothing, as no file was put back",
+            0 => "nothing",
             _ => "remove the files again that were put back; once users could write they stay",
         }
         .to_owned()
