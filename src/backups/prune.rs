@@ -117,7 +117,10 @@ pub fn why_it_stays(judgement: &Judgement) -> String {
         }
     }
     let of_run = |(mark, count): (&Mark, usize)| {
-        format!("{} until {}", mark.kind.of_run(count, &mark.run), mark.expires)
+        let expires: Result<Timestamp, _> = mark.expires.parse();
+        let until =
+            expires.map_or(mark.expires.clone(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
+        format!("{} until {until}", mark.kind.of_run(count, &mark.run))
     };
     lines.extend(runs.into_iter().map(of_run));
     lines.join("; ")

@@ -55,7 +55,7 @@ impl Host {
         let Some(folder) = Folder::find(&self.0.site.state) else { return Ok(None) };
         let Some(reader) = Reader::open(&folder)? else { return Ok(None) };
         for row in reader.runs()? {
-            let switched = !RETURNS.contains(&row.runbook.as_str()) && point(&reader, row.clone())?.is_some();
+            let switched = point(&reader, row.clone())?.is_some();
             if switched || row.state == RunState::Closed {
                 return Ok(Some(row));
             }

@@ -1,9 +1,6 @@
 //! A database and an uploads folder as large as a site has them after some years.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use base64::Engine;
 use md5::{Digest, Md5};
@@ -50,7 +47,7 @@ fn rows(stack: &Stack, percent: u64) -> Result<()> {
 
 /// Many small files in two levels of folders, some large ones, half of all incompressible; each with its row.
 fn uploads(stack: &Stack, percent: u64) -> Result<()> {
-    let folder = volume(stack)?;
+    let folder = stack.storage()?;
     let noise = fs::File::open("/dev/urandom").and_then(|mut file| {
         let mut bytes = vec![0; 100 << 20];
         std::io::Read::read_exact(&mut file, &mut bytes).map(|()| bytes)
@@ -73,19 +70,13 @@ fn uploads(stack: &Stack, percent: u64) -> Result<()> {
 
 /// More of them, after a copy was made.
 pub(crate) fn more(stack: &Stack, round: u64) -> Result<()> {
-    let folder = volume(stack)?;
+    let folder = stack.storage()?;
     for number in 0..100 {
         let file = folder.join(format!("more-{round}-{number}"));
         fs::write(&file, vec![u8::try_from(number).unwrap_or_default(); 60_000])
             .map_err(|error| format!("`{}`: {error}", file.display()))?;
     }
     Ok(())
-}
-
-fn volume(stack: &Stack) -> Result<PathBuf> {
-    let name = format!("{}_strata_storage", stack.project());
-    let mount = stack.tools().docker().args("volume inspect -f {{.Mountpoint}}").arg(name).output()?;
-    Ok(PathBuf::from(mount))
 }
 
 /// Writes one file; its row's values.

@@ -3,7 +3,7 @@ use std::{
     fmt::Write as _,
     fs,
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{Result, Stack};
@@ -175,12 +175,17 @@ impl Stack {
 
     /// Every uploaded file with owner, mode and content.
     pub(super) fn uploads(&self) -> Result<BTreeMap<String, String>> {
+        let root = self.storage()?;
+        let mut found = BTreeMap::new();
+        walk(&root, &root, &mut found).map_err(|error| format!("`{}`: {error}", root.display()))?;
+        Ok(found)
+    }
+
+    /// The folder in which the volume's files lie on this host.
+    pub fn storage(&self) -> Result<PathBuf> {
         let volume = format!("{}_strata_storage", self.project());
         let inspect = self.tools().docker().args("volume inspect -f {{.Mountpoint}}").arg(volume);
-        let root = inspect.output()?;
-        let mut found = BTreeMap::new();
-        walk(Path::new(&root), Path::new(&root), &mut found).map_err(|error| format!("`{root}`: {error}"))?;
-        Ok(found)
+        Ok(PathBuf::from(inspect.output()?))
     }
 }
 

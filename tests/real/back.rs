@@ -1,7 +1,7 @@
 //! Returning from a finished upgrade.
 
 use super::Field;
-use crate::lab::{Server, Shape};
+use crate::lab::{Server, Shape, Shell};
 
 #[test]
 fn after_a_release_on_the_same_schema_the_code_goes_back_and_nothing_is_lost() {
@@ -37,8 +37,14 @@ fn after_a_migration_a_person_says_whether_the_data_returns() {
 
 pub(super) fn a_person_says(server: Server) {
     let field = Field::at(server, Shape::Present, "1.0.0");
+    field.first_orders();
+    let find = Shell::new("find").arg(field.stack.storage().unwrap().display().to_string());
+    let deleted = find.args("-type f -print -quit").output().unwrap();
     let (_, ledger) = field.while_writing(|| field.uplift("upgrade --to 1.1.0 -y --settle 2s").ends(0));
     field.assert_nothing_lost(&ledger);
+    // An uploaded file that a row of before names, and that users have deleted since.
+    let content = std::fs::read(&deleted).unwrap();
+    std::fs::remove_file(&deleted).unwrap();
     let before = field.stack.state().unwrap();
 
     // Without a word nothing is done, and what it costs is counted.
@@ -60,6 +66,7 @@ pub(super) fn a_person_says(server: Server) {
     let counted = rows(&asked.everything(), "`orders`");
     eprintln!("{away} orders are put aside, {counted} rows were counted as written or changed");
     assert!(away > 0 && counted >= away, "{away} orders are away, and {counted} were told");
+    assert_eq!(std::fs::read(&deleted).unwrap(), content, "it is back with its row");
     let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_\\_failed\\_%' AND NOT datallowconn";
     assert_eq!(field.stack.psql("postgres", kept).unwrap(), "4");
     let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'orders' AND column_name = 'note'";

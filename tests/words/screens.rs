@@ -2,17 +2,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use uplift::{
     event::Event,
-    journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
-    ports::{compose::RunAside, docker::State},
+    ports::docker::State,
     sim::{Exit, Fault, Release},
-    site::Scrubber,
 };
 
-use super::{asking, desk::Desk, golden};
-
-async fn screen(name: &str, desk: &Desk, line: &str) {
-    golden(name, &desk.types(line).await.page());
-}
+use super::{asking, crashed::CRASHED, desk::Desk, golden, screen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_run() {
@@ -269,118 +263,6 @@ async fn the_lock_in_the_database() {
     let desk = stopped().await;
     desk.world.set_server(false, false);
     screen("lock_server_down", &desk, "uplift rollback -y").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_a_crash_has_ended() {
-    let desk = Desk::new();
-    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
-    crashed(&desk, false);
-    screen("crashed_status", &desk, "uplift status").await;
-    screen("crashed_show", &desk, "uplift show").await;
-    screen("crashed_history", &desk, "uplift history").await;
-}
-
-/// From there only one way leads on, so only that is offered.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_a_crash_has_ended_while_it_went_back() {
-    let desk = Desk::new();
-    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
-    crashed(&desk, true);
-    for line in ["uplift status", "uplift upgrade --to 1.1.0 -y"] {
-        let page = desk.types(line).await.page();
-        assert!(page.contains("uplift rollback") && !page.contains("uplift resume"), "{page}");
-    }
-}
-
-/// What a process that was killed in the middle leaves behind.
-fn crashed(desk: &Desk, going_back: bool) {
-    let stop = NewEntry {
-        address: "stop/compose_stop#1".to_owned(),
-        path: "stop".to_owned(),
-        verb: "compose_stop".to_owned(),
-        version: 1,
-        effect: true,
-        input: serde_json::json!({ "services": ["job", "web"] }),
-        place: "compose/upgrade:54:5".to_owned(),
-        summary: "stop `job`, then `web`".to_owned(),
-        when_unknown: Some("repeat".to_owned()),
-        intent: Some(serde_json::Value::Null),
-        group: None,
-    };
-    killed_in(desk, stop, going_back);
-}
-
-/// An upgrade whose process was killed in the middle of this call, or while it was taken back.
-fn killed_in(desk: &Desk, call: NewEntry, going_back: bool) {
-    let folder = Folder::prepare(&desk.folder()).unwrap();
-    let at: jiff::Timestamp = "2026-11-24T03:15:00Z".parse().unwrap();
-    let id = CRASHED.to_owned();
-    let (user, host) = ("you".to_owned(), "here".to_owned());
-    let command = "uplift upgrade --to 1.1.0".to_owned();
-    let run = id.clone();
-    let holder =
-        Holder { run, command: command.clone(), user, host, since: at, pid: 0, space: String::new() };
-    let lock = Lock::take(&folder, holder).unwrap();
-    let writer = Writer::open(&folder, &lock, Scrubber::default()).unwrap();
-    writer
-        .begin(NewRun {
-            id: id.clone(),
-            runbook: "compose/upgrade".to_owned(),
-            command,
-            by: "you@here".to_owned(),
-            at,
-            params: serde_json::json!({ "to": "1.1.0" }),
-            on_failure: "undo".to_owned(),
-            bundle: Vec::new(),
-            before: serde_json::Value::Null,
-            uplift: "0.1.0".to_owned(),
-        })
-        .unwrap();
-    writer.intend(&id, vec![call], at).unwrap();
-    if going_back {
-        let stopped = serde_json::json!({ "stopped": ["job", "web"] });
-        writer.outcome(&id, 1, Ok(stopped), at).unwrap();
-        writer.undo_started(&id, 1, at).unwrap();
-    }
-}
-
-const CRASHED: &str = "20261124-031500-7f3a";
-
-/// Nobody has told the trial's container that its uplift is gone: it boots and migrates on.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trial_that_outlives_its_run_is_named() {
-    let desk = Desk::new();
-    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
-    desk.world.pulled("1.1.0");
-    let site = desk.world.site();
-    let aside = RunAside {
-        name: format!("strata-trial-{CRASHED}"),
-        service: "web".to_owned(),
-        overrides: [("STRATA_VERSION".to_owned(), "1.1.0".to_owned())].into(),
-        project: site.project.clone(),
-    };
-    let trial = NewEntry {
-        address: "migrate in the dark/compose_trial#1".to_owned(),
-        path: "migrate in the dark".to_owned(),
-        verb: "compose_trial".to_owned(),
-        version: 1,
-        effect: true,
-        input: serde_json::json!({ "tag": "1.1.0" }),
-        place: "compose/upgrade:78:9".to_owned(),
-        summary: "try 1.1.0 where no user reaches it".to_owned(),
-        when_unknown: Some("repeat".to_owned()),
-        intent: Some(serde_json::json!({ "aside": aside })),
-        group: None,
-    };
-    killed_in(&desk, trial, false);
-    desk.world.ports().compose.run_aside(&aside).await.unwrap();
-    screen("trial_status", &desk, "uplift status").await;
-    screen("trial_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
-    screen("trial_show", &desk, "uplift show").await;
-    desk.world.set_engine(false);
-    let status = desk.types("uplift status").await.out;
-    assert!(status.contains(&aside.name), "by the record, where nobody can look: {status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -12,22 +12,15 @@ use std::{
 use super::table::Table;
 use crate::{
     lab::{Shape, Shell},
-    real::{Field, every, field::lab, screen::Screen},
+    real::{Field, every, screen::Screen},
 };
 
 const CREATE: &str = "backup create -y";
 
-/// Where the engine keeps the site's uploaded files.
-fn uploads(field: &Field) -> PathBuf {
-    let name = format!("{}_strata_storage", field.stack.project());
-    let inspect = lab().tools.docker().args("volume inspect -f {{.Mountpoint}}").arg(name);
-    inspect.output().unwrap().into()
-}
-
 #[test]
 fn uploaded_files_that_something_happens_to() {
     let mut table = Table::new();
-    let tree = uploads(&table.field);
+    let tree = table.field.stack.storage().unwrap();
     let large = tree.join("large");
     Shell::new("sh")
         .args("-c")
@@ -91,7 +84,7 @@ fn a_site_without_uploaded_files_is_backed_up_and_brought_back() {
     if every() {
         let words = format!("restore {set} --restore-data always --jobs run -y --settle 1s");
         super::table::row("empty volume, restored", &field.uplift(&words).ends(0));
-        assert_eq!(fs::read_dir(uploads(&field)).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(field.stack.storage().unwrap()).unwrap().count(), 0);
         field.assert_runs("1.1.0");
         field.assert_up();
         everything_comes_back(&field);
@@ -101,7 +94,7 @@ fn a_site_without_uploaded_files_is_backed_up_and_brought_back() {
 
 /// One of each thing that a folder may hold, and a file of 5 GB: through a backup and a restore of the whole site.
 fn everything_comes_back(field: &Field) {
-    let tree = uploads(field);
+    let tree = field.stack.storage().unwrap();
     fs::create_dir_all(tree.join("deep/er")).unwrap();
     for name in [&b"a\nnew line"[..], b"no \xff\xfe utf-8", b"deep/one", b"-rf", b"back\\slash"] {
         fs::write(tree.join(std::ffi::OsStr::from_bytes(name)), name).unwrap();

@@ -72,6 +72,8 @@ struct Engine {
     tools: Tools,
     folder: PathBuf,
     daemon: Child,
+    /// Where the machine's own engine has its default bridge. A second engine was seen to take it away.
+    machines: Option<String>,
 }
 
 impl Engine {
@@ -90,7 +92,9 @@ impl Engine {
         let socket = format!("unix://{}/docker.sock", folder.display());
         tools.env.insert("DOCKER_HOST".to_owned(), socket);
         let daemon = daemon(&folder);
-        let engine = Self { tools, folder, daemon };
+        let shown = Shell::new("ip").args("-brief addr show docker0").output();
+        let machines = shown.ok().and_then(|line| Some(line.split_whitespace().nth(2)?.to_owned()));
+        let engine = Self { tools, folder, daemon, machines };
         engine.wait();
         engine.load();
         engine
@@ -144,6 +148,15 @@ impl Drop for Engine {
         let _ended = Shell::new("pkill").arg("-f").arg(mine).output();
         let _unmounted = Shell::new("umount").arg(self.folder.join("data").display().to_string()).output();
         let _removed = fs::remove_dir_all(&self.folder);
+        if let (Some(address), Err(_)) = (&self.machines, Shell::new("ip").args("link show docker0").output())
+        {
+            eprintln!("the default bridge of the machine's engine was gone: it is put back");
+            for words in
+                ["link add docker0 type bridge", "addr add ADDRESS dev docker0", "link set docker0 up"]
+            {
+                let _back = Shell::new("ip").args(&words.replace("ADDRESS", address)).output();
+            }
+        }
     }
 }
 

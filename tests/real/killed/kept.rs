@@ -75,16 +75,9 @@ pub(super) fn prune(field: &Field, names: impl IntoIterator<Item = String>) {
     }
 }
 
-/// The folder in which the volume's files lie on this host.
-fn volume(field: &Field) -> PathBuf {
-    let volume = format!("{}_strata_storage", field.stack.project());
-    let inspect = field.stack.tools().docker().args("volume inspect -f {{.Mountpoint}}").arg(volume);
-    PathBuf::from(inspect.output().unwrap())
-}
-
 /// What uplift has put beside them.
 pub(super) fn folders_beside(field: &Field) -> BTreeSet<PathBuf> {
-    let data = volume(field);
+    let data = field.stack.storage().unwrap();
     let entries = fs::read_dir(data.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| *path != data).collect()
 }
@@ -92,7 +85,7 @@ pub(super) fn folders_beside(field: &Field) -> BTreeSet<PathBuf> {
 /// Names, owners, modes and hashes of the uploaded files.
 pub(super) fn uploads(field: &Field) -> String {
     let list = "find . -type f -printf '%p %u %g %m ' -exec sha256sum {} ';' | sort";
-    Shell::new("sh").folder(volume(field)).arg("-c").arg(list).output().unwrap()
+    Shell::new("sh").folder(field.stack.storage().unwrap()).arg("-c").arg(list).output().unwrap()
 }
 
 /// Everything on the engine that carries the site's name, in any state.
