@@ -1,9 +1,9 @@
 //! What is refused before anything is changed, with what to do about it on the screen.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use super::{Field, screen::Screen};
-use crate::lab::{Shape, SiteState};
+use crate::lab::{Shape, SiteState, wait_until};
 
 /// A site to be refused on: nothing of it may change.
 struct Refusing {
@@ -32,6 +32,9 @@ impl Refusing {
     }
 
     fn end(self) {
+        // A worker that could not reach its database is started again after a while.
+        let as_before = || self.field.stack.state().is_ok_and(|now| now.differences(&self.before).is_empty());
+        let _waited = wait_until("the site as before", Duration::from_mins(2), as_before);
         assert_eq!(self.field.stack.state().unwrap().differences(&self.before), Vec::<String>::new());
         self.field.end();
     }

@@ -122,7 +122,8 @@ impl Shot {
                 let named = format!("\"{address}\"");
                 run.stdout().lines().any(|line| line.contains(event) && line.contains(&named))
             };
-            wait_until(address, Duration::from_mins(5), begun).unwrap();
+            let said = |error| format!("{error}\n{}\n{}", run.stdout(), run.stderr());
+            wait_until(address, Duration::from_mins(5), begun).map_err(said).unwrap();
         }
         std::thread::sleep(Duration::from_millis(self.after));
         let moment = phases::now();

@@ -172,7 +172,8 @@ impl Walk {
         let run = self.field.start(&words);
         let named = format!("\"{address}\"");
         let told = || run.stdout().lines().any(|line| line.contains(event) && line.contains(&named));
-        wait_until(address, Duration::from_mins(5), told).unwrap();
+        let said = |error| format!("{error}\n{}\n{}", run.stdout(), run.stderr());
+        wait_until(address, Duration::from_mins(5), told).map_err(said).unwrap();
         std::thread::sleep(Duration::from_millis(after));
         let stack = &self.field.stack;
         disturb(stack);
