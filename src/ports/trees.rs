@@ -5,7 +5,10 @@
 //! A set holds every pack that its index names: unchanged packs of an earlier set are hard links to them, or copies where the file system
 //! has none.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -135,7 +138,7 @@ pub struct FillTree {
     pub live: PathBuf,
 }
 
-/// Begins the name of a file in the live folder that is not whole yet.
+/// Name of a file in the live folder that is not whole yet.
 pub const FILLING: &str = ".uplift-filling";
 
 /// What a tree lacks of what the packs have.
@@ -143,8 +146,8 @@ pub const FILLING: &str = ".uplift-filling";
 pub struct Lacking {
     pub files: u64,
     pub bytes: u64,
-    /// From the live folder on, in their order. Names that are no UTF-8 are counted only.
-    pub paths: Vec<PathBuf>,
+    /// From the live folder on, with the BLAKE3 of the content; a symlink has none. Names that are no UTF-8 are counted only.
+    pub paths: BTreeMap<PathBuf, Option<String>>,
 }
 
 #[async_trait]
@@ -209,11 +212,8 @@ impl FillTree {
             path: self.live.display().to_string(),
             what: format!("gets {} deleted files back", lacking.files),
         };
-        let (folder, live) = (quoted(&self.folder), quoted(&self.live));
-        let shell = format!(
-            "cat {folder}/storage-*.tar.zst | zstd -dc | tar -C {live} -x --ignore-zeros --skip-old-files"
-        );
-        Write { change, shell: Some(shell) }
+        // A pack holds more than its index names: no command that a person types does the same.
+        Write { change, shell: None }
     }
 }
 

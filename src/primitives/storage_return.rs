@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -130,21 +132,29 @@ impl Effect for StorageReturn {
             ));
         }
         let mut removed = 0;
-        for path in
-            intent.lacking.paths.iter().map(|path| fill.live.join(path)).chain([fill.live.join(FILLING)])
-        {
-            if site.files.size(&path).await?.is_some() {
+        for (path, blake3) in &intent.lacking.paths {
+            let path = fill.live.join(path);
+            // Somebody may have put another one there since, or have run the site by hand: that is not ours to remove.
+            if blake3.is_some() && site.files.hash(&path).await? == *blake3 {
                 still(site.observe()).await?;
-                let what = "uploaded file that was put back".to_owned();
-                site.files.remove(&Remove { path, what }).await?;
+                remove(path, site).await?;
                 removed += 1;
             }
+        }
+        let half = fill.live.join(FILLING);
+        if site.files.size(&half).await?.is_some() {
+            remove(half, site).await?;
+            removed += 1;
         }
         Ok(match removed {
             0 => Undone::nothing("no uploaded files were put back"),
             _ => Undone::restored("removed the uploaded files again that were put back"),
         })
     }
+}
+
+async fn remove(path: PathBuf, site: Operate<'_>) -> Result<(), Failure> {
+    site.files.remove(&Remove { path, what: "uploaded file that was put back".to_owned() }).await
 }
 
 /// Fills the tree, and looks whether anything is lacking yet. Gives what was lacking before.
@@ -156,8 +166,10 @@ pub(super) async fn put_back(fill: &FillTree, site: Operate<'_>) -> Result<Lacki
     still(site.observe()).await?;
     site.trees.fill(fill, site.tell).await?;
     let left = site.trees.lacking(fill).await?;
-    if let Some(first) = left.paths.first() {
-        let text = format!("{} uploaded files could not be put back, e.g. `{}`", left.files, first.display());
+    if left.files > 0 {
+        let first =
+            left.paths.keys().next().map(|path| format!(", e.g. `{}`", path.display())).unwrap_or_default();
+        let text = format!("{} uploaded files could not be put back{first}", left.files);
         return Err(Failure::new("not_put_back", text)
             .hint(format!("they are in the archives in `{}`: `tar --zstd -xf`", fill.folder.display())));
     }

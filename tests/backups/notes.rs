@@ -106,3 +106,20 @@ async fn where_the_data_returns_deleted_files_return_too() {
     let again = back_after(&world, intent, &verbs).await.unwrap();
     assert!(matches!(again, Undone::Nothing { .. }), "{again:?}");
 }
+
+/// Somebody has put another file in its place by hand, after the run had decided: it is not the run's to remove.
+#[tokio::test]
+async fn a_file_that_was_not_put_back_by_the_run_is_not_removed_by_it() {
+    let (world, _) = noted().await;
+    let path = world.uploaded(UPLOAD);
+    world.remove_file(&path);
+    let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
+    let catalogue = Catalogue::stock();
+    let verb = catalogue.get("storage_return").unwrap();
+    let call = verb.parse(serde_json::json!({ "run": RUN })).unwrap();
+    let intent = call.intend(ports.observe(&site, RUN, &tell)).await.unwrap().0.unwrap();
+    world.put_file(&path, "somebody's own", 0o644);
+    let operate = ports.operate(&site, RUN, &tell);
+    verb.kept().unwrap().undo(verb.version, intent, &Back::default(), operate).await.unwrap();
+    assert_eq!(world.file(&path).unwrap().bytes, b"somebody's own");
+}

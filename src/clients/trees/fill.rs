@@ -43,7 +43,10 @@ pub(super) fn lacking(request: &FillTree, desk: &Desk) -> Result<Lacking, Failur
             lacking.bytes += stored.bytes;
         }
         let path = PathBuf::from(OsStr::from_bytes(&entry.path));
-        lacking.paths.extend(path.to_str().is_some().then_some(path));
+        if path.to_str().is_some() {
+            let blake3 = index.content(&entry.path).map(|(_, stored)| stored.blake3.to_hex().to_string());
+            lacking.paths.insert(path, blake3);
+        }
     }
     Ok(lacking)
 }

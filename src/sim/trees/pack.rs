@@ -281,7 +281,7 @@ impl State {
             if !self.disk.files.contains_key(&request.live.join(&entry.path)) {
                 lacking.files += 1;
                 lacking.bytes += entry.bytes;
-                lacking.paths.push(entry.path);
+                lacking.paths.insert(entry.path, Some(entry.blake3));
             }
         }
         Ok(lacking)
@@ -291,7 +291,7 @@ impl State {
         self.settle();
         let lacking = self.lacking(request)?;
         let all = self.unpacked(&request.folder, &request.packed)?;
-        for (entry, bytes) in all.into_iter().filter(|(entry, _)| lacking.paths.contains(&entry.path)) {
+        for (entry, bytes) in all.into_iter().filter(|(entry, _)| lacking.paths.contains_key(&entry.path)) {
             let path = request.live.join(&entry.path);
             self.write(&format!("put back {}", path.display()), |state| {
                 state.disk.make_folders(path.parent().unwrap_or(&request.live), 0o755);

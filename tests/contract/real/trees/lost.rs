@@ -61,7 +61,8 @@ async fn nothing_is_written_out_of_the_tree() {
     symlink(&outside, fill.live.join("ab/cd")).unwrap();
     fs::remove_file(fill.live.join("ab/holes")).unwrap();
     symlink(&victim, fill.live.join(FILLING)).unwrap();
-    assert_eq!(bare.ports.trees.lacking(&fill).await.unwrap().paths, [PathBuf::from("ab/holes")]);
+    let lacking = bare.ports.trees.lacking(&fill).await.unwrap();
+    assert_eq!(lacking.paths.into_keys().collect::<Vec<_>>(), [PathBuf::from("ab/holes")]);
     bare.ports.trees.fill(&fill, &Teller::silent()).await.unwrap();
     assert_eq!(fs::read(&victim).unwrap(), b"mine");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
