@@ -34,6 +34,7 @@ mod secrets;
 mod sets;
 mod slow;
 mod stopped;
+mod told;
 mod upgrades;
 
 use field::Field;

@@ -144,6 +144,11 @@ impl Started {
         self.stderr.so_far()
     }
 
+    /// Whether it writes nothing any more, since it has ended.
+    pub fn is_over(&self) -> bool {
+        self.stdout.work.is_finished() && self.stderr.work.is_finished()
+    }
+
     /// Sends it alone a signal by its name, e.g. `INT`.
     pub fn signal(&self, name: &str) -> Result<()> {
         Shell::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).output().map(|_| ())

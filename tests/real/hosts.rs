@@ -2,7 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Field, field::lab, jam::Jam, screen::Screen};
+use super::{
+    Field,
+    field::lab,
+    jam::Jam,
+    screen::Screen,
+    told::{last_words, until_it_begins},
+};
 use crate::lab::{Shape, Shell, Started, wait_until};
 
 /// Where both write down what they do: not the same folder.
@@ -69,17 +75,6 @@ impl<'a> Host<'a> {
     }
 }
 
-fn until_it_begins(run: &Started, address: &str) {
-    let said = || {
-        run.stdout()
-            .lines()
-            .any(|line| line.contains("call_started") && line.contains(&format!("\"{address}\"")))
-    };
-    wait_until(address, Duration::from_mins(4), said)
-        .map_err(|error| format!("{error}\n{}\n{}", run.stdout(), run.stderr()))
-        .unwrap();
-}
-
 /// While it is there, nothing in the list of the databases can be changed, and all of it can be read.
 fn nobody_moves_a_database(field: &Field) -> Jam<'_> {
     Jam::holding(field, "postgres", "LOCK TABLE pg_catalog.pg_database IN SHARE MODE")
@@ -91,7 +86,7 @@ fn until_it_is_held_up(field: &Field, run: &Started) {
     wait_until("the move of a database", Duration::from_mins(4), || {
         field.stack.psql("postgres", waits).is_ok_and(|count| count != "0")
     })
-    .map_err(|error| format!("{error}\n{}\n{}", run.stdout(), run.stderr()))
+    .map_err(|error| format!("{error}\n{}", last_words(run)))
     .unwrap();
 }
 

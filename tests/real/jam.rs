@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Field, field::lab};
+use super::{Field, field::lab, told::last_words};
 use crate::lab::{Started, wait_until};
 
 /// A session that holds what its statements have taken, until it is told to end.
@@ -68,6 +68,6 @@ pub(super) fn until_it_waits(field: &Field, run: &Started, database: &str) {
     wait_until("the dump to wait", Duration::from_mins(4), || {
         field.stack.psql("postgres", &waits).is_ok_and(|count| count != "0")
     })
-    .map_err(|error| format!("{error}\n{}\n{}", run.stdout(), run.stderr()))
+    .map_err(|error| format!("{error}\n{}", last_words(run)))
     .unwrap();
 }

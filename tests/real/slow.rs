@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Field, every, field::lab};
+use super::{Field, every, field::lab, told::last_words};
 use crate::lab::{Server, Shape, Started, wait_until};
 
 #[test]
@@ -119,7 +119,7 @@ fn waited_pid(field: &Field, run: &Started, query: &str) -> String {
         pid = field.stack.psql("postgres", query).unwrap_or_default();
         !pid.is_empty()
     });
-    waited.unwrap_or_else(|error| panic!("{error}\n{}\n{}", run.stdout(), run.stderr()));
+    waited.unwrap_or_else(|error| panic!("{error}\n{}", last_words(run)));
     pid
 }
 

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Field,
     field::{image, lab},
+    told::until_it_begins,
 };
 use crate::lab::{Registry, Shape, Shell, wait_until};
 
@@ -97,12 +98,7 @@ fn running_image(field: &Field) -> String {
 #[track_caller]
 fn interrupted(field: &Field, words: &str, address: &str, exit: i32) {
     let run = field.start(words);
-    let began = || {
-        run.stdout()
-            .lines()
-            .any(|line| line.contains("call_started") && line.contains(&format!("\"{address}\"")))
-    };
-    wait_until(address, Duration::from_mins(1), began).unwrap();
+    until_it_begins(&run, address);
     std::thread::sleep(Duration::from_millis(700));
     let children = descendants(run.pid());
     let asked = Instant::now();

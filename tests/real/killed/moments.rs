@@ -5,14 +5,14 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    super::{Field, every},
+    super::{Field, every, told},
     end::Way,
     judge::Scene,
     phases,
     record::{last_run, reached},
     walk::{Flow, Walk, tried},
 };
-use crate::lab::{Started, wait_until};
+use crate::lab::Started;
 
 /// How many moments the ordinary test takes, and the long one.
 const FEW: usize = 2;
@@ -118,12 +118,7 @@ impl Shot {
 
     fn kill(&self, run: &Started) -> phases::Moment {
         if let Aim::After(event, address, _) = self.aim {
-            let begun = || {
-                let named = format!("\"{address}\"");
-                run.stdout().lines().any(|line| line.contains(event) && line.contains(&named))
-            };
-            let said = |error| format!("{error}\n{}\n{}", run.stdout(), run.stderr());
-            wait_until(address, Duration::from_mins(5), begun).map_err(said).unwrap();
+            told::until(run, event, address);
         }
         std::thread::sleep(Duration::from_millis(self.after));
         let moment = phases::now();

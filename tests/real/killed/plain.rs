@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use super::{
-    super::{Field, field::lab},
+    super::{Field, field::lab, told::until_it_begins},
     end::{Way, end_it},
     points,
     record::{done_twice, last_run, left_over},
 };
-use crate::lab::{Shape, SiteState, Started, wait_until};
+use crate::lab::{Shape, SiteState, Started};
 
 /// How many points the ordinary test takes.
 const SAMPLE: usize = 8;
@@ -168,7 +168,7 @@ fn a_run_killed_while_it_works_leaves_nothing_at_work_behind_it() {
     for (number, address) in moments.into_iter().enumerate() {
         let words = "upgrade --to 1.1.1 -y --settle 1s -o json";
         let run = field.start(words);
-        wait_until(address, Duration::from_mins(1), || began(&run.stdout(), address)).unwrap();
+        until_it_begins(&run, address);
         std::thread::sleep(Duration::from_millis(150));
         run.signal("KILL").unwrap();
         assert_eq!(field.ended(run, words).exit(), None);
@@ -189,8 +189,4 @@ fn a_run_killed_while_it_works_leaves_nothing_at_work_behind_it() {
         assert_eq!(left_over(&field.state("")), Vec::<String>::new());
     }
     field.end();
-}
-
-fn began(stdout: &str, address: &str) -> bool {
-    stdout.lines().any(|line| line.contains("call_started") && line.contains(&format!("\"{address}\"")))
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    super::{Field, screen::Screen},
+    super::{Field, screen::Screen, told},
     end::{Way, as_told},
     judge::{Scene, judge},
     kept, points,
@@ -170,10 +170,7 @@ impl Walk {
         let mut scene = self.scene(flow, true);
         let words = format!("{} -o json", self.words(flow));
         let run = self.field.start(&words);
-        let named = format!("\"{address}\"");
-        let told = || run.stdout().lines().any(|line| line.contains(event) && line.contains(&named));
-        let said = |error| format!("{error}\n{}\n{}", run.stdout(), run.stderr());
-        wait_until(address, Duration::from_mins(5), told).map_err(said).unwrap();
+        told::until(&run, event, address);
         std::thread::sleep(Duration::from_millis(after));
         let stack = &self.field.stack;
         disturb(stack);
