@@ -78,5 +78,8 @@ fn runs(service: &str, containers: &[Container]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new("service_down", format!("`{service}` does not run"))
-        .hint("start the site first: what was broken before cannot be told from what an upgrade breaks"))
+        .hint(
+            "start it first, what was broken before cannot be told from what an upgrade breaks; whether a run has \
+             left it stopped on purpose, and how it is started, is told by `uplift status`",
+        ))
 }

@@ -1,10 +1,12 @@
 //! Databases that uplift makes: copies, what they must be given, and their end.
 
+use std::time::Duration;
+
 use super::{
     PostgresClient,
     admin::{ident, literal, may_not},
     equip,
-    moves::maker_of,
+    moves::{self, maker_of},
     session::Session,
 };
 use crate::{
@@ -12,6 +14,9 @@ use crate::{
     ports::postgres::{CopyDatabase, DatabaseFacts, DropDatabase, Equip, Kept, KeptDatabase, Mark},
     site::Endpoint,
 };
+
+/// How long those who are in a database have to leave it before it is dropped.
+const LEAVING: Duration = Duration::from_secs(10);
 
 pub(super) async fn kept(
     client: &PostgresClient,
@@ -151,11 +156,8 @@ fn not_ours(name: &str) -> Failure {
 }
 
 pub(super) async fn drop_it(session: &Session, name: &str) -> Result<(), Failure> {
-    let ends = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = {} AND pid <> pg_backend_pid()",
-        literal(name)
-    );
     session.simple(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", ident(name))).await?;
-    session.simple(&ends).await?;
+    // Whatever the server does there by itself, its vacuum above all, gives way to the drop; only a superuser may end it.
+    moves::ended(session, &[name.to_owned()], LEAVING).await?;
     session.simple(&format!("DROP DATABASE {}", ident(name))).await.map(|_| ())
 }

@@ -66,21 +66,26 @@ async fn inside(session: &Session, databases: &[String]) -> Result<Vec<(i32, Str
 
 pub(super) async fn end_sessions(client: &PostgresClient, request: &EndSessions) -> Result<u64, Failure> {
     let session = client.maintain(&request.endpoint).await?;
-    let done = ended(&session, request).await;
+    let done = ended(&session, &request.databases, request.patience).await;
     session.close().await;
     done
 }
 
+/// Has everybody leave these databases; what the server does there by itself is left to it.
 #[expect(
     clippy::disallowed_methods,
     reason = "a client has no clock, and the server is asked again and again"
 )]
-async fn ended(session: &Session, request: &EndSessions) -> Result<u64, Failure> {
+pub(super) async fn ended(
+    session: &Session,
+    databases: &[String],
+    patience: Duration,
+) -> Result<u64, Failure> {
     let mut waited = Duration::ZERO;
     let mut asked = std::collections::BTreeSet::new();
     let mut refused = None;
     loop {
-        let left = inside(session, &request.databases).await?;
+        let left = inside(session, databases).await?;
         if left.is_empty() {
             return Ok(asked.len() as u64);
         }
@@ -89,7 +94,7 @@ async fn ended(session: &Session, request: &EndSessions) -> Result<u64, Failure>
             asked.insert(*pid);
             refused = ended.err().or(refused);
         }
-        if waited > request.patience {
+        if waited > patience {
             let who = left.into_iter().map(|(_, who)| who);
             let why = refused.map(|failure| failure.message);
             return Err(remain("the database is still in use by somebody who does not go", who.chain(why)));

@@ -125,7 +125,7 @@ impl EndSessions {
                 shell: Some(psql(
                     &self.endpoint,
                     &format!(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {} AND pid <> pg_backend_pid()",
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL AND pid <> pg_backend_pid()",
                         literal(name)
                     ),
                 )),

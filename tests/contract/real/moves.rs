@@ -271,12 +271,34 @@ async fn a_dump_is_read_and_loaded(real: &Real) {
     }
     same_but_for_names(&facts(&ports, &at, &to).await, &before);
     let drop = DropDatabase { endpoint: at.clone(), name: to.clone(), oid: 0 };
+    a_vacuum_is_at_work_in(real, &to).await;
     ports.postgres.drop_database(&drop).await.unwrap();
     ports.postgres.drop_database(&drop).await.unwrap();
     assert_eq!(ports.postgres.kept(&at, &[PRIMARY.to_owned()]).await.unwrap(), []);
     let theirs = DropDatabase { name: PRIMARY.to_owned(), ..drop };
     assert_eq!(code(ports.postgres.drop_database(&theirs).await), "not_ours");
     damaged_dumps_are_found(real, &file).await;
+}
+
+/// Comes back while the server vacuums a table there, as slowly as it can; only a superuser may end that.
+async fn a_vacuum_is_at_work_in(real: &Real, database: &str) {
+    let psql = |database: &str, statement: &str| real.stack.psql(database, statement).unwrap();
+    psql("postgres", &format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS true"));
+    psql(database, "CREATE TABLE busy AS SELECT generate_series(1, 100000) AS n");
+    psql(
+        database,
+        "ALTER TABLE busy SET (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0, \
+         autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)",
+    );
+    psql(database, "DELETE FROM busy");
+    psql("postgres", "ALTER SYSTEM SET autovacuum_naptime = '1s'");
+    psql("postgres", "SELECT pg_reload_conf()");
+    let at_work = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = '{database}'"
+    );
+    dumps::until("the server vacuums", || psql("postgres", &at_work) != "0").await;
+    psql("postgres", "ALTER SYSTEM RESET autovacuum_naptime");
+    psql("postgres", "SELECT pg_reload_conf()");
 }
 
 async fn damaged_dumps_are_found(real: &Real, file: &std::path::Path) {
