@@ -90,7 +90,12 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
         return Err(Trouble::new(Failure::new("run_is_over", text).hint(hint), ExitClass::Invalid));
     }
     if !returns {
-        let text = format!("run {} is finished, and it brought no other release", row.id);
+        let what = match row.runbook.as_str() {
+            "compose/rollback" => "it is itself a return",
+            "compose/restore" => "it has restored a backup",
+            _ => "it brought no other release",
+        };
+        let text = format!("run {} is finished, and {what}", row.id);
         return Err(Trouble::new(Failure::new("not_an_upgrade", text).hint(hint), ExitClass::Invalid));
     }
     Ok(row)

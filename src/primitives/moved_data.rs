@@ -10,7 +10,7 @@ use super::{
 use crate::{
     event::{Choice, Question},
     ports::{Observe, postgres::Job},
-    site::{Moment, Sequences},
+    site::{Moment, Sequences, Written},
 };
 
 /// The databases become what they were, and what users wrote since is put aside.
@@ -111,9 +111,10 @@ pub(super) async fn question(offer: &Offer<'_>, site: Observe<'_>) -> Question {
     let reached = |line: String| format!("{line} users could reach the new release");
     let found = lines.map_or_else(
         |why| vec![why],
-        |lines| match lines.as_slice() {
-            [] => vec!["no rows have been written since users could reach the new release".to_owned()],
-            _ => lines.into_iter().map(reached).collect(),
+        |lines| {
+            let none = "no rows have been written since users could reach the new release".to_owned();
+            let found = if lines.is_empty() { vec![none] } else { lines.into_iter().map(reached).collect() };
+            [found, vec![Written::UNCOUNTED.to_owned()]].concat()
         },
     );
     let mut choices = Vec::new();
@@ -205,10 +206,11 @@ pub(super) async fn returned_question(since: &str, came: Came, site: Observe<'_>
         (vec![text.to_owned()], "all".to_owned())
     } else {
         match written(&moment, site).await {
-            Ok(written) if written.rows == 0 => {
-                (vec![format!("no rows have been written since {happened}")], "0".to_owned())
+            Ok(written) => {
+                let none = (written.rows == 0).then(|| format!("no rows have been written since {happened}"));
+                let lines = none.into_iter().chain(written.in_words());
+                (lines.chain([Written::UNCOUNTED.to_owned()]).collect(), written.rows.to_string())
             }
-            Ok(written) => (written.in_words(), written.rows.to_string()),
             Err(failure) => {
                 (vec![format!("what was written since cannot be counted: {failure}")], "all".to_owned())
             }

@@ -232,10 +232,11 @@ async fn question(
     let mut found = Vec::new();
     let cost = match since(manifest, site).await {
         Ok(written) => {
-            found.extend(written.in_words());
             if written.rows == 0 {
                 found.push("no rows were written since the set was made".to_owned());
             }
+            found.extend(written.in_words());
+            found.push(Written::UNCOUNTED.to_owned());
             written.cost()
         }
         Err(failure) => {

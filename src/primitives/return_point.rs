@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     event::{Choice, Failure, Question},
-    ports::{Observe, points::Points, product::web_runs_jobs},
+    ports::{Observe, docker::Container, points::Points, product::web_runs_jobs, project::of_service},
     site::{NameToGive, Place, Way, Written},
 };
 
@@ -63,6 +63,9 @@ pub(super) struct Outcome {
     pub data: bool,
     /// All of it is so already.
     pub already: bool,
+    /// The worker is there and does not run, so that starting it is for a person to decide.
+    #[serde(default)]
+    pub worker_stopped: bool,
 }
 
 impl Read for ReturnPoint {
@@ -95,6 +98,7 @@ impl Read for ReturnPoint {
         }
         Ok(Outcome {
             already: place.runs_now && !data,
+            worker_stopped: worker_stopped(site).await?,
             run: place.point.run,
             version: place.point.from,
             tag: place.tag,
@@ -124,7 +128,7 @@ impl ReturnPoint {
         }
         match (self.restore_data, &place.way) {
             (RestoreData::Never, _) if place.compatible => Ok(false),
-            (RestoreData::Never, _) => Err(not_compatible(place)),
+            (RestoreData::Never, Way::Savepoint { .. }) => Err(not_compatible(place)),
             (RestoreData::Always, Way::Savepoint { .. }) => Ok(true),
             (_, Way::Set { .. } | Way::Nothing | Way::Code) => Err(by_a_set(place)),
             (RestoreData::Ask, Way::Savepoint { .. }) => {
@@ -142,6 +146,13 @@ impl ReturnPoint {
         let question = web_question(waiting, ("return", "returned"), jobs(place));
         Err(Failure::asks("choice_needed", question))
     }
+}
+
+/// One that dies and is started again does not count: nobody has stopped that.
+async fn worker_stopped(site: Observe<'_>) -> Result<bool, Failure> {
+    let Some(job) = &site.site.job else { return Ok(false) };
+    let containers = of_service(site.docker, &site.site.project, &job.name).await?;
+    Ok(!containers.is_empty() && !containers.iter().any(Container::is_up))
 }
 
 /// Whether all images are on this host.
@@ -181,10 +192,19 @@ fn not_compatible(place: &Place) -> Failure {
 /// There is no savepoint: what is left is a backup set, or nothing.
 fn by_a_set(place: &Place) -> Failure {
     let moved = named(&place.migrated);
+    let code = if place.compatible {
+        format!(
+            "; or let the code go back alone, which the settings allow: `uplift rollback {} --restore-data never`",
+            place.point.run
+        )
+    } else {
+        String::new()
+    };
     let Way::Set { set, path, created_at } = &place.way else {
         let text =
             format!("{moved} was migrated since, and neither savepoint nor backup of that run is left");
-        return Failure::new("no_way_back", text).hint("see the sets that there are: `uplift backup list`");
+        return Failure::new("no_way_back", text)
+            .hint(format!("see the sets that there are: `uplift backup list`{code}"));
     };
     let text = format!("{moved} was migrated since, and the savepoint is gone: only a backup set is left");
     let cost = match &place.written {
@@ -192,9 +212,10 @@ fn by_a_set(place: &Place) -> Failure {
         None => "what was written since cannot be counted".to_owned(),
     };
     let lines = place.written.iter().flat_map(Written::in_words);
+    let lines = lines.chain(place.written.is_some().then(|| Written::UNCOUNTED.to_owned()));
     Failure::new("needs_restore", text)
         .evidence(std::iter::once(format!("`{path}`, made {created_at}; {cost}")).chain(lines))
-        .hint(format!("return with it: `uplift restore {set}`"))
+        .hint(format!("return with it: `uplift restore {set}`{code}"))
 }
 
 /// Whether the data is to return, with what that costs.
@@ -202,10 +223,13 @@ fn question(place: &Place, said: Jobs) -> Question {
     let point = &place.point;
     let mut found = vec![format!("`{}` has migrated {}", point.to, named(&place.migrated))];
     match &place.written {
-        Some(written) if written.rows == 0 => {
-            found.push("no rows were written since users could reach it".to_owned());
+        Some(written) => {
+            if written.rows == 0 {
+                found.push("no rows were written since users could reach it".to_owned());
+            }
+            found.extend(written.in_words());
+            found.push(Written::UNCOUNTED.to_owned());
         }
-        Some(written) => found.extend(written.in_words()),
         None => found.extend(place.why.clone()),
     }
     found.extend(jobs(place));

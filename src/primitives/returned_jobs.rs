@@ -7,9 +7,9 @@ use crate::{
     ports::{Observe, postgres::Jobs},
 };
 
-/// List the jobs of a queue that has returned, and let a person decide whether they run: some have run already.
+/// List the jobs of a queue that has returned or is held, and let a person decide whether they run: some have run already.
 ///
-/// Those that a worker had taken when the site was stopped come first. A queue without waiting jobs needs no decision.
+/// Those that a worker had taken when it was stopped come first. A queue without waiting jobs needs no decision.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReturnedJobs {
@@ -20,9 +20,20 @@ pub(super) struct ReturnedJobs {
     /// time, what users enqueue since is new. Left out, all jobs of the queue count.
     #[serde(default)]
     pub up_to: Option<i64>,
-    /// The queue came out of a backup set.
+    /// Why it is asked: the queue is `returned` (to the savepoint), `restored` (from a backup set), or the worker was
+    /// `stopped` before the run began, so that starting it is nobody's wish yet.
     #[serde(default)]
-    pub restored: bool,
+    pub queue: Queue,
+}
+
+/// What happened to a queue whose jobs are not to run unseen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Queue {
+    #[default]
+    Returned,
+    Restored,
+    Stopped,
 }
 
 /// Jobs that are named to a person.
@@ -41,7 +52,7 @@ impl Read for ReturnedJobs {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { decide: Decided::Hold, up_to: Some(210), restored: false }
+        Self { decide: Decided::Hold, up_to: Some(210), queue: Queue::Stopped }
     }
 
     fn summary(&self) -> String {
@@ -87,19 +98,19 @@ impl Read for ReturnedJobs {
 }
 
 impl ReturnedJobs {
-    /// What happened to the queue.
-    fn came(&self) -> &'static str {
-        if self.restored { "restored" } else { "returned" }
-    }
-
     fn lines(&self, jobs: &Jobs) -> Vec<String> {
-        let mut lines = vec![format!(
-            "{} in the {} queue, {} of them taken by a worker when the site was stopped; whatever ran \
-         since then would run a second time",
-            waits(jobs.waiting),
-            self.came(),
-            jobs.claimed
-        )];
+        let (waiting, claimed) = (waits(jobs.waiting), jobs.claimed);
+        let mut lines = vec![match self.queue {
+            Queue::Returned | Queue::Restored => format!(
+                "{waiting} in the {} queue, {claimed} of them taken by a worker when the site was stopped; whatever \
+                 ran since then would run a second time",
+                if self.queue == Queue::Restored { "restored" } else { "returned" }
+            ),
+            Queue::Stopped => format!(
+                "{waiting} in the queue of a worker that was stopped before this run began, {claimed} of them taken by \
+                 a worker; where the queue came back by a return or a restore, some have run already"
+            ),
+        }];
         lines.extend(jobs.oldest.iter().map(|job| match &job.claimed_by {
             Some(by) => format!("{} {}, taken by {by}", job.class, job.id),
             None => format!("{} {}", job.class, job.id),
@@ -120,10 +131,11 @@ impl ReturnedJobs {
         };
         Question {
             address: String::new(),
-            text: format!(
-                "web runs on the {} databases, and the worker is held: are the jobs of the queue to run?",
-                self.came()
-            ),
+            text: match self.queue {
+                Queue::Returned => "web runs on the returned databases, and the worker is held: are the jobs of the queue to run?",
+                Queue::Restored => "web runs on the restored databases, and the worker is held: are the jobs of the queue to run?",
+                Queue::Stopped => "web runs, and the worker was stopped before this run began: are the jobs of the queue to run?",
+            }.to_owned(),
             found: self.lines(jobs),
             choices: vec![
                 choice(

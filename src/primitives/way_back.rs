@@ -10,6 +10,7 @@ use crate::{
     event::Failure,
     ports::{
         Observe,
+        docker::Container,
         postgres::{Kept, KeptDatabase},
         product::web_runs_jobs,
         project::of_service,
@@ -123,12 +124,16 @@ pub(super) async fn tag(
     Ok(if stays { (wanted.to_owned(), Vec::new()) } else { (ours, names) })
 }
 
-/// Whether all the product's services run these images now.
+/// Whether all the product's services run these images now, but for a worker that was stopped: a return that holds it
+/// leaves its old container there.
 async fn runs(images: &[ImageThen], site: Observe<'_>) -> Result<bool, Failure> {
     let mut all = !images.is_empty();
     for image in images {
         let now = of_service(site.docker, &site.site.project, &image.service).await?;
-        all &= !now.is_empty() && now.iter().all(|one| one.image_id == image.id && one.is_running());
+        let worker = site.site.job.as_ref().is_some_and(|job| job.name == image.service);
+        let runs =
+            |one: &Container| (one.is_running() && one.image_id == image.id) || (worker && !one.is_up());
+        all &= !now.is_empty() && now.iter().all(runs);
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@ use super::{
     paper::{LABEL, Paper},
     words::{count, size, time},
 };
-use crate::site::{Place, Way};
+use crate::site::{Place, Way, Written};
 
 /// The finished upgrades that one can return from, newest first, each with its way and what that costs.
 pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
@@ -44,6 +44,7 @@ fn one(paper: &mut Paper, place: &Place, typed: &str) {
         for line in written.in_words() {
             paper.labelled("", &line);
         }
+        paper.labelled("", Written::UNCOUNTED);
     }
     if let Some(why) = &place.why {
         paper.labelled("cost", why);
@@ -57,7 +58,7 @@ fn one(paper: &mut Paper, place: &Place, typed: &str) {
             jobs_then(paper, place);
         }
         Way::Set { set, .. } => paper.quoted("type", &[format!("{typed} restore {set}")]),
-        Way::Nothing => return,
+        Way::Nothing => {}
     }
     if place.compatible && place.way != Way::Code {
         paper.quoted("or", &[format!("{typed} rollback {run} --restore-data never")]);

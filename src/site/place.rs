@@ -74,7 +74,7 @@ pub struct Place {
     pub names: Vec<NameToGive>,
     /// Images that are no longer on this host.
     pub missing: Vec<ImageThen>,
-    /// Web runs it now.
+    /// The product's services run it now; a worker may be stopped.
     pub runs_now: bool,
     /// Databases that have been migrated since.
     pub migrated: Vec<String>,
@@ -142,6 +142,10 @@ pub struct WrittenTable {
 }
 
 impl Written {
+    /// What no figure here holds, because the server does not tell it.
+    pub const UNCOUNTED: &str =
+        "rows that were deleted since are in no figure: they come back if the data does";
+
     /// A sentence for each table, the largest first.
     #[must_use]
     pub fn in_words(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Returning from a finished upgrade, on simulated sites.
 
-use uplift::{Ending, World, event::ExitClass, sim::Fault, site::Way};
+use uplift::{Ending, World, event::ExitClass, ports::docker::State, sim::Fault, site::Way};
 
 use super::night::Night;
 
@@ -201,6 +201,46 @@ async fn jobs_wait_until_a_person_has_seen_them() {
         assert_eq!(told.ending, Ending::Done, "{choice}");
         assert_eq!(night.runs(), runs, "{choice}");
     }
+}
+
+/// A worker that was stopped before is nobody's to start unseen: an earlier return may have left it so.
+#[tokio::test]
+async fn a_return_of_the_code_does_not_start_a_worker_that_was_stopped() {
+    let night = Night::at_1_1_0().await;
+    assert_eq!(night.upgrade("1.1.1").await.ending, Ending::Done);
+    let run = night.newest().await.0.id;
+    night.world.put_job("SendInvoice", Some("worker 7"));
+    night.world.edit_container("strata-job-1", |job| job.state = State::Exited);
+    let told = night.try_return(&run, &[]).await.unwrap();
+    assert_eq!(told.ending.exit(), ExitClass::NeedsPerson);
+    let question = told.ending.question().expect("a question");
+    assert_eq!(question.flag.as_deref(), Some("jobs"));
+    assert!(question.found[0].contains("stopped before this run began"), "{:?}", question.found);
+    assert_eq!(night.runs(), "1.1.0 ", "web runs, the worker does not");
+    assert_eq!(night.answer("hold").await.ending, Ending::Done);
+    assert_eq!(night.runs(), "1.1.0 ");
+}
+
+#[tokio::test]
+async fn a_return_whose_worker_is_held_is_there_already() {
+    let (night, run) = at_1_1_0().await;
+    let held = [("restore_data", "always"), ("jobs", "hold")];
+    assert_eq!(night.try_return(&run, &held).await.unwrap().ending, Ending::Done);
+    assert_eq!(night.runs(), "1.0.0 ");
+    let places = night.host().await.places().await.unwrap();
+    assert!(places.iter().any(|place| place.point.run == run && place.runs_now), "{places:?}");
+}
+
+#[tokio::test]
+async fn a_return_of_the_code_that_the_settings_allow_is_offered_without_its_savepoint() {
+    let (night, run) = at_1_1_0().await;
+    night.settings("[rollback]\ncompatible = [\"1.1.0\"]\n");
+    night.drop_savepoint(&run);
+    let failure = night.try_return(&run, &[]).await.err().expect("refused");
+    let hint = failure.hint.unwrap_or_default();
+    assert!(hint.contains("--restore-data never"), "{hint}");
+    let told = night.try_return(&run, &[("restore_data", "never")]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
 }
 
 #[tokio::test]

@@ -130,8 +130,9 @@ async fn fill(
         move |bytes, total| tell.progress(format!("loading `{name}`"), bytes, Some(total), Unit::Bytes)
     };
     let (fed, _, ended) = tokio::join!(feed(request.file.clone(), input, told), quiet, running.end());
-    connect::judge("load_failed", &what, ended)?;
-    fed
+    // A dump that cannot be read is the cause, and what it gives up over is only that it ended.
+    fed?;
+    connect::judge("load_failed", &what, ended)
 }
 
 /// Decompresses a dump into a pipe. One that nobody reads any more is left to its reader to explain.
