@@ -6,6 +6,7 @@ use super::{
     PostgresClient,
     admin::{ident, literal, may_not},
     equip,
+    failed::IN_USE,
     moves::{self, maker_of},
     session::Session,
 };
@@ -107,7 +108,7 @@ pub(super) fn taken(name: &str) -> Failure {
 }
 
 fn in_use(failure: Failure, from: &DatabaseFacts) -> Failure {
-    if !failure.message.contains("being accessed by other users") {
+    if failure.code != IN_USE {
         return failure;
     }
     Failure::new("sessions_remain", format!("`{}` cannot be copied: somebody is in it", from.name))

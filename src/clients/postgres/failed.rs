@@ -97,7 +97,12 @@ fn without_answer(at: &Where, error: &Error) -> Failure {
     if is_tls { at.untrusted(&why) } else { at.unreachable(&why) }
 }
 
-/// Why a question was not answered.
+/// The server's refusal because somebody is in a database; for the verbs that can say who.
+pub(super) const IN_USE: &str = "database_in_use";
+/// The server's refusal because something that a statement names is not there.
+pub(super) const NOT_THERE: &str = "object_missing";
+
+/// Why a question was not answered. By the server's codes alone: its sentences come in its own language.
 pub(super) fn asking(at: &Where, error: &Error) -> Failure {
     let Some(answer) = error.as_db_error() else { return at.unreachable(&error.to_string()) };
     let (said, code) = (answer.message().to_owned(), answer.code());
@@ -110,7 +115,12 @@ pub(super) fn asking(at: &Where, error: &Error) -> Failure {
         return at.unreachable(&said);
     }
     let text = format!("the database server refuses in `{}`: {said}", at.database);
-    let failure = Failure::new("database_failed", text);
+    let kind = match code {
+        code if *code == SqlState::OBJECT_IN_USE => IN_USE,
+        code if *code == SqlState::UNDEFINED_OBJECT => NOT_THERE,
+        _ => "database_failed",
+    };
+    let failure = Failure::new(kind, text);
     if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::QUERY_CANCELED {
         failure.retryable()
     } else {

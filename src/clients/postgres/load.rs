@@ -11,6 +11,7 @@ use super::{
     PostgresClient,
     admin::{Admin, ident, literal, may_not},
     connect, copies, count, equip,
+    failed::NOT_THERE,
     passfile::PassFile,
     program,
     session::Session,
@@ -79,7 +80,7 @@ async fn make(session: &Session, admin: &Admin, request: &LoadDump) -> Result<()
 }
 
 fn no_role(failure: Failure, admin: &Admin, owner: &str) -> Failure {
-    if !failure.message.contains("does not exist") {
+    if failure.code != NOT_THERE || !failure.message.contains(owner) {
         return failure;
     }
     Failure::new("role_missing", format!("the server has no role `{owner}`, which owned the database"))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     PostgresClient,
     admin::{ident, may_not},
+    failed::IN_USE,
     session::Session,
 };
 use crate::{
@@ -143,7 +144,7 @@ async fn renamed(session: &Session, request: &Swap) -> Result<(), Failure> {
     for one in &request.renames {
         let statement = format!("ALTER DATABASE {} RENAME TO {}", ident(&one.from), ident(&one.to));
         if let Err(failure) = session.simple(&statement).await {
-            if !failure.message.contains("being accessed by other users") {
+            if failure.code != IN_USE {
                 return Err(may_not(failure, &request.endpoint.user));
             }
             session.simple("ROLLBACK").await?;
