@@ -1,4 +1,4 @@
-//! Uploaded files that a restore has put aside, or has left unpacked beside the live ones.
+//! Uploaded files that a run has put aside, or has left unpacked beside the live ones.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,9 @@ use crate::{
 /// As long as databases that were replaced are kept.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// A folder that is not there, or is a file system of its own, has had nothing put beside it.
+const NOTHING_BESIDE: [&str; 2] = ["folder_missing", "tree_is_mount"];
+
 /// Each such folder, with its size. Nothing removes them but a person.
 pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failure> {
     let Storage::Local { volume, .. } = &site.site.storage else { return Ok(Vec::new()) };
@@ -22,9 +25,16 @@ pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failur
     } else {
         site.docker.volume(volume).await?.map(PathBuf::from)
     };
-    let Some(folder) = live.as_deref().and_then(std::path::Path::parent) else { return Ok(Vec::new()) };
+    let Some(live) = live else { return Ok(Vec::new()) };
+    // Where the runs put them: not beside a link to the files, but beside the files.
+    let folder = match site.trees.beside(&live, BESIDE).await {
+        Ok(beside) => beside.parent().map(PathBuf::from),
+        Err(failure) if NOTHING_BESIDE.contains(&failure.code.as_str()) => None,
+        Err(failure) => return Err(failure),
+    };
+    let Some(folder) = folder else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for name in site.files.list(folder).await? {
+    for name in site.files.list(&folder).await? {
         let Some(run) = name.strip_prefix(BESIDE) else { continue };
         let path = folder.join(&name);
         let made = moment(run);
@@ -32,7 +42,7 @@ pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failur
         found.push(KeptStatus {
             name: path.display().to_string(),
             what: format!(
-                "uploaded files that the restore {run} has put aside; once nobody needs them: `sudo rm -r {}`",
+                "uploaded files that run {run} has put aside; once it is over and nobody needs them: `sudo rm -r {}`",
                 quoted(&path)
             ),
             owner: String::new(),
