@@ -183,7 +183,10 @@ async fn standing(files: &dyn FilesRead, manifest: &Manifest, hash: &str, path: 
         };
     }
     let made = manifest.verification.as_ref().map(|one| (one.level, one.at.clone()));
-    let later = checked(files, path).await.filter(|checked| checked.manifest == hash);
+    let later = match checked(files, path).await {
+        Ok(checked) => checked.filter(|checked| checked.manifest == hash),
+        Err(why) => return Standing::Unknown { why },
+    };
     if let Some(Checked { at, failure: Some(why), .. }) = later {
         return Standing::Damaged { why: format!("{why} (found on {at})") };
     }
@@ -224,7 +227,23 @@ pub async fn note(
     files.write(&WriteFile { path: path.join(Checked::FILE), file, what }).await
 }
 
-async fn checked(files: &dyn FilesRead, path: &Path) -> Option<Checked> {
-    let file = files.read(&path.join(Checked::FILE)).await.ok()??;
-    serde_json::from_slice(&file.bytes).ok()
+/// Why not, if it is there and cannot be read: it may say that the set is damaged.
+async fn checked(files: &dyn FilesRead, path: &Path) -> Result<Option<Checked>, String> {
+    let file = path.join(Checked::FILE);
+    let unread = |why: String| {
+        let set = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = file.display();
+        format!(
+            "what was found of it cannot be read: `{file}`: {why}; prove it anew: `uplift backup verify {set}`"
+        )
+    };
+    let Some(found) = files.read(&file).await.map_err(|failure| unread(failure.message))? else {
+        return Ok(None);
+    };
+    let garbled = |error: serde_json::Error| unread(error.to_string());
+    let format = serde_json::from_slice::<set::Versioned>(&found.bytes).map_err(garbled)?.format;
+    if format > Checked::FORMAT {
+        return Err(unread(format!("a newer uplift wrote it (format {format})")));
+    }
+    serde_json::from_slice(&found.bytes).map(Some).map_err(garbled)
 }

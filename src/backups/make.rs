@@ -10,7 +10,7 @@ use super::{
         ConfigFile, DatabaseEntry, FORMAT, Manifest, ServerEntry, SnapshotEntry, StorageEntry, Stored,
         ToolEntry, Verification,
     },
-    plan::{DumpPlan, SetPlan, TreePlan},
+    plan::{DumpPlan, SetPlan, TreePlan, none_there},
     prove::{Eyes, Proof, damaged, prove, whole},
     set::{HASH, MANIFEST, partial, read},
 };
@@ -36,6 +36,8 @@ pub struct Made {
     pub verified: Verification,
 }
 
+/// How [`TreeCheck::wrong_blobs`] says it of a blob.
+const NO_FILE: &str = ": no file";
 /// How often the tree is looked at again for files that came after their rows.
 const LATE: usize = 3;
 
@@ -201,6 +203,9 @@ impl Making<'_> {
                 break (packed, checked);
             }
         };
+        if no_file_of(&checked) {
+            none_there(&tree.from, checked.blobs)?;
+        }
         if checked.wrong_blobs_count > 0 {
             self.warn(format!(
                 "{} uploaded files are missing or another than their rows say, on the site as in the backup, e.g. {}",
@@ -231,7 +236,7 @@ impl Making<'_> {
     /// Whether one of the files that the copy lacks is there by now.
     async fn came_late(&self, tree: &TreePlan, checked: &TreeCheck) -> Result<bool, Failure> {
         for wrong in &checked.wrong_blobs {
-            let Some((key, "no file")) = wrong.split_once(": ") else { continue };
+            let Some(key) = wrong.strip_suffix(NO_FILE) else { continue };
             let (Some(first), Some(second)) = (key.get(..2), key.get(2..4)) else { continue };
             let path = tree.from.join(first).join(second).join(key);
             if self.site.files.size(&path).await?.is_some() {
@@ -266,6 +271,11 @@ impl Making<'_> {
         }
         Ok(copied)
     }
+}
+
+/// No row has its file, as far as they are named.
+fn no_file_of(checked: &TreeCheck) -> bool {
+    checked.wrong_blobs_count == checked.blobs && checked.wrong_blobs.iter().all(|one| one.ends_with(NO_FILE))
 }
 
 fn server(dumps: &DumpPlan, report: &DumpReport) -> ServerEntry {

@@ -201,6 +201,10 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
             .hint("check the volumes in the compose files; without uploaded files: `--storage none`")
     })?;
     let facts = site.trees.facts(&from).await?;
+    if facts.files == 0 {
+        let databases = &site.site.databases;
+        none_there(&from, site.postgres.listed_uploads(&databases.endpoint, databases.primary()).await?)?;
+    }
     let previous = newest_of(volume, folder, site).await?;
     let known = previous.as_ref().and_then(|one| one.manifest.as_ref()?.storage.as_ref());
     // What is unchanged is linked; how much that is, nobody knows before all of it was looked at.
@@ -208,6 +212,23 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
     let previous = previous.map(|one| one.path);
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
+}
+
+/// Fails if files are listed: none of them is in the folder.
+///
+/// One that is missing may have been lost long ago. Where all are, the folder is not where they lie: a copy of it would
+/// count as a backup, and push out those that have them.
+pub(super) fn none_there(from: &Path, listed: u64) -> Result<(), Failure> {
+    let none = match listed {
+        0 => return Ok(()),
+        1 => "the one file that the database lists is not there".to_owned(),
+        listed => format!("none of the {listed} files that the database lists is there"),
+    };
+    let text = format!("the uploaded files are not at `{}`: {none}", from.display());
+    Err(Failure::new("uploads_missing", text).hint(
+        "mount what they lie on; if they are lost, or backed up another way, make a backup without them: \
+         `--storage none` or `--storage elsewhere`",
+    ))
 }
 
 /// The newest verified set with the files of this volume.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     list::{Listed, Standing},
-    manifest::Part,
+    manifest::{Part, StorageEntry},
 };
 use crate::ports::{files::quoted, postgres::KeptDatabase};
 
@@ -28,6 +28,9 @@ pub struct Judged {
 /// Judges the sets of a folder ([`super::list`], newest first). Only a verified set counts as a backup: the newest `keep`
 /// of them stay, and the newest one with each part; what is pinned stays, what is younger than a week stays, and nothing
 /// goes at all while no verified set is there. What bears a date that has not come yet stays, and counts for nothing.
+///
+/// A set takes the place of another for its uploaded files only if it does not lack them in number: while a disk was not
+/// mounted, sets were made without them.
 ///
 /// Sets of other databases, by the server or by their name, count for nothing either: a setting that was wrong for three
 /// nights must not push out the backups of the databases that are in use.
@@ -56,8 +59,10 @@ pub(super) fn stand_ins<'a>(sets: &'a [Listed], now: Timestamp, goes: &[&str]) -
         for part in parts {
             let stands_in = |(_, one): &&(Timestamp, &Listed)| {
                 !goes.contains(&one.set.as_str())
-                    && one.parts.contains(part)
-                    && going.is_none_or(|set| like(set, one))
+                    && going.map_or_else(
+                        || one.parts.contains(part),
+                        |set| like(set, one) && stands_for(one, set, *part),
+                    )
             };
             let newest = verified.iter().find(stands_in).map(|(_, one)| *one);
             found.extend(newest.filter(|one| !found.iter().any(|known| known.set == one.set)));
@@ -69,6 +74,38 @@ pub(super) fn stand_ins<'a>(sets: &'a [Listed], now: Timestamp, goes: &[&str]) -
 /// One may take the other's place: they are of the same databases, or one of them holds none.
 fn like(left: &Listed, right: &Listed) -> bool {
     left.home().zip(right.home()).is_none_or(|(left, right)| left.is(&right))
+}
+
+/// One has what the other has of a part.
+fn stands_for(one: &Listed, other: &Listed, part: Part) -> bool {
+    one.parts.contains(&part) && (part != Part::UploadedFiles || lacking(one, other).is_none())
+}
+
+/// How many of the other's uploaded files one lacks, by their number alone; `None` if it is less than one in a hundred:
+/// users who give up an upload leave a row without a file, and such rows would keep every set for ever.
+fn lacking(one: &Listed, other: &Listed) -> Option<u64> {
+    let (one, other) = (storage(one)?, storage(other)?);
+    let lacks = if one.blobs.is_some() && other.blobs.is_some() {
+        // Fewer files than before are none that are missing if their rows are gone too.
+        one.checked.wrong_blobs_count.saturating_sub(other.checked.wrong_blobs_count)
+    } else {
+        other.packed.files.saturating_sub(one.packed.files)
+    };
+    (lacks.saturating_mul(100) > other.packed.files && other.packed.files > 0).then_some(lacks)
+}
+
+fn storage(set: &Listed) -> Option<&StorageEntry> {
+    set.manifest.as_ref()?.storage.as_ref()
+}
+
+fn lacks_files(newest: &Listed, set: &Listed) -> String {
+    format!(
+        "every newer verified one lacks uploaded files that it has, the newest {} of them (`{}`); once nobody needs \
+         it: `rm -r {}`",
+        lacking(newest, set).unwrap_or_default(),
+        newest.set,
+        quoted(&set.path)
+    )
 }
 
 struct Retention<'a> {
@@ -129,9 +166,13 @@ impl<'a> Retention<'a> {
         }
         // Of two from one moment one must count as the newer, or both would go.
         let mut newer = verified.iter().filter(|(when, one)| (*when, &one.set) > (at, &set.set));
-        let lacks = |part: &Part| !newer.clone().any(|(_, one)| one.parts.contains(part));
-        if let Some(part) = set.parts.iter().find(|part| lacks(part)) {
-            return Some(format!("no newer verified one{of} has the {part}{}", self.by_hand(set)));
+        let lacks = |part: &&Part| !newer.clone().any(|(_, one)| stands_for(one, set, **part));
+        if let Some(part) = set.parts.iter().find(lacks) {
+            let mut having = newer.filter(|(_, one)| one.parts.contains(part));
+            return Some(match having.next() {
+                Some((_, newest)) => lacks_files(newest, set),
+                None => format!("no newer verified one{of} has the {part}{}", self.by_hand(set)),
+            });
         }
         newer.next().is_none().then(|| format!("no newer verified one{of} is there"))
     }

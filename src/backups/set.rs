@@ -63,8 +63,8 @@ pub fn set_id(run: &str, call: Option<&str>, number: usize) -> String {
 
 /// The one field that every format has.
 #[derive(Deserialize)]
-struct Versioned {
-    format: u32,
+pub(super) struct Versioned {
+    pub(super) format: u32,
 }
 
 pub(super) const MANIFEST: &str = "manifest.json";

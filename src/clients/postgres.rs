@@ -184,6 +184,13 @@ impl PostgresRead for PostgresClient {
         counted.map(|(tables, large_objects)| Contents { tables, large_objects })
     }
 
+    async fn listed_uploads(&self, endpoint: &Endpoint, database: &str) -> Result<u64, Failure> {
+        let session = self.connect(endpoint, database).await?;
+        let listed = blobs::count(&session).await;
+        session.close().await;
+        listed
+    }
+
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         let session = self.connect(endpoint, database).await?;
         let snapshot = since::snapshot(&session).await;

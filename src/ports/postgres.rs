@@ -55,6 +55,8 @@ pub trait PostgresRead: Send + Sync {
     async fn kept(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<KeptDatabase>, Failure>;
     /// Rows of every table and large objects, counted now.
     async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure>;
+    /// Rows of `active_storage_blobs` whose files the product keeps on a disk, counted now; 0 without such a table.
+    async fn listed_uploads(&self, endpoint: &Endpoint, database: &str) -> Result<u64, Failure>;
     /// `pg_current_snapshot()` as text.
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure>;
     /// Rows that were inserted or changed by transactions which `snapshot` does not see, per table that has any.

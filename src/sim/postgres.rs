@@ -269,6 +269,10 @@ impl PostgresRead for World {
         self.look(|state| Ok(state.database(endpoint, database)?.contents()))
     }
 
+    async fn listed_uploads(&self, endpoint: &Endpoint, database: &str) -> Result<u64, Failure> {
+        self.look(|state| Ok(state.database(endpoint, database)?.blobs.len() as u64))
+    }
+
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         self.look(|state| {
             state.database(endpoint, database)?;

@@ -116,6 +116,32 @@ async fn a_set_is_proved_on_a_machine_that_never_saw_the_site() {
     assert!(verified.why.unwrap().contains("no `pg_restore` 15"));
 }
 
+/// It was found to be damaged, and what says so is garbled by now: the manifest alone would call it a good one.
+#[tokio::test]
+async fn a_finding_that_cannot_be_read_is_no_proof() {
+    let site = Site::new();
+    let set = site.backup().await;
+    let note = site.folder().join(&set).join("checked.json");
+    let listed = site.sets().one(&set).await.unwrap();
+    site.sets().verify(&listed).await.unwrap();
+    let good = String::from_utf8(site.world.file(&note).unwrap().bytes).unwrap();
+    let newer = good.replace("\"format\": 1", "\"format\": 2");
+    let level = good.replace("\"decoded\"", "\"sworn\"");
+    assert!(newer != good && level != good);
+    for text in [newer.as_str(), level.as_str(), "", &good[..good.len() / 2], "[]"] {
+        site.world.put_file(&note, text, 0o600);
+        let listed = site.sets().one(&set).await.unwrap();
+        let Standing::Unknown { why } = &listed.standing else { panic!("{text}: {:?}", listed.standing) };
+        assert!(why.contains("checked.json") && why.contains(&format!("backup verify {set}")), "{why}");
+        assert!(site.good().await.is_empty());
+        // What it says to type is the way out.
+        site.sets().verify(&listed).await.unwrap();
+        assert_eq!(site.good().await, [set.clone()]);
+    }
+    site.world.remove_file(&note);
+    assert_eq!(site.good().await, [set]);
+}
+
 #[tokio::test]
 async fn a_trial_restore_leaves_nothing_on_the_server() {
     let site = Site::new();

@@ -129,6 +129,29 @@ async fn refused(site: &Site) {
     assert_eq!(failure.code, "set_damaged");
 }
 
+/// Most uploaded files are lost: the last set that has them stays, and older ones go only if it is whole.
+#[tokio::test]
+async fn the_last_set_with_the_files_stays_and_must_be_whole() {
+    let site = with_backups(7).await;
+    let before = site.good().await;
+    let volume = site.world.uploaded("k0x9x8c7v6b5n4").ancestors().nth(3).unwrap().to_owned();
+    site.world.files_in(&volume).iter().skip(1).for_each(|path| site.world.remove_file(path));
+    for _ in 0..4 {
+        site.backup().await;
+        site.world.advance(Duration::from_hours(48));
+    }
+    let lacking = site.good().await[..4].to_vec();
+    let pack = site.world.files_in(site.folder().join(&before[0]));
+    let pack = pack.iter().find(|path| path.to_string_lossy().ends_with(".tar.zst")).unwrap();
+    let whole = site.world.fork();
+    spoil(&site, &before[0], &pack.file_name().unwrap().to_string_lossy());
+    refused(&site).await;
+    let site = site.on(whole);
+    assert_eq!(site.prune().await, Ending::Done);
+    let stay: Vec<_> = lacking.into_iter().chain([before[0].clone()]).collect();
+    assert_eq!(site.good().await, stay);
+}
+
 /// The newest backup has no uploaded files: older ones may go only if the newest that has them is whole.
 #[tokio::test]
 async fn nothing_goes_while_the_newest_with_its_part_is_rotten() {

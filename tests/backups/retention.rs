@@ -117,6 +117,68 @@ fn backups_of_other_databases_push_none_out() {
     assert_eq!(goes(&judge(&sets, now(), KEEP)), ["f3"].into());
 }
 
+/// A set with `files` uploaded files, of whose rows `missing` have none.
+fn holding(name: &str, hours: i64, files: u64, missing: u64) -> Listed {
+    let mut set = of(name, hours, "db.example", "5");
+    let stored = serde_json::json!({ "file": "f", "bytes": 1, "blake3": "0" });
+    let storage = serde_json::json!({
+        "volume": "strata_storage", "path": "/rails/storage", "from": "/srv", "previous": null,
+        "packed": {
+            "files": files, "bytes": files, "read_files": files, "read_bytes": files, "packs": [],
+            "index": stored, "tree_blake3": "0", "changed": [], "vanished": [], "skipped": [],
+        },
+        "tree": { "files": files, "folders": 1, "bytes": files },
+        "blobs": { "file": "b", "count": files + missing, "bytes": 1, "blake3": "0" },
+        "checked": {
+            "files": files, "bytes": files, "blobs": files + missing, "wrong_blobs": [],
+            "wrong_blobs_count": missing,
+        },
+    });
+    set.manifest.as_mut().unwrap().storage = Some(serde_json::from_value(storage).unwrap());
+    set
+}
+
+fn unlisted(set: Listed) -> Listed {
+    let mut set = set;
+    set.manifest.as_mut().unwrap().storage.as_mut().unwrap().blobs = None;
+    set
+}
+
+/// The disk with the uploaded files was not mounted for a fortnight of nightly backups.
+#[test]
+fn a_set_without_the_files_takes_the_place_of_none_that_has_them() {
+    let empty = (0..14).map(|day| holding(&format!("empty-{day:02}"), day * 24, 0, 1_000));
+    let full = (0..4).map(|day| holding(&format!("full-{day}"), 400 + day * 24, 1_000, 3));
+    let sets: Vec<_> = empty.chain(full).collect();
+    let judged = judge(&sets, now(), KEEP);
+    let gone = goes(&judged);
+    assert!(!gone.contains("full-0") && gone.contains("full-1") && gone.contains("empty-13"), "{judged:?}");
+    let why = &judged.iter().find(|one| one.name == "full-0").unwrap().why;
+    assert!(why.contains("lacks uploaded files") && why.contains("997") && why.contains("rm -r"), "{why}");
+    // Without rows to compare with, it is the number of files that tells.
+    let copies = (0..14).map(|day| unlisted(holding(&format!("empty-{day:02}"), day * 24, 0, 0)));
+    let sets: Vec<_> = copies.chain([holding("full", 400, 1_000, 0)]).collect();
+    assert!(!goes(&judge(&sets, now(), KEEP)).contains("full"));
+}
+
+/// Rows whose upload was given up come night by night, and files go whose rows are removed: neither keeps sets for ever.
+#[test]
+fn a_few_rows_without_a_file_keep_no_set() {
+    let nights = (0..14_u32).map(|day| {
+        let missing = u64::from(14 - day);
+        holding(&format!("night-{day:02}"), i64::from(day) * 24, 1_000, missing)
+    });
+    let sets: Vec<_> = nights.collect();
+    assert_eq!(goes(&judge(&sets, now(), KEEP)).len(), 6);
+    let fewer: Vec<_> = (0..14).map(|day| holding(&format!("d-{day:02}"), day * 24, 100, 0)).collect();
+    let sets = [fewer, vec![holding("many", 400, 9_000, 0)]].concat();
+    assert!(goes(&judge(&sets, now(), KEEP)).contains("many"));
+    // What has no files at all has none to lose.
+    let sets: Vec<_> =
+        (0..14).map(|day| holding(&format!("none-{day:02}"), day * 24, 0, 20 - day as u64)).collect();
+    assert_eq!(goes(&judge(&sets, now(), KEEP)).len(), 6);
+}
+
 #[test]
 fn a_clock_that_jumps_takes_nothing_away() {
     let sets: Vec<_> = (0..9).map(|n| set(&format!("s-{n}"), n * 500, verified())).collect();

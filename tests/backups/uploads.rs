@@ -19,12 +19,21 @@ use uplift::{
             TreesRead, UnpackTree,
         },
     },
+    run::PlanEnd,
 };
 
 use super::site::Site;
 
 const GOES: &str = "6y1u7iop9a3sd5fg";
 const COMES: &str = "zz9x8c7v6b5n4m3q";
+
+/// What the volume is mounted from is gone: the folder is there, and nothing is in it.
+fn unmount(world: &World) {
+    let volume = world.uploaded(GOES).ancestors().nth(3).unwrap().to_owned();
+    let files = world.files_in(&volume);
+    assert!(files.len() > 1);
+    files.iter().for_each(|path| world.remove_file(path));
+}
 
 /// Users who work on while uploaded files are copied.
 struct Busy {
@@ -155,4 +164,52 @@ async fn files_in_object_storage_need_a_word() {
     let set = site.all().await.pop().unwrap();
     let left_out = set.manifest.unwrap().left_out;
     assert!(left_out[0].contains("amazon") && left_out[0].contains("elsewhere"), "{left_out:?}");
+}
+
+/// A disk that is not mounted looks like a site without uploads: such a backup would push out those that have them.
+#[tokio::test]
+async fn a_backup_without_any_of_the_listed_files_is_none() {
+    let site = Site::new();
+    unmount(&site.world);
+    let planned = site.plan("compose/backup").await;
+    assert!(matches!(planned.end, PlanEnd::Fails { .. }), "{:?}", planned.end);
+    let ending = site.run("compose/backup", &[]).await.unwrap();
+    let Ending::Refused { failure } = ending else { panic!("{ending:?}") };
+    assert_eq!(failure.code, "uploads_missing");
+    assert!(failure.message.contains("none of the 12 files"), "{failure}");
+    assert!(failure.hint.unwrap().contains("`--storage none`"));
+    assert!(site.all().await.is_empty());
+    // An upgrade is refused while the site runs, and nothing of it is stopped.
+    let ending = site.run("compose/upgrade", &[("to", "1.1.0")]).await.unwrap();
+    assert!(
+        matches!(&ending, Ending::Refused { failure } if failure.code == "uploads_missing"),
+        "{ending:?}"
+    );
+    // What the message names goes through.
+    let ending = site.run("compose/upgrade", &[("to", "1.1.0"), ("storage", "none")]).await.unwrap();
+    assert_eq!(ending, Ending::Done);
+    let ending = site.run("compose/backup", &[("storage", "elsewhere")]).await.unwrap();
+    assert_eq!(ending, Ending::Done);
+}
+
+/// The folder is not empty, and yet it is not the one: that shows once the rows are compared.
+#[tokio::test]
+async fn a_backup_of_another_folder_than_that_of_the_rows_is_none() {
+    let site = Site::new();
+    unmount(&site.world);
+    let above = site.world.uploaded(GOES).ancestors().nth(3).unwrap().to_owned();
+    site.world.put_file(above.join(".keep"), "", 0o644);
+    let ending = site.run("compose/backup", &[]).await.unwrap();
+    let told = format!("{ending:?}");
+    assert!(told.contains("uploads_missing") && !matches!(ending, Ending::Done), "{told}");
+    assert!(site.good().await.is_empty());
+    assert_eq!(site.run("compose/backup", &[("storage", "none")]).await.unwrap(), Ending::Done);
+}
+
+#[tokio::test]
+async fn a_site_that_lists_no_files_is_backed_up_without_any() {
+    let site = Site::new();
+    site.world.forget_uploads();
+    unmount(&site.world);
+    assert_eq!(site.run("compose/backup", &[]).await.unwrap(), Ending::Done);
 }

@@ -6,7 +6,9 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 
 use super::{
+    count,
     cut::Pinned,
+    session::Session,
     stream::{self, Partial},
 };
 use crate::{
@@ -30,6 +32,22 @@ const TABLE: &str = "SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SELEC
 const ELSEWHERE: &str =
     " WHERE service_name IS NULL OR service_name NOT IN ('amazon', 'google', 'microsoft')";
 
+/// How many rows [`list`] would write.
+pub(super) async fn count(session: &Session) -> Result<u64, Failure> {
+    match rows(session).await? {
+        Some(rows) => count::number(session, &format!("SELECT count(*) {rows}")).await,
+        None => Ok(0),
+    }
+}
+
+/// The rest of a query for the rows whose files lie in the tree; `None` if the database has no such table.
+async fn rows(session: &Session) -> Result<Option<String>, Failure> {
+    let Some(table) = session.rows(TABLE, &[]).await?.into_iter().next() else { return Ok(None) };
+    let (name, services): (String, bool) = (session.column(&table, 0)?, session.column(&table, 1)?);
+    let filter = if services { ELSEWHERE } else { "" };
+    Ok(Some(format!("FROM {name}{filter}")))
+}
+
 /// Writes one line per row; `None` if the database has no such table.
 pub(super) async fn list(
     pinned: &Pinned,
@@ -37,10 +55,8 @@ pub(super) async fn list(
     tell: &Teller,
 ) -> Result<Option<BlobList>, Failure> {
     let session = &pinned.session;
-    let Some(table) = session.rows(TABLE, &[]).await?.into_iter().next() else { return Ok(None) };
-    let (name, services): (String, bool) = (session.column(&table, 0)?, session.column(&table, 1)?);
-    let filter = if services { ELSEWHERE } else { "" };
-    let query = format!("SELECT key::text, byte_size::bigint, checksum::text FROM {name}{filter}");
+    let Some(rows) = rows(session).await? else { return Ok(None) };
+    let query = format!("SELECT key::text, byte_size::bigint, checksum::text {rows}");
     let place = request.folder.join(FILE);
     let (partial, open) = Partial::make(place.clone()).await.map_err(|error| not_made(&place, &error))?;
     let failed = |error: io::Error| {
@@ -80,7 +96,7 @@ pub(super) async fn list(
     Ok(Some(BlobList { file: FILE.to_owned(), count, bytes: packed.bytes, blake3: packed.blake3 }))
 }
 
-fn blob(session: &super::session::Session, row: &tokio_postgres::Row) -> Result<Blob, Failure> {
+fn blob(session: &Session, row: &tokio_postgres::Row) -> Result<Blob, Failure> {
     let size: i64 = session.column(row, 1)?;
     Ok(Blob {
         key: session.column(row, 0)?,

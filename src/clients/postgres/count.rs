@@ -48,7 +48,7 @@ pub(super) async fn sequences(session: &Session) -> Result<BTreeMap<String, i64>
     rows.iter().map(|row| Ok((session.column(row, 0)?, session.column(row, 1)?))).collect()
 }
 
-async fn number(session: &Session, query: &str) -> Result<u64, Failure> {
+pub(super) async fn number(session: &Session, query: &str) -> Result<u64, Failure> {
     let row = session.row(query).await?;
     let number: i64 = session.column(&row, 0)?;
     Ok(u64::try_from(number).unwrap_or_default())

@@ -171,6 +171,11 @@ impl PostgresRead for Once<dyn PostgresRead> {
         self.ask(format!("contents {endpoint:?} {database}"), self.live.contents(endpoint, database)).await
     }
 
+    async fn listed_uploads(&self, endpoint: &Endpoint, database: &str) -> Result<u64, Failure> {
+        let question = format!("uploads {endpoint:?} {database}");
+        self.ask(question, self.live.listed_uploads(endpoint, database)).await
+    }
+
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         self.ask(format!("snapshot {endpoint:?} {database}"), self.live.snapshot(endpoint, database)).await
     }

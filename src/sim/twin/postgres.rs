@@ -226,6 +226,17 @@ impl PostgresRead for Twin {
         self.counted(endpoint, planned).await
     }
 
+    async fn listed_uploads(&self, endpoint: &Endpoint, database: &str) -> Result<u64, Failure> {
+        let planned = self.entered(endpoint, database).await?;
+        match planned.origin {
+            Origin::Live(name) | Origin::Copy(name) => {
+                self.live().postgres.listed_uploads(endpoint, &name).await
+            }
+            // Which of a dump's rows have their files elsewhere, nobody has counted.
+            Origin::Dump(_) => Ok(0),
+        }
+    }
+
     async fn snapshot(&self, endpoint: &Endpoint, database: &str) -> Result<String, Failure> {
         match self.entered(endpoint, database).await?.origin.live() {
             Some(live) if !self.is_shut(endpoint, live).await? => {
