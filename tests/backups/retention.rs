@@ -175,7 +175,7 @@ fn a_few_rows_without_a_file_keep_no_set() {
     assert!(goes(&judge(&sets, now(), KEEP)).contains("many"));
     // What has no files at all has none to lose.
     let sets: Vec<_> =
-        (0..14).map(|day| holding(&format!("none-{day:02}"), day * 24, 0, 20 - day as u64)).collect();
+        (0..14).map(|day| holding(&format!("none-{day:02}"), day * 24, 0, 20 - day.unsigned_abs())).collect();
     assert_eq!(goes(&judge(&sets, now(), KEEP)).len(), 6);
 }
 

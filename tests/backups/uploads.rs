@@ -32,7 +32,9 @@ fn unmount(world: &World) {
     let volume = world.uploaded(GOES).ancestors().nth(3).unwrap().to_owned();
     let files = world.files_in(&volume);
     assert!(files.len() > 1);
-    files.iter().for_each(|path| world.remove_file(path));
+    for path in files {
+        world.remove_file(path);
+    }
 }
 
 /// Users who work on while uploaded files are copied.
