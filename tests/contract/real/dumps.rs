@@ -154,6 +154,8 @@ async fn uploads_are_listed_as_the_cut_has_them(real: &Real) {
         (rows - 1, rows - 1),
         "what lies elsewhere is not in the tree"
     );
+    let listed_now = real.ports().postgres.listed_uploads(&real.site().databases.endpoint, &primary).await;
+    assert_eq!(listed_now.unwrap(), blobs.count);
     let one = Blob { key: "many-29999".to_owned(), byte_size: 29_999, checksum: Some("c29999".to_owned()) };
     assert!(all.contains(&one) && all.iter().all(|blob| blob.key != "many-7"));
     assert!(names(&listed.folder).iter().all(|name| !name.ends_with(".partial")));
