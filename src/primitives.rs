@@ -18,6 +18,7 @@ mod set_config;
 mod set_fits;
 mod set_of;
 mod swapped;
+mod uploads_back;
 mod watch;
 pub(crate) mod way_back;
 

@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod formats;
+mod lost_notes;
 mod notes;
 mod prune;
 mod retention;

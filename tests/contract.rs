@@ -142,6 +142,8 @@ behaviours! {
         missing_uploads_are_named (needs_a_site),
         trees_change_places (needs_a_site),
         a_tree_gets_back_what_it_has_lost (needs_a_site),
+        what_a_killed_attempt_has_left_is_no_upload (needs_a_site),
+        what_cannot_be_reached_is_named (needs_a_site),
     }
     web {
         nobody_listening_is_no_answer,

@@ -130,7 +130,7 @@ pub struct ExchangeTrees {
 }
 
 /// Gives a tree back what it has lost: files and links that the packs have and `live` has not are made at their place. What
-/// is there, whatever it is by now, stays as it is.
+/// is there, whatever it is by now, stays as it is. What an attempt that was killed has left ([`FILLING`]) goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FillTree {
     pub folder: PathBuf,
@@ -138,16 +138,23 @@ pub struct FillTree {
     pub live: PathBuf,
 }
 
-/// Name of a file in the live folder that is not whole yet.
+/// Name of a file in the live folder that is not whole yet. No pass packs it: it is nobody's upload.
 pub const FILLING: &str = ".uplift-filling";
 
-/// What a tree lacks of what the packs have.
+/// What a tree lacks of what the packs have. Read from the index: whether the packs hold it is known once they are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lacking {
     pub files: u64,
     pub bytes: u64,
     /// From the live folder on, with the BLAKE3 of the content; a symlink has none. Names that are no UTF-8 are counted only.
     pub paths: BTreeMap<PathBuf, Option<String>>,
+    /// Folders that have to be made for them.
+    #[serde(default)]
+    pub folders: u64,
+    /// Files and links that are not looked for and do not come back: what was a folder on the way to them is none any more,
+    /// or leads elsewhere.
+    #[serde(default)]
+    pub unreachable: Vec<String>,
 }
 
 #[async_trait]
@@ -174,7 +181,9 @@ pub trait Trees: TreesRead {
     /// Inode of the new tree.
     async fn unpack(&self, request: &UnpackTree, tell: &Teller) -> Result<u64, Failure>;
     async fn exchange(&self, request: &ExchangeTrees) -> Result<(), Failure>;
-    /// Owner, mode and times as they were packed; every file is hashed while it is written, and gets its name once it is whole.
+    /// Owner, mode and times as they were packed; every file is hashed while it is written, and gets its name once it is
+    /// whole. One that something stands in the way of is left out. Fails with `set_damaged` once all that can be read of
+    /// the packs is back.
     async fn fill(&self, request: &FillTree, tell: &Teller) -> Result<(), Failure>;
 }
 

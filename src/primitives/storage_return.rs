@@ -9,19 +9,20 @@ use super::{
     pg_savepoint::still,
     storage_savepoint::noted_by,
     storage_unpack::live,
+    uploads_back::{half_made, is_damage, out_of_reach, put_back, remove_half_made, untold},
 };
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
         files::Remove,
-        trees::{FILLING, FillTree, Lacking},
+        trees::{FillTree, Lacking},
     },
 };
 
 /// Put uploaded files back that were deleted since a run has noted them: the rows that return may name them.
 ///
-/// Nothing that is there is touched, whatever it is by now. Taken back before users could write, what was put back goes
+/// Nothing that is there is touched, whatever it is by now, and what the note does not give any more is named. Taken back before users could write, what was put back goes
 /// again; later it stays.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +49,9 @@ pub(super) struct Outcome {
     pub bytes: u64,
     /// Why nothing could come back.
     pub why: Option<String>,
+    /// What did not come back of what was to.
+    #[serde(default)]
+    pub not_back: Option<String>,
 }
 
 impl Effect for StorageReturn {
@@ -65,38 +69,55 @@ impl Effect for StorageReturn {
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
         still(site).await?;
-        let none = |why: String| Ok(Intent { fill: None, lacking: Lacking::default(), none: Some(why) });
-        let Some((folder, packed)) = noted_by(&self.run, site).await? else {
-            return none(format!("run {} has noted no uploaded files", self.run));
+        let (folder, packed) = match noted_by(&self.run, site).await {
+            Ok(Some(noted)) => noted,
+            Ok(None) => return Ok(none(format!("run {} has noted no uploaded files", self.run))),
+            Err(failure) if is_damage(&failure) => return Ok(damaged(&failure, site)),
+            Err(failure) => return Err(failure.into()),
         };
         if site.files.size(&folder.join(&packed.index.file)).await?.is_none() {
-            let why =
-                format!("`{}` is gone: the note of the uploaded files stays for 7 days", folder.display());
-            site.tell.warn(format!("{why}; files that were deleted since are in the backup only"));
-            return none(why);
+            let why = untold(&format!("their note `{}` is gone, which stays for 7 days", folder.display()));
+            site.tell.warn(why.as_str());
+            return Ok(none(why));
         }
         let fill = FillTree { folder, packed, live: live(site).await? };
-        let lacking = site.trees.lacking(&fill).await?;
+        let lacking = match site.trees.lacking(&fill).await {
+            Ok(lacking) => lacking,
+            Err(failure) if is_damage(&failure) => return Ok(damaged(&failure, site)),
+            Err(failure) => return Err(failure.into()),
+        };
+        if let Some(text) = out_of_reach(&lacking) {
+            site.tell.warn(text);
+        }
         Ok(Intent { fill: Some(fill), lacking, none: None })
     }
 
     fn summary(intent: &Intent) -> String {
         match (&intent.none, &intent.lacking) {
             (Some(why), _) => format!("put back no uploaded files: {why}"),
+            (None, Lacking { files: 0, unreachable, .. }) if !unreachable.is_empty() => {
+                "put back no uploaded files, as none that can be looked for was deleted since".to_owned()
+            }
             (None, Lacking { files: 0, .. }) => {
                 "put back no uploaded files, as none was deleted since".to_owned()
             }
             (None, Lacking { files, bytes, .. }) => {
-                format!("put back {files} uploaded files ({}) that were deleted since", Size(*bytes))
+                let size = Size(*bytes);
+                format!(
+                    "put back {files} uploaded files ({size}) that were deleted since, if their note is whole"
+                )
             }
         }
     }
 
     fn result(outcome: &Outcome) -> String {
-        match &outcome.why {
-            Some(why) => format!("none: {why}"),
-            None if outcome.files == 0 => "none was deleted since".to_owned(),
-            None => format!("{} files, {}", outcome.files, Size(outcome.bytes)),
+        let Outcome { files, bytes, why, not_back } = outcome;
+        match (why, not_back) {
+            (Some(why), _) => format!("none: {why}"),
+            (None, Some(not_back)) if *files == 0 => not_back.clone(),
+            (None, None) if *files == 0 => "none was deleted since".to_owned(),
+            (None, Some(not_back)) => format!("{files} files, {}; {not_back}", Size(*bytes)),
+            (None, None) => format!("{files} files, {}", Size(*bytes)),
         }
     }
 
@@ -109,19 +130,30 @@ impl Effect for StorageReturn {
     }
 
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
-        let Some(fill) = &intent.fill else { return Ok(Found::Applied(outcome(intent))) };
-        Ok(match site.trees.lacking(fill).await?.files {
-            0 => Found::Applied(outcome(intent)),
+        let Some(fill) = &intent.fill else { return Ok(Found::Applied(outcome(intent, (0, 0), None))) };
+        if half_made(&fill.live, site).await? {
+            return Ok(Found::Partial("a file is half put back".to_owned()));
+        }
+        let lacking = match site.trees.lacking(fill).await {
+            Ok(lacking) => lacking,
+            // Only another attempt says what that means.
+            Err(failure) if is_damage(&failure) => return Ok(Found::Partial(failure.to_string())),
+            Err(failure) => return Err(failure),
+        };
+        Ok(match lacking.files {
+            0 => {
+                let back = (intent.lacking.files, intent.lacking.bytes);
+                Found::Applied(outcome(intent, back, out_of_reach(&lacking)))
+            }
             files if files == intent.lacking.files => Found::NotApplied,
             files => Found::Partial(format!("{files} of {} files are not back yet", intent.lacking.files)),
         })
     }
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
-        if let Some(fill) = &intent.fill {
-            put_back(fill, site).await?;
-        }
-        Ok(outcome(intent))
+        let Some(fill) = &intent.fill else { return Ok(outcome(intent, (0, 0), None)) };
+        let put = put_back(fill, site).await?;
+        Ok(outcome(intent, put.back_of(&intent.lacking), put.not_back))
     }
 
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
@@ -131,6 +163,7 @@ impl Effect for StorageReturn {
                 "users could write since, so the uploaded files that were put back stay",
             ));
         }
+        let left = left_there(fill, &intent.lacking, site.observe()).await?;
         let mut removed = 0;
         for (path, blake3) in &intent.lacking.paths {
             let path = fill.live.join(path);
@@ -141,14 +174,13 @@ impl Effect for StorageReturn {
                 removed += 1;
             }
         }
-        let half = fill.live.join(FILLING);
-        if site.files.size(&half).await?.is_some() {
-            remove(half, site).await?;
-            removed += 1;
-        }
-        Ok(match removed {
-            0 => Undone::nothing("no uploaded files were put back"),
-            _ => Undone::restored("removed the uploaded files again that were put back"),
+        removed += u64::from(remove_half_made(&fill.live, site).await?);
+        let stay = format!("of what was put back, these stay: {}", left.join(", "));
+        Ok(match (removed, left.is_empty()) {
+            (0, true) => Undone::nothing("no uploaded files were put back"),
+            (0, false) => Undone::nothing(stay),
+            (_, true) => Undone::restored("removed the uploaded files again that were put back"),
+            (_, false) => Undone::restored(format!("removed {removed} uploaded files again; {stay}")),
         })
     }
 }
@@ -157,25 +189,36 @@ async fn remove(path: PathBuf, site: Operate<'_>) -> Result<(), Failure> {
     site.files.remove(&Remove { path, what: "uploaded file that was put back".to_owned() }).await
 }
 
-/// Fills the tree, and looks whether anything is lacking yet. Gives what was lacking before.
-pub(super) async fn put_back(fill: &FillTree, site: Operate<'_>) -> Result<Lacking, Failure> {
-    let lacking = site.trees.lacking(fill).await?;
-    if lacking.files == 0 {
-        return Ok(lacking);
-    }
-    still(site.observe()).await?;
-    site.trees.fill(fill, site.tell).await?;
-    let left = site.trees.lacking(fill).await?;
-    if left.files > 0 {
-        let first =
-            left.paths.keys().next().map(|path| format!(", e.g. `{}`", path.display())).unwrap_or_default();
-        let text = format!("{} uploaded files could not be put back{first}", left.files);
-        return Err(Failure::new("not_put_back", text)
-            .hint(format!("they are in the archives in `{}`: `tar --zstd -xf`", fill.folder.display())));
-    }
-    Ok(lacking)
+fn damaged(failure: &Failure, site: Observe<'_>) -> Intent {
+    let why = untold(&failure.to_string());
+    site.tell.warn(why.as_str());
+    none(why)
 }
 
-fn outcome(intent: &Intent) -> Outcome {
-    Outcome { files: intent.lacking.files, bytes: intent.lacking.bytes, why: intent.none.clone() }
+/// Why nothing comes back.
+fn none(why: String) -> Intent {
+    Intent { fill: None, lacking: Lacking::default(), none: Some(why) }
+}
+
+fn outcome(intent: &Intent, (files, bytes): (u64, u64), not_back: Option<String>) -> Outcome {
+    Outcome { files, bytes, why: intent.none.clone(), not_back }
+}
+
+/// What was put back and is no file that can be told to be ours: links, names that are no UTF-8, folders.
+async fn left_there(fill: &FillTree, was: &Lacking, site: Observe<'_>) -> Result<Vec<String>, Failure> {
+    let now = match site.trees.lacking(fill).await {
+        Ok(now) => now,
+        // Nobody can tell which of them came back: all may have.
+        Err(failure) if is_damage(&failure) => Lacking::default(),
+        Err(failure) => return Err(failure),
+    };
+    let unnamed = |lacking: &Lacking| lacking.files.saturating_sub(lacking.paths.len() as u64);
+    let is_link =
+        |(path, blake3): &(&PathBuf, &Option<String>)| blake3.is_none() && !now.paths.contains_key(*path);
+    let all = [
+        (was.paths.iter().filter(is_link).count() as u64, "symlinks"),
+        (unnamed(was).saturating_sub(unnamed(&now)), "files whose names are no UTF-8"),
+        (was.folders.saturating_sub(now.folders), "folders that were made for them"),
+    ];
+    Ok(all.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect())
 }

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
     moved_data::{Reached, data_returned},
     pg_savepoint::still,
-    storage_return::put_back,
     storage_unpack::live,
+    uploads_back::{is_damage, put_back, untold},
 };
 use crate::{
     backups,
@@ -157,26 +157,46 @@ impl Effect for StorageSavepoint {
 
 impl Intent {
     /// Files that users have uploaded stay. Where the data has returned, its rows may name files that were deleted since.
+    /// Its databases have their places already: what the note does not give any more is named, and the site comes up.
     async fn after_users(&self, data_returned: bool, site: Operate<'_>) -> Result<Undone, Failure> {
-        let note = self.request.into.display();
-        match self.noted(site.observe()).await? {
-            Some(Outcome { packed, .. }) if data_returned => {
-                let (folder, live) = (self.request.into.clone(), self.request.from.clone());
-                let lacking = put_back(&FillTree { folder, packed, live }, site).await?;
-                Ok(match lacking.files {
-                    0 => Undone::nothing(
-                        "none of the uploaded files of before is missing; those that came since stay",
-                    ),
-                    files => Undone::restored(format!(
-                        "put back {files} uploaded files that were deleted since; those that came since stay"
-                    )),
-                })
-            }
-            _ => Ok(Undone::nothing(format!(
-                "users could upload and delete files since, so the uploaded files stay as they are; those of before are \
-                 in the archives in `{note}`, which stay for 7 days: bring back what is missing with `tar --zstd -xf`"
-            ))),
+        if !data_returned {
+            return self.as_users_left_them(site.observe()).await;
         }
+        let packed = match self.noted(site.observe()).await {
+            Ok(Some(noted)) => noted.packed,
+            Ok(None) => return Ok(not_told("the note of them is gone", site)),
+            Err(failure) if is_damage(&failure) => return Ok(not_told(&failure.to_string(), site)),
+            Err(failure) => return Err(failure),
+        };
+        let (folder, live) = (self.request.into.clone(), self.request.from.clone());
+        let put = put_back(&FillTree { folder, packed, live }, site).await?;
+        let (files, _) = put.back();
+        let back =
+            format!("put back {files} uploaded files that were deleted since; those that came since stay");
+        Ok(match (files, put.not_back) {
+            (0, None) => {
+                Undone::nothing("none of the uploaded files of before is missing; those that came since stay")
+            }
+            (_, None) => Undone::restored(back),
+            (0, Some(what)) => Undone::Restored { what, left: vec![Left::Uploads] },
+            (_, Some(what)) => {
+                Undone::Restored { what: format!("{back}; {what}"), left: vec![Left::Uploads] }
+            }
+        })
+    }
+
+    async fn as_users_left_them(&self, site: Observe<'_>) -> Result<Undone, Failure> {
+        const STAY: &str =
+            "users could upload and delete files since, so the uploaded files stay as they are";
+        let note = self.request.into.display();
+        Ok(Undone::nothing(if is_there(&self.request.into, site).await? {
+            format!(
+                "{STAY}; those of before are in the archives in `{note}`, which stay for 7 days: bring back what is missing \
+                 with `tar --zstd -xf`"
+            )
+        } else {
+            format!("{STAY}; the note of those of before, `{note}`, is gone")
+        }))
     }
 
     /// What was noted, if that came to its end and has not been of use yet.
@@ -256,6 +276,12 @@ impl Intent {
         }
         Ok(there)
     }
+}
+
+fn not_told(why: &str, site: Operate<'_>) -> Undone {
+    let what = untold(why);
+    site.tell.warn(what.as_str());
+    Undone::Restored { what, left: vec![Left::Uploads] }
 }
 
 const TOLD: &str = "uploads.json";

@@ -79,6 +79,10 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
         Left::Removed => {
             "backups and kept databases that were removed before it stopped do not come back; `uplift show` names them"
         }
+        Left::Uploads => {
+            "not all uploaded files of before came back: rows that name the others point to nothing, and only a backup may \
+             hold them; `uplift show` names them"
+        }
     };
     left.iter().map(|left| sentence(left).to_owned()).collect()
 }

@@ -13,7 +13,7 @@ use super::{disk::Disk, state::State, world::World};
 use crate::{
     event::{Failure, Teller, Unit},
     ports::trees::{
-        CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, TreeCheck, TreeFacts, Trees,
+        CheckTree, ExchangeTrees, FILLING, FillTree, Lacking, PackTree, Packed, TreeCheck, TreeFacts, Trees,
         TreesRead, UnpackTree,
     },
 };
@@ -29,7 +29,8 @@ impl Disk {
             let text = format!("`{}` may not be read", folder.display());
             return Err(Failure::new("permission_denied", text).hint("run it again with `sudo`"));
         }
-        let below = self.files.keys().filter(|path| path.starts_with(folder));
+        let half = folder.join(FILLING);
+        let below = self.files.keys().filter(|path| path.starts_with(folder) && **path != half);
         Ok(below.cloned().collect())
     }
 }

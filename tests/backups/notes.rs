@@ -10,11 +10,11 @@ use uplift::{
 
 use super::site::{RUN, intended};
 
-const UPLOAD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
-const OTHER: &str = "k2bbbbbbbbbbbbbbbbbbbbbbbbbb";
+pub(super) const UPLOAD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(super) const OTHER: &str = "k2bbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// A site that stands still, whose uploaded files were noted.
-async fn noted() -> (World, Value) {
+pub(super) async fn noted() -> (World, Value) {
     let world = World::strata();
     world.upload(UPLOAD, "since the backup");
     world.upload(OTHER, "of another kind");
@@ -31,7 +31,7 @@ async fn noted() -> (World, Value) {
 }
 
 /// Taken back after these effects.
-async fn back_after(world: &World, intent: Value, verbs: &[&str]) -> Result<Undone, Failure> {
+pub(super) async fn back_after(world: &World, intent: Value, verbs: &[&str]) -> Result<Undone, Failure> {
     let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
     let catalogue = Catalogue::stock();
     let verb = catalogue.get("storage_savepoint").unwrap();
@@ -46,7 +46,7 @@ async fn back_after(world: &World, intent: Value, verbs: &[&str]) -> Result<Undo
     verb.kept().unwrap().undo(verb.version, intent, &back, ports.operate(&site, RUN, &tell)).await
 }
 
-fn notes(world: &World) -> Vec<std::path::PathBuf> {
+pub(super) fn notes(world: &World) -> Vec<std::path::PathBuf> {
     let folder = uplift::backups::folder(&world.site());
     let files = world.files_in(folder).into_iter();
     files.filter(|path| path.display().to_string().contains("/.uploads-")).collect()

@@ -6,7 +6,7 @@ use uplift::{
     event::Teller,
     ports::{
         files::{File, MakeFolder, Remove, WriteFile},
-        trees::{CheckTree, ExchangeTrees, FillTree, Lacking, PackTree, Packed, UnpackTree},
+        trees::{CheckTree, ExchangeTrees, FILLING, FillTree, Lacking, PackTree, Packed, UnpackTree},
     },
 };
 
@@ -178,7 +178,10 @@ pub(super) async fn a_tree_gets_back_what_it_has_lost(fixture: &dyn Fixture) {
     write(fixture, live.join("ab/cd/abcd0003"), b"new").await;
     let blake3 = blake3::hash(&vec![7; 70_000]).to_hex().to_string();
     let paths = [(PathBuf::from("ab/ef/abef0002"), Some(blake3))].into();
-    assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking { files: 1, bytes: 70_000, paths });
+    assert_eq!(
+        trees.lacking(&fill).await.unwrap(),
+        Lacking { files: 1, bytes: 70_000, paths, folders: 1, ..Lacking::default() }
+    );
     trees.fill(&fill, &Teller::silent()).await.unwrap();
     trees.fill(&fill, &Teller::silent()).await.expect("and the second time it has nothing to do");
     assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking::default());
@@ -186,4 +189,33 @@ pub(super) async fn a_tree_gets_back_what_it_has_lost(fixture: &dyn Fixture) {
     assert_eq!((back.bytes, back.mode), (vec![7; 70_000], 0o640));
     assert_eq!(files.read(&other).await.unwrap().unwrap().bytes, b"changed since");
     assert_eq!(trees.facts(&live).await.unwrap().files, 3, "nothing else is there");
+}
+
+/// A kill may leave it, as one more name of a file that somebody has uploaded.
+pub(super) async fn what_a_killed_attempt_has_left_is_no_upload(fixture: &dyn Fixture) {
+    let trees = fixture.ports().trees;
+    let (live, set) = prepared(fixture, "half").await;
+    let half = live.join(FILLING);
+    write(fixture, half.clone(), b"one").await;
+    assert_eq!(trees.facts(&live).await.unwrap().files, 2);
+    let packed = pack(fixture, &live, &set).await;
+    assert_eq!(packed.files, 2);
+    let fill = FillTree { folder: set, packed, live };
+    assert_eq!(trees.lacking(&fill).await.unwrap(), Lacking::default());
+    trees.fill(&fill, &Teller::silent()).await.unwrap();
+    assert_eq!(fixture.ports().files.size(&half).await.unwrap(), None, "also where nothing is lacking");
+}
+
+pub(super) async fn what_cannot_be_reached_is_named(fixture: &dyn Fixture) {
+    let (trees, files) = (fixture.ports().trees, fixture.ports().files);
+    let (live, set) = prepared(fixture, "unreachable").await;
+    let packed = pack(fixture, &live, &set).await;
+    let fill = FillTree { folder: set, packed, live: live.clone() };
+    files.remove(&Remove { path: live.join("ab/ef"), what: "folder".to_owned() }).await.unwrap();
+    write(fixture, live.join("ab/ef"), b"a file instead of the folder").await;
+    let unreachable = vec!["ab/ef/abef0002".to_owned()];
+    let expected = Lacking { unreachable, ..Lacking::default() };
+    assert_eq!(trees.lacking(&fill).await.unwrap(), expected);
+    trees.fill(&fill, &Teller::silent()).await.expect("it leaves that alone");
+    assert_eq!(trees.lacking(&fill).await.unwrap(), expected);
 }

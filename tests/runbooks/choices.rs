@@ -68,6 +68,32 @@ async fn deleted_files_return_with_the_data_and_only_with_it() {
     }
 }
 
+/// The databases have changed places by the time the files are looked for: the site does not stay down for their note.
+#[tokio::test]
+async fn the_data_returns_also_without_the_note_of_the_files() {
+    for gone in [true, false] {
+        let world = World::strata();
+        world.upload(UPLOAD, "needed by a row of before");
+        let night = Night::of(world);
+        night.upgrade("1.8.0").await;
+        night.world.remove_file(night.world.uploaded(UPLOAD));
+        let notes = night.world.files_in(night.set(""));
+        for path in notes.iter().filter(|path| path.display().to_string().contains("/.uploads-")) {
+            match gone {
+                true => night.world.remove_file(path),
+                false => night.world.put_file(path, "rotten", 0o600),
+            }
+        }
+        let told = night.rollback(Some("restore-data")).await;
+        let Ending::RolledBack { left } = &told.ending else { panic!("{:?}", told.ending) };
+        assert!(
+            left.iter().any(|left| left.contains("not all uploaded files of before came back")),
+            "{left:?}"
+        );
+        assert_eq!(night.runs(), "1.0.0 1.0.0");
+    }
+}
+
 /// Orders fail on databases that the older release was not made for: the savepoint is there yet.
 #[tokio::test]
 async fn the_data_may_return_after_the_code_has() {

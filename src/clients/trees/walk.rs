@@ -25,7 +25,7 @@ use super::{
     entry::{Attribute, Entry, Kind, Moment},
     failed::unreadable,
 };
-use crate::event::Failure;
+use crate::{event::Failure, ports::trees::FILLING};
 
 /// Of a folder that was unpacked and has not taken its place yet.
 pub(super) const MARK: &str = ".uplift-unpacked";
@@ -188,7 +188,7 @@ impl Root {
             each(Found { path: folder.clone(), about, xattrs, to: Vec::new() })?;
             for name in names(&open).map_err(failed)? {
                 let path = if folder.is_empty() { name.clone() } else { [&*folder, b"/", &*name].concat() };
-                if path == MARK.as_bytes() {
+                if path == MARK.as_bytes() || path == FILLING.as_bytes() {
                     continue;
                 }
                 if let Some(folder) = self.one(&open, &name, path, walk, each)? {

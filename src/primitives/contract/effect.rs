@@ -107,6 +107,8 @@ pub enum Left {
     Settings,
     /// What was removed beside the running site.
     Removed,
+    /// Uploaded files of before that did not come back, or of which that cannot be told.
+    Uploads,
 }
 
 impl Undone {

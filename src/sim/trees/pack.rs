@@ -13,7 +13,9 @@ use crate::{
     ports::{
         files::{File, not_unpacked},
         postgres::Blob,
-        trees::{CheckTree, FillTree, Lacking, Pack, PackTree, Packed, StoredFile, TreeCheck, UnpackTree},
+        trees::{
+            CheckTree, FILLING, FillTree, Lacking, Pack, PackTree, Packed, StoredFile, TreeCheck, UnpackTree,
+        },
     },
     sim::{archive::compress, state::State},
 };
@@ -276,19 +278,32 @@ impl State {
     pub(super) fn lacking(&self, request: &FillTree) -> Result<Lacking, Failure> {
         let index = &request.packed.index;
         self.proved(&request.folder, index)?;
-        let mut lacking = Lacking::default();
+        let (mut lacking, mut folders) = (Lacking::default(), BTreeSet::new());
         for entry in self.stored::<Entry>(&request.folder.join(&index.file))? {
-            if !self.disk.files.contains_key(&request.live.join(&entry.path)) {
+            let path = request.live.join(&entry.path);
+            let above = path.ancestors().skip(1).take_while(|folder| **folder != request.live);
+            if above.clone().any(|folder| self.disk.files.contains_key(folder)) {
+                lacking.unreachable.push(entry.path.display().to_string());
+            } else if !self.disk.files.contains_key(&path) {
+                folders.extend(above.filter(|folder| !self.disk.is_folder(folder)).map(Path::to_owned));
                 lacking.files += 1;
                 lacking.bytes += entry.bytes;
                 lacking.paths.insert(entry.path, Some(entry.blake3));
             }
         }
+        lacking.folders = folders.len() as u64;
         Ok(lacking)
     }
 
     pub(super) fn fill_tree(&mut self, request: &FillTree) -> Result<(), Failure> {
         self.settle();
+        let half = request.live.join(FILLING);
+        if self.disk.files.contains_key(&half) {
+            self.write(&format!("remove {}", half.display()), |state| {
+                state.disk.remove(&half);
+                Ok(())
+            })?;
+        }
         let lacking = self.lacking(request)?;
         let all = self.unpacked(&request.folder, &request.packed)?;
         for (entry, bytes) in all.into_iter().filter(|(entry, _)| lacking.paths.contains_key(&entry.path)) {

@@ -82,6 +82,8 @@ async fn trees_of_this_host_behave_as_the_world() {
     behaviours::missing_uploads_are_named(&bare).await;
     behaviours::trees_change_places(&bare).await;
     behaviours::a_tree_gets_back_what_it_has_lost(&bare).await;
+    behaviours::what_a_killed_attempt_has_left_is_no_upload(&bare).await;
+    behaviours::what_cannot_be_reached_is_named(&bare).await;
 }
 
 impl Bare {
