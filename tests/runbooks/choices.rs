@@ -79,9 +79,10 @@ async fn the_data_returns_also_without_the_note_of_the_files() {
         night.world.remove_file(night.world.uploaded(UPLOAD));
         let notes = night.world.files_in(night.set(""));
         for path in notes.iter().filter(|path| path.display().to_string().contains("/.uploads-")) {
-            match gone {
-                true => night.world.remove_file(path),
-                false => night.world.put_file(path, "rotten", 0o600),
+            if gone {
+                night.world.remove_file(path);
+            } else {
+                night.world.put_file(path, "rotten", 0o600);
             }
         }
         let told = night.rollback(Some("restore-data")).await;
