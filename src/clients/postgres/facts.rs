@@ -122,16 +122,23 @@ pub(super) fn masked_statement(query: &str) -> String {
 }
 
 /// Who else is in these databases. `uplift`'s own sessions, and those of the `pg_dump` that it starts, carry its name.
+/// What the server does by itself is nobody: it gives way by itself when a database is copied, renamed or dropped, and its
+/// vacuum has no user. Of another user's session the product's own may not see the kind, so it counts all the same.
+pub(super) const SOMEBODY: &str = "pid <> pg_backend_pid() AND usesysid IS NOT NULL \
+    AND coalesce(backend_type, '') NOT IN ('autovacuum worker', 'parallel worker')";
+
 pub(super) async fn sessions(session: &Connection, databases: &[String]) -> Result<Vec<Session>, Failure> {
     let rows = session
         .rows(
-            "SELECT pid, datname::text, coalesce(usename::text, ''), coalesce(application_name, ''), \
+            &format!(
+                "SELECT pid, datname::text, coalesce(usename::text, ''), coalesce(application_name, ''), \
              coalesce(host(client_addr), ''), coalesce(state, ''), coalesce(query, ''), \
              greatest(0, extract(epoch FROM now() - coalesce(backend_start, now())))::int8, \
              greatest(0, extract(epoch FROM now() - coalesce(state_change, backend_start, now())) * 1000)::int8 \
              FROM pg_catalog.pg_stat_activity \
-             WHERE datname = ANY($1) AND pid <> pg_backend_pid() AND application_name IS DISTINCT FROM 'uplift' \
-             ORDER BY datname, pid",
+             WHERE datname = ANY($1) AND {SOMEBODY} AND application_name IS DISTINCT FROM 'uplift' \
+             ORDER BY datname, pid"
+            ),
             &[&databases],
         )
         .await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     PostgresClient,
     admin::{ident, may_not},
+    facts::SOMEBODY,
     failed::IN_USE,
     session::Session,
 };
@@ -48,17 +49,14 @@ pub(super) fn maker_of(name: &str) -> String {
 
 /// Somebody who is in one of the databases or still makes it, in words.
 async fn inside(session: &Session, databases: &[String]) -> Result<Vec<(i32, String)>, Failure> {
-    // What the server does by itself gives way by itself when a database is moved; its vacuum has no user. Of another
-    // user's session the product's own may not see the kind or the address: such a session is in the way all the same.
     let rows = session
         .rows(
-            "SELECT pid, format('process %s in `%s`: user `%s`, application `%s`, from %s', pid, datname, \
+            &format!("SELECT pid, format('process %s in `%s`: user `%s`, application `%s`, from %s', pid, datname, \
              coalesce(usename::text, '?'), coalesce(application_name, ''), \
              CASE WHEN backend_type IS NULL THEN 'an address that may not be seen' \
              ELSE coalesce(host(client_addr), 'the server''s own host') END) \
              FROM pg_catalog.pg_stat_activity WHERE (datname = ANY($1) OR application_name = ANY($2)) \
-             AND pid <> pg_backend_pid() AND usesysid IS NOT NULL \
-             AND coalesce(backend_type, '') NOT IN ('autovacuum worker', 'parallel worker') ORDER BY datname, pid",
+             AND {SOMEBODY} ORDER BY datname, pid"),
             &[&databases, &databases.iter().map(|name| maker_of(name)).collect::<Vec<_>>()],
         )
         .await?;

@@ -272,6 +272,7 @@ async fn a_dump_is_read_and_loaded(real: &Real) {
     same_but_for_names(&facts(&ports, &at, &to).await, &before);
     let drop = DropDatabase { endpoint: at.clone(), name: to.clone(), oid: 0 };
     a_vacuum_is_at_work_in(real, &to).await;
+    assert_eq!(ports.postgres.sessions(&at, std::slice::from_ref(&to)).await.unwrap(), [], "nobody is in it");
     ports.postgres.drop_database(&drop).await.unwrap();
     ports.postgres.drop_database(&drop).await.unwrap();
     assert_eq!(ports.postgres.kept(&at, &[PRIMARY.to_owned()]).await.unwrap(), []);
