@@ -41,7 +41,7 @@ pub trait PostgresRead: Send + Sync {
         endpoint: &Endpoint,
         database: &str,
     ) -> Result<Option<Vec<String>>, Failure>;
-    /// Sessions in these databases other than our own.
+    /// Sessions in these databases other than our own; what the server does there by itself, its vacuum above all, is none.
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure>;
     /// The `pg_dump` of exactly this major. Fails with `dump_client_missing`, naming both versions.
     async fn dump_client(&self, major: u32) -> Result<DumpClient, Failure>;

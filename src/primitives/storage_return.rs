@@ -22,8 +22,8 @@ use crate::{
 
 /// Put uploaded files back that were deleted since a run has noted them: the rows that return may name them.
 ///
-/// Nothing that is there is touched, whatever it is by now, and what the note does not give any more is named. Taken back before users could write, what was put back goes
-/// again; later it stays.
+/// Nothing that is there is touched, whatever it is by now, and what the note does not give any more is named. Taken back
+/// before users could write, what was put back goes again; later it stays.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageReturn {

@@ -108,7 +108,11 @@ fn in_the_way(error: Errno) -> bool {
 pub(super) fn fill(request: &FillTree, desk: &Desk, tell: &Teller) -> Result<(), Failure> {
     let root = Root::open(&request.live)?;
     // An attempt that was killed may have left it, as a second name of a file that is whole.
-    let _left = fs::remove_file(request.live.join(FILLING));
+    let half = request.live.join(FILLING);
+    match fs::remove_file(&half) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(writing(&half, &error)),
+        _ => {}
+    }
     let index = check::index(&request.folder, &request.packed, desk)?;
     let missing = Missing::of(&index, &root, desk)?;
     let (places, dresser) = (missing.places(&index), Dresser::default());
