@@ -13,7 +13,7 @@ mod set;
 mod try_restore;
 
 pub use find::{find, no_such};
-pub use list::{Checked, Listed, Standing, list, note};
+pub use list::{Checked, DELETING, Listed, Standing, list, note};
 pub use make::{Made, made, make};
 pub use manifest::{
     ConfigFile, DatabaseEntry, FORMAT, Home, ImageEntry, Level, Manifest, Part, ServerEntry, SnapshotEntry,
@@ -25,9 +25,9 @@ pub use plan::{
 };
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{
-    Goes, Judgement, PrunePlan, Pruned, judgement, left, plan_prune, prune, removed, why_it_stays,
+    Goes, Judgement, PrunePlan, Pruned, in_groups, judgement, left, plan_prune, prune, removed, why_it_stays,
 };
-pub use retention::{Judged, KEEP, judge, judge_databases};
+pub use retention::{Judged, KEEP, RUNS, judge, judge_databases, judge_run};
 pub use set::{folder, folder_in, partial, read, set_id, uploads_note, uploads_notes};
 pub use try_restore::{drop_trial, try_restore};
 

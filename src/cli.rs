@@ -5,8 +5,14 @@ mod arguments;
 mod backup;
 mod bars;
 mod begin;
+mod completions;
+mod exits;
 mod flags;
+mod help;
 mod history;
+mod init;
+mod lessons;
+mod man;
 mod places;
 mod restore;
 mod resume;
@@ -38,7 +44,8 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let stage = Stage::real();
-            let failure = Failure::new("no_runtime", format!("cannot begin to work: {error}"));
+            let failure = Failure::new("no_runtime", format!("cannot begin to work: {error}"))
+                .hint("see whether memory or processes have run out: `free -h`, `ulimit -u`");
             crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused);
             return ExitCode::from(ExitClass::Refused.code());
         }
@@ -51,6 +58,7 @@ pub fn main() -> ExitCode {
 
 /// One command on a stage: `words` as they were typed, the program's name first.
 pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
+    let words = help::asked_for(words);
     let signals = Signals::listen();
     let mut command = match flags::command(&words, &stage).await {
         Ok(command) => command,
@@ -86,10 +94,13 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
             let given = flags::given(&matches, &["restore"]);
             restore::restore(&mut session, restore, given).await
         }
+        Verb::Init(asked) => init::init(&mut session, asked).await,
         Verb::Status => status::status(&mut session).await,
-        Verb::History => history::history(&mut session).await,
+        Verb::History(asked) => history::history(&mut session, asked).await,
         Verb::Show(show) => show::show(&mut session, show).await,
         Verb::Runbook(runbook) => runbook::runbook(&mut session, runbook.what).await,
+        Verb::Completions(asked) => completions::completions(&session, asked.shell).await,
+        Verb::Man(asked) => man::man(&session, asked).await,
     };
     done.unwrap_or_else(|trouble| trouble.tell(&session))
 }

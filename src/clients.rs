@@ -17,7 +17,7 @@ mod hashed;
 #[cfg(feature = "docker")]
 mod http;
 #[cfg(feature = "docker")]
-mod log;
+mod notices;
 #[cfg(feature = "docker")]
 mod postgres;
 #[cfg(feature = "docker")]
@@ -61,6 +61,7 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
         trees: Arc::new(trees::HostTrees),
         http: Arc::new(http::WebClient::new()?),
         clock: Arc::new(clock::HostClock),
+        notices: Arc::new(notices::NoticeCommand(processes.clone())),
         outside: crate::ports::Outside::default(),
     };
     Ok((ports, Hands::new(processes, postgres)))

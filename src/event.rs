@@ -6,12 +6,14 @@
 mod change;
 mod ending;
 mod failure;
+mod moment;
 mod progress;
 
 pub use change::{Change, Planned, Sureness, Write};
 pub use ending::{Choice, Ending, ExitClass, Question};
 pub use failure::{Failure, Refusal, suggest};
-pub use progress::{Progress, Teller, Unit};
+pub use moment::{moment, moment_of};
+pub use progress::{Progress, Teller, Unit, pace};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,6 @@ pub enum Event {
     Undone { address: String, took_ms: u64, result: String },
     /// One effect could not be taken back.
     UndoFailed { address: String, failure: Failure },
-    /// The run is over, or stands still until somebody acts.
+    /// The run is over, or stands still until somebody acts. Only warnings may follow: that nobody could be told of it.
     RunEnded { run: String, ending: Ending },
 }

@@ -6,16 +6,21 @@ mod begin;
 mod door;
 mod error;
 mod held;
+mod init;
 mod learn;
 mod library;
 mod log;
+mod notices;
 mod past;
 mod points;
+mod publish;
 mod runbook;
 mod running;
 mod runs;
 mod sets;
 mod settle;
+mod telling;
+mod words;
 mod zero;
 
 pub use door::{Host, HostBuilder};
@@ -24,18 +29,19 @@ pub use library::{StockRunbook, stock, stock_named};
 pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
-pub use runs::{Runs, WayBack, who};
+pub use runs::{Leavings, Runs, WayBack, who};
 pub use sets::{Proved, Sets};
 pub use settle::Settled;
+pub use telling::Telling;
 
 // What the command line works with, so that it needs to know no room below this one.
 #[cfg(feature = "cli")]
 pub(crate) use crate::{
-    backups::Listed,
-    journal::{RunRow, RunState},
+    backups::{Listed, RUNS},
+    journal::{Entry, RunRow, RunState},
     primitives::contract::Decision,
     run::{Plan, PlanEnd},
     script::{Header, Param, ParamType},
     site::Scrubber,
-    survey::{ServiceStatus, Start, Status},
+    survey::{Footprint, ServiceStatus, Start, Status},
 };

@@ -8,9 +8,11 @@
 pub mod clock;
 pub mod compose;
 pub mod docker;
+pub(crate) mod env_file;
 pub mod files;
 pub mod http;
 pub(crate) mod mount;
+pub mod notices;
 mod outside;
 pub mod points;
 pub mod postgres;
@@ -67,6 +69,8 @@ pub struct Ports {
     pub trees: std::sync::Arc<dyn trees::Trees>,
     pub http: std::sync::Arc<dyn http::Http>,
     pub clock: std::sync::Arc<dyn clock::Clock>,
+    /// For the host alone: no primitive tells anybody.
+    pub notices: std::sync::Arc<dyn notices::Notices>,
     pub outside: Outside,
 }
 
@@ -127,7 +131,8 @@ impl Observe<'_> {
         self.outside.read::<P>()
     }
 
-    /// The folder for copies of files that undo may need: `kept/RUN` in the state folder, 0700.
+    /// The folder for copies of files that undo may need: `kept/RUN` in the state folder, 0700. Where something lies in it
+    /// under a name that no primitive of this crate gives, `backup prune` never removes the folder, and names it.
     #[must_use]
     pub fn kept(&self) -> std::path::PathBuf {
         self.kept_of(self.run)

@@ -5,13 +5,17 @@
 
 mod as_before;
 mod backup_set;
+mod beside;
 pub mod contract;
-mod env_file;
+mod differences;
+mod drifted;
 mod exchange;
 mod foreign_sessions;
 mod held_restarts;
 mod moved_data;
+mod old_runs;
 mod others;
+mod restarters;
 mod savepoint_copies;
 mod savepoint_room;
 mod set_config;
@@ -22,7 +26,10 @@ mod uploads_back;
 mod watch;
 pub(crate) mod way_back;
 
-pub(crate) use self::{compose_trial::trial_ended, pg_savepoint::savepoint_then};
+pub(crate) use self::{
+    check_drift::drift, compose_trial::trial_ended, old_runs::any_goes as old_runs_go,
+    pg_savepoint::savepoint_then, restarters::restarters,
+};
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is
 /// stands in [`contract`].
@@ -49,6 +56,7 @@ stock! {
     read check_database::CheckDatabase,
     read pending_migrations::PendingMigrations,
     read backup_retention::BackupRetention,
+    read runs_retention::RunsRetention,
     read wait_healthy::WaitHealthy,
     read verify_running::VerifyRunning,
     read return_point::ReturnPoint,
@@ -56,6 +64,7 @@ stock! {
     read restore_set::RestoreSet,
     effect backup::Backup,
     effect backup_prune::BackupPrune,
+    effect runs_prune::RunsPrune,
     effect pg_dump::PgDump,
     effect storage_copy::StorageCopy,
     effect config_copy::ConfigCopy,

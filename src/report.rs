@@ -1,15 +1,18 @@
 //! Tells people and programs what happens and what was found: runs, plans, the state of a site, the record.
 //!
 //! Everything is made from plain data (events, the journal's views, plans, a status), so that a run that was watched
-//! and one that is looked up later read the same. `run::Plan` and `survey::Status` are imported as data only: this
-//! module asks nothing and starts nothing.
+//! and one that is looked up later read the same. What `run` and `survey` give here is data, and sums of the
+//! record: this module asks nothing and starts nothing.
 
+mod asked;
+mod at_work;
 mod away;
 mod calls;
 mod ending;
 mod failure;
 mod held;
 mod history;
+mod init;
 mod lines;
 mod live;
 mod next;
@@ -23,16 +26,19 @@ mod status;
 mod trial;
 mod words;
 
-pub use ending::{Page, ending, ending_alone, undecided};
+pub use asked::{chosen, question, undecided};
+pub use at_work::{AtWork, Working};
+pub use ending::{Page, ending, ending_alone};
 pub use failure::failure;
 pub use held::Held;
 pub use history::{history, in_the_way, not_over, way_back, way_on};
+pub use init::{Introduced, introduced};
 pub use lines::Lines;
 pub use live::{Bars, Live, Loudness};
 pub use paper::Paper;
 pub use places::places;
 pub use plan::{Detail, plan, planned_at};
 pub use sets::{NoSets, set, sets, verified, verifying};
-pub use show::{Follow, ended, show};
-pub use status::{Known, status};
-pub use words::{between, span, time};
+pub use show::{Follow, ended, kept_gone, show};
+pub use status::{Known, in_between, status};
+pub use words::{between, span, time, wrapped};

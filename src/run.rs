@@ -1,5 +1,6 @@
 //! Plan, execute, resume, undo: the only code that knows the order of journal and effect.
 
+mod away;
 mod context;
 mod execute;
 mod live;
@@ -11,6 +12,7 @@ mod shared_lock;
 mod unwind;
 mod verify;
 
+pub use away::{Away, away, left_stopped, stopped_meanwhile};
 pub use context::Context;
 pub use execute::{Job, Record, asked, execute, take_back};
 pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};

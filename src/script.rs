@@ -7,6 +7,7 @@ mod error;
 mod header;
 mod limits;
 mod names;
+mod order;
 mod outcome;
 mod perform;
 mod resolver;

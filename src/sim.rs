@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod hidden;
 mod instance;
+mod notices;
 mod picture;
 mod postgres;
 mod registry;
@@ -25,6 +26,7 @@ mod web;
 mod world;
 
 pub use faults::Fault;
+pub use notices::Notifier;
 pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
 pub use registry::{Exit, Release, WebHealth};
 pub use server::{Db, Manner, Rows, Table};

@@ -2,12 +2,14 @@
 
 mod describe;
 mod fingerprint;
+mod notify;
 mod place;
 mod secret;
 mod settings;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
+pub use notify::{Notify, Occasion};
 pub use place::{
     ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Sequences, Way, Written, WrittenTable,
 };

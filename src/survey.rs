@@ -2,18 +2,23 @@
 
 mod before;
 mod find;
+mod footprint;
 mod gathered;
 mod own;
 mod platform;
+mod project;
 mod put_aside;
 mod roles;
 mod route;
 mod settings;
 mod status;
+mod written;
 
 pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
 pub use find::{Start, find};
+pub use footprint::{Footprint, footprint};
 pub use gathered::{Gathered, gathered};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
 pub use status::{KeptStatus, ServiceStatus, Status, TrialStatus, status};
+pub use written::{Noted, noted};

@@ -5,6 +5,8 @@ mod compose;
 mod data;
 mod docker;
 mod files;
+mod here;
+mod notices;
 mod postgres;
 mod real;
 mod rehearsal;
@@ -19,8 +21,10 @@ use uplift::{
     ports::{
         Ports,
         docker::{Container, Image, Pull, Select},
+        notices::Notice,
     },
-    site::Site,
+    sim::Notifier,
+    site::{Notify, Site},
 };
 
 /// A running site at some release, with web and job, for the behaviours to try. Each behaviour leaves it as it was, so
@@ -36,6 +40,10 @@ pub(crate) trait Fixture: Send + Sync {
     fn owner(&self) -> (u32, u32);
     /// Ports that were made with a wrong database password. The last call on a fixture.
     fn with_wrong_password(&self) -> Ports;
+    /// A command that can be told of runs, and does this.
+    fn notifier(&self, does: Notifier) -> Notify;
+    /// What the command that takes it was told so far.
+    fn told(&self) -> Vec<Notice>;
 }
 
 type Run = for<'a> fn(&'a dyn Fixture) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -80,6 +88,8 @@ behaviours! {
         a_rename_refuses_a_taken_name,
         room_is_known_where_nothing_is_yet,
         a_folder_is_no_file,
+        a_log_grows_and_is_read_as_it_grows (needs_a_site),
+        a_log_that_is_moved_away_grows_at_its_place (needs_a_site),
     }
     docker {
         containers_are_sorted_and_know_their_service,
@@ -144,6 +154,13 @@ behaviours! {
         a_tree_gets_back_what_it_has_lost (needs_a_site),
         what_a_killed_attempt_has_left_is_no_upload (needs_a_site),
         what_cannot_be_reached_is_named (needs_a_site),
+    }
+    notices {
+        a_command_that_is_missing_is_named,
+        a_file_that_is_no_program_is_named (needs_a_site),
+        a_command_takes_what_it_is_told (needs_a_site),
+        a_command_that_fails_is_a_failure (needs_a_site),
+        a_command_that_hangs_is_given_up (needs_a_site),
     }
     web {
         nobody_listening_is_no_answer,

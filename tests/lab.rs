@@ -14,6 +14,8 @@
 
 #[path = "lab/data.rs"]
 mod data;
+#[path = "lab/engine.rs"]
+mod engine;
 #[path = "lab/images.rs"]
 mod images;
 #[path = "lab/janitor.rs"]
@@ -34,7 +36,8 @@ mod tools;
 mod writer;
 
 pub use {
-    images::{Images, RELEASES},
+    engine::{Disguise, Edit},
+    images::{BASE, Images, RELEASES},
     registry::Registry,
     shell::{Ran, Shell, Started, free_port, wait_until},
     stack::{CANARY, QUICK, Server, Shape, Stack},

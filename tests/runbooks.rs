@@ -2,12 +2,15 @@
 //! and a fault at every single write.
 
 mod back;
+mod by_hand;
 mod choices;
 mod faults;
 mod fits;
 mod locked;
 mod night;
+mod notices;
 mod refusals;
 mod restore;
 mod routed;
+mod stopped;
 mod stories;

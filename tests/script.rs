@@ -2,5 +2,6 @@
 
 mod hostile;
 mod language;
+mod order;
 mod stage;
 mod wrong;

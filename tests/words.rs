@@ -5,8 +5,12 @@
 mod asking;
 mod crashed;
 mod desk;
+mod followed;
 mod screens;
 mod signals;
+mod taught;
+mod thousand;
+mod told;
 mod typed;
 
 use desk::Desk;

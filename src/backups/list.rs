@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::Failure,
-    ports::files::{File, Files, FilesRead, WriteFile},
+    ports::files::{File, Files, FilesRead, OWN_GROUP, WriteFile},
 };
 
 /// One set as a list shows it.
@@ -102,8 +102,8 @@ impl Checked {
     pub const FILE: &'static str = "checked.json";
 }
 
-/// What a set is called that is on its way out.
-pub(super) const DELETING: &str = ".deleting-";
+/// What a set is called that is on its way out, and so is whatever else is removed.
+pub const DELETING: &str = ".deleting-";
 
 /// All sets of a folder, newest first; those without a date last. None is read to its end: damage that changes no length
 /// shows only once a set is verified.
@@ -211,8 +211,8 @@ pub async fn note(
     failure: Option<String>,
     files: &dyn Files,
 ) -> Result<(), Failure> {
-    let manifest = files.read(&path.join(MANIFEST)).await?;
-    let (bytes, uid, gid) = manifest.map(|file| (file.bytes, file.uid, file.gid)).unwrap_or_default();
+    let bytes = files.read(&path.join(MANIFEST)).await?.map(|file| file.bytes).unwrap_or_default();
+    let (uid, gid) = (files.lies(path).await?.unwrap_or_default().owner.0, OWN_GROUP);
     let checked = Checked {
         format: Checked::FORMAT,
         at: at.to_string(),
@@ -220,8 +220,9 @@ pub async fn note(
         level,
         failure,
     };
-    let bytes = serde_json::to_vec_pretty(&checked)
-        .map_err(|error| Failure::new("not_recordable", format!("it cannot be written: {error}")))?;
+    let bytes = serde_json::to_vec_pretty(&checked).map_err(|error| {
+        Failure::inside("not_recordable", format!("what was found cannot be recorded: {error}"))
+    })?;
     let file = File { bytes, mode: 0o600, uid, gid };
     let what = "what a look at the backup has found".to_owned();
     files.write(&WriteFile { path: path.join(Checked::FILE), file, what }).await

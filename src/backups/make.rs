@@ -300,6 +300,7 @@ fn entries(dumps: &DumpPlan, dumped: &[DumpedDatabase]) -> Result<Vec<DatabaseEn
         let name = &facts.name;
         let one = dumped.iter().find(|one| one.name == *name).cloned().ok_or_else(|| {
             Failure::new("not_proved", format!("the backup does not have the database `{name}`"))
+                .hint("it was thrown away: type the command again")
         })?;
         Ok(DatabaseEntry {
             role: dumps.roles.get(name).cloned().unwrap_or_default(),
@@ -322,11 +323,11 @@ fn entries(dumps: &DumpPlan, dumped: &[DumpedDatabase]) -> Result<Vec<DatabaseEn
 /// The manifest and its hash: whoever reads the set can tell whether the manifest itself is whole.
 async fn write_manifest(manifest: &Manifest, half: &Path, site: Operate<'_>) -> Result<(), Failure> {
     let bytes = serde_json::to_vec_pretty(manifest).map_err(|error| {
-        Failure::new("not_recordable", format!("the manifest cannot be written: {error}"))
+        Failure::inside("not_recordable", format!("the manifest cannot be recorded: {error}"))
     })?;
     let hash = format!("{}\n", blake3::hash(&bytes).to_hex());
-    let settings = site.files.read(&site.site.project.env_file()).await?;
-    let (uid, gid) = settings.map_or((0, 0), |file| (file.uid, file.gid));
+    // As all files of the set: of whoever has its folder.
+    let (uid, gid) = site.files.lies(half).await?.unwrap_or_default().owner;
     for (name, bytes) in [(MANIFEST, bytes), (HASH, hash.into_bytes())] {
         let file = File { bytes, mode: 0o600, uid, gid };
         let what = "manifest of the backup".to_owned();

@@ -13,7 +13,7 @@ use super::{
     set::folder,
 };
 use crate::{
-    event::Failure,
+    event::{Failure, moment_of},
     ports::{
         Observe, Operate,
         files::{Remove, Rename},
@@ -92,16 +92,7 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
 /// What stays and why, in a sentence: sets by their reason, databases by the run that has made them.
 #[must_use]
 pub fn why_it_stays(judgement: &Judgement) -> String {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    let mut put = |why: String, name| match groups.iter_mut().find(|(known, _)| *known == why) {
-        Some((_, names)) => names.push(name),
-        None => groups.push((why, vec![name])),
-    };
-    for (_, judged) in judgement.sets.iter().filter(|(_, judged)| !judged.goes) {
-        put(judged.why.clone(), judged.name.as_str());
-    }
-    let mut lines: Vec<_> =
-        groups.into_iter().map(|(why, names)| format!("{}: {why}", some(&names))).collect();
+    let mut lines = in_groups(judgement.sets.iter().map(|(_, judged)| judged));
     let mut runs: Vec<(&Mark, usize)> = Vec::new();
     for (one, judged) in judgement.databases.iter().filter(|(_, judged)| !judged.goes) {
         let Some(mark) = &one.mark else {
@@ -117,13 +108,23 @@ pub fn why_it_stays(judgement: &Judgement) -> String {
         }
     }
     let of_run = |(mark, count): (&Mark, usize)| {
-        let expires: Result<Timestamp, _> = mark.expires.parse();
-        let until =
-            expires.map_or(mark.expires.clone(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
-        format!("{} until {until}", mark.kind.of_run(count, &mark.run))
+        format!("{} until {}", mark.kind.of_run(count, &mark.run), moment_of(&mark.expires))
     };
     lines.extend(runs.into_iter().map(of_run));
     lines.join("; ")
+}
+
+/// What stays, a sentence for each reason.
+#[must_use]
+pub fn in_groups<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Judged { name, why, .. } in judged.filter(|judged| !judged.goes) {
+        match groups.iter_mut().find(|(known, _)| known == why) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((why, vec![name])),
+        }
+    }
+    groups.into_iter().map(|(why, names)| format!("{}: {why}", some(&names))).collect()
 }
 
 /// All of them while they can be read at a glance.
@@ -306,7 +307,8 @@ async fn gone(plan: &PrunePlan, pruned: &Pruned, site: Observe<'_>) -> Result<()
         return Ok(());
     }
     let failure =
-        Failure::new("not_removed", format!("{there} of the things that were to go are still there"));
+        Failure::new("not_removed", format!("{there} of the things that were to go are still there"))
+            .hint("see which with `uplift backup prune --dry-run`, then type the command again");
     Err(so_far(failure, pruned))
 }
 

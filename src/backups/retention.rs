@@ -8,10 +8,13 @@ use super::{
     list::{Listed, Standing},
     manifest::{Part, StorageEntry},
 };
-use crate::ports::{files::quoted, postgres::KeptDatabase};
+use crate::ports::{files::quoted, points::PastRun, postgres::KeptDatabase};
 
 /// How many of the newest verified sets stay, whatever their age.
 pub const KEEP: usize = 3;
+/// What so many of the newest runs have left stays, whatever its age: as many as `uplift history` lists of itself, so that
+/// whatever is on that screen can be looked into to the end.
+pub const RUNS: usize = 20;
 /// Everything younger stays.
 const YOUNG: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A set that is not finished after this is none that anybody still works on.
@@ -210,6 +213,34 @@ impl<'a> Retention<'a> {
                 format!("it is older than 7 days, and {newer} newer verified ones are there")
             }
         }
+    }
+}
+
+/// Judges what one run has left beside the record: kept copies, and its log. `newer` runs came after it; `returns` says
+/// what still leads back to it, if anything does.
+#[must_use]
+pub fn judge_run(run: &PastRun, newer: usize, now: Timestamp, returns: Option<&str>) -> Judged {
+    let (goes, why) = of_run(run, newer, now, returns);
+    Judged { name: run.run.clone(), goes, why }
+}
+
+fn of_run(run: &PastRun, newer: usize, now: Timestamp, returns: Option<&str>) -> (bool, String) {
+    if !run.over {
+        return (false, "it is not over".to_owned());
+    }
+    if newer < RUNS {
+        return (false, format!("it is one of the newest {RUNS} runs"));
+    }
+    let Some(ended) = run.ended else { return (false, "nobody knows when it ended".to_owned()) };
+    if ended > now {
+        return (false, "its date has not come yet: was the clock wrong?".to_owned());
+    }
+    if now.duration_since(ended) <= YOUNG {
+        return (false, "it is younger than 7 days".to_owned());
+    }
+    match returns {
+        Some(why) => (false, why.to_owned()),
+        None => (true, "it is older than 7 days, and nothing leads back to it".to_owned()),
     }
 }
 

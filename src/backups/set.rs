@@ -77,7 +77,10 @@ pub async fn read(files: &dyn FilesRead, path: &Path) -> Result<Manifest, Failur
 
 /// The same, with the hash.
 pub(super) async fn read_hashed(files: &dyn FilesRead, path: &Path) -> Result<(Manifest, String), Failure> {
-    let wrong = |code: &str, what: &str| Failure::new(code, format!("`{}`: {what}", path.display()));
+    let wrong = |code: &str, what: &str| {
+        Failure::new(code, format!("`{}`: {what}", path.display()))
+            .hint("take another set: `uplift backup list`")
+    };
     let file = files.read(&path.join(MANIFEST)).await?.ok_or_else(|| {
         wrong("set_incomplete", "there is no `manifest.json`, so this is no complete backup")
     })?;

@@ -1,34 +1,14 @@
-//! What can be typed. Flags that come from a runbook's header are added by [`super::flags`].
+//! What can be typed. Flags that come from a runbook's header are added by [`super::flags`], examples and what a command
+//! touches by [`super::lessons`].
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
 /// Upgrade a self-hosted Strata Server, and go back if it fails
 #[derive(Debug, Parser)]
-#[command(
-    name = "uplift",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true,
-    disable_help_subcommand = true,
-    after_help = "\
-Examples:
-  uplift status                          how the site is, and whether a run waits for you
-  uplift upgrade --to 1.1.0 --dry-run    what an upgrade would do; nothing is touched
-  uplift upgrade --to 1.1.0              show the plan, ask, upgrade; a failure is taken back
-  uplift rollback                        go back from an unfinished run, or from the last upgrade
-
-Exit codes:
-    0  done, or nothing needed
-    1  refused or failed; nothing was changed
-    2  usage, settings or runbook invalid; nothing was changed
-    5  another run holds the site; nothing was changed
-    6  failed, taken back and verified: the site is as before
-    7  a person must decide
-    9  stopped in the middle: `uplift resume` or `uplift rollback`
-  130  interrupted before anything was changed"
-)]
+#[command(name = "uplift", version, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) common: Common,
@@ -40,16 +20,16 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Common {
     /// The site folder; else the current folder if it holds a compose file, else the engine's only Strata project
-    #[arg(short = 'C', long = "site", value_name = "DIR", env = "UPLIFT_SITE", global = true)]
+    #[arg(short = 'C', long = "site", value_name = "DIR", env = "UPLIFT_SITE", global = true, value_hint = ValueHint::DirPath)]
     pub(super) site: Option<PathBuf>,
     /// The compose project's name, where it is not the one that compose would choose
-    #[arg(long, value_name = "NAME", env = "UPLIFT_PROJECT", global = true)]
+    #[arg(long, value_name = "NAME", env = "UPLIFT_PROJECT", global = true, value_hint = ValueHint::Other)]
     pub(super) project: Option<String>,
     /// The folder for journal and backups, where it is not `.uplift` in the site folder
-    #[arg(long, value_name = "DIR", env = "UPLIFT_STATE", global = true)]
+    #[arg(long, value_name = "DIR", env = "UPLIFT_STATE", global = true, value_hint = ValueHint::DirPath)]
     pub(super) state: Option<PathBuf>,
-    /// Answer every question with yes
-    #[arg(short, long, env = "UPLIFT_YES", global = true, value_parser = FalseyValueParser::new())]
+    /// Begin without asking; a choice that only a person can make stays open
+    #[arg(short, long, env = "UPLIFT_YES", global = true, value_parser = truth)]
     pub(super) yes: bool,
     /// `text` for people, `json` for programs: one object per line on standard output
     #[arg(
@@ -63,8 +43,8 @@ pub(super) struct Common {
         hide_possible_values = true
     )]
     pub(super) output: Output,
-    /// Tell only what is wrong, and how it ended
-    #[arg(short, long, env = "UPLIFT_QUIET", global = true, value_parser = FalseyValueParser::new())]
+    /// Tell only what is wrong: not a word where all goes well
+    #[arg(short, long, env = "UPLIFT_QUIET", global = true, value_parser = truth)]
     pub(super) quiet: bool,
     /// Also tell where each call stands in the runbook
     #[arg(
@@ -73,7 +53,7 @@ pub(super) struct Common {
         env = "UPLIFT_VERBOSE",
         global = true,
         conflicts_with = "quiet",
-        value_parser = FalseyValueParser::new()
+        value_parser = truth
     )]
     pub(super) verbose: bool,
 }
@@ -87,94 +67,53 @@ pub(super) enum Output {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Upgrade the site to another release
-    #[command(after_help = "\
-Examples:
-  uplift upgrade --to 1.1.0 --dry-run       what it would do; nothing is touched
-  uplift upgrade --to 1.1.0                 show the plan, ask, then upgrade
-  uplift upgrade --to 1.1.0 -y -o json      without a question, for a program
-  uplift -C /srv/strata upgrade --to 1.1.0  another folder than this one")]
     Upgrade(Upgrade),
     /// Go on with an unfinished run from where it stopped
-    #[command(after_help = "\
-Examples:
-  uplift resume                              the unfinished run of this site
-  uplift resume 20261124-031500-7f3a         the same, by its name
-  uplift resume --outcome applied --reason 'web runs 1.1.0, I looked'
-                                             answer what became of a change that nobody could tell")]
     Resume(Resume),
     /// Take an unfinished run back, or return from a finished upgrade to what ran before it
-    #[command(after_help = "\
-Examples:
-  uplift rollback --dry-run                  what would be taken back, last first
-  uplift rollback                            show it, ask, then go back
-  uplift rollback 20261124-031500-7f3a --choose return-code --reason 'users wait'
-                                             with the decision that the run asked for
-  uplift rollback --list                     from which upgrades one can return, and what it costs
-  uplift rollback --restore-data always --jobs hold
-                                             return from the last upgrade, and the data with it; the worker waits until
-                                             you have seen which jobs would run a second time")]
     Rollback(Rollback),
     /// Backups: make one, list them, prove one, remove old ones
     Backup(Backup),
     /// Restore a backup set: databases, uploaded files and the release that ran
-    #[command(after_help = "\
-Examples:
-  uplift restore 20261124-031500-7f3a --dry-run            what it would do; nothing is touched
-  uplift restore 20261124-031500-7f3a --restore-data always --jobs hold
-                                             what was written since is put aside, and kept; the worker waits
-  uplift restore /mnt/backups/20261124-031500-7f3a --into /srv/strata
-                                             onto a host that has lost everything")]
     Restore(Restore),
+    /// Look at a site that is new to uplift, and write down how it is found
+    Init(Init),
     /// How the site is, and whether a run waits for you
-    #[command(after_help = "\
-Examples:
-  uplift status
-  uplift status -o json
-
-Exit codes: 0 told, 9 a run is unfinished, 7 a run needs a person, 1 the site could not be read")]
     Status,
-    /// All runs of the site, newest first
-    #[command(after_help = "\
-Examples:
-  uplift history
-  uplift history -o json")]
-    History,
+    /// The runs of the site, newest first
+    History(History),
     /// One run: every call, how it ended, and what to do next
-    #[command(after_help = "\
-Examples:
-  uplift show                     the newest run
-  uplift show 20261124            the run whose name begins so
-  uplift show --follow            watch a run that is at work, e.g. from another terminal")]
     Show(Show),
     /// Run a runbook: one that ships with uplift, or a file of your own
-    #[command(after_help = "\
-Examples:
-  uplift runbook list                                    what there is
-  uplift run compose/upgrade --help                      the parameters of a runbook
-  uplift run ./upgrade.rhai --to 1.1.0 --dry-run         what your own copy would do
-  uplift run ./upgrade.rhai --param to=1.1.0             the same parameter, written the other way")]
     Run(Begin),
     /// The runbooks that ship with uplift
-    #[command(after_help = "\
-Examples:
-  uplift runbook list
-  uplift runbook show compose/upgrade
-  uplift runbook show compose/upgrade > upgrade.rhai     a copy to change")]
     Runbook(Runbook),
+    /// A script for your shell that completes what you type
+    Completions(Completions),
+    /// The manual page of uplift, or of one command
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Show what is found and what would be written, and stop: nothing is touched
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Upgrade {
     /// Show the plan in full and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Resume {
     /// The run; else the unfinished one
+    #[arg(value_hint = ValueHint::Other)]
     pub(super) run: Option<String>,
-    /// What became of the change that nobody could tell: `applied`, `not-applied` or `retry`
+    /// What became of a change that uplift cannot tell: `applied`, `not-applied`, or `retry` to have it done again
     #[arg(
         long,
         value_name = "WORD",
@@ -183,14 +122,21 @@ pub(super) struct Resume {
         hide_possible_values = true
     )]
     pub(super) outcome: Option<Outcome>,
-    /// The answer to what the run stands still for
-    #[arg(long, value_name = "KEY", env = "UPLIFT_CHOOSE", requires = "reason", conflicts_with = "outcome")]
+    /// Your decision where the run waits for one: a word that `uplift show` lists
+    #[arg(
+        long,
+        value_name = "WORD",
+        env = "UPLIFT_CHOOSE",
+        requires = "reason",
+        conflicts_with = "outcome",
+        value_hint = ValueHint::Other
+    )]
     pub(super) choose: Option<String>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON")]
+    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON", value_hint = ValueHint::Other)]
     pub(super) reason: Option<String>,
     /// Show where it would go on and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
 
@@ -214,52 +160,78 @@ impl Outcome {
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
     /// The run; else the unfinished one, else the last upgrade
+    #[arg(value_hint = ValueHint::Other)]
     pub(super) run: Option<String>,
     /// Show from which finished upgrades one can return, and what each way costs
     #[arg(long, conflicts_with_all = ["run", "choose", "dry_run"])]
     pub(super) list: bool,
-    /// The decision that the run asked for
-    #[arg(long, value_name = "KEY", env = "UPLIFT_CHOOSE", requires = "reason")]
+    /// Your decision where the run waits for one: a word that `uplift show` lists
+    #[arg(
+        long,
+        value_name = "WORD",
+        env = "UPLIFT_CHOOSE",
+        requires = "reason",
+        value_hint = ValueHint::Other
+    )]
     pub(super) choose: Option<String>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON")]
+    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON", value_hint = ValueHint::Other)]
     pub(super) reason: Option<String>,
     /// Show what would be done and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Restore {
-    /// The set by its name, or its folder
+    /// The backup set: its name, or the path of its folder
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(super) set: String,
     /// Write the configuration of the set into this folder first: for a host that has no site
-    #[arg(long, value_name = "DIR", env = "UPLIFT_INTO")]
+    #[arg(long, value_name = "DIR", env = "UPLIFT_INTO", value_hint = ValueHint::DirPath)]
     pub(super) into: Option<PathBuf>,
     /// Show what would be done and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// So many of the newest runs [initially 20; all with `-o json`]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "COUNT",
+        env = "UPLIFT_COUNT",
+        value_hint = ValueHint::Other,
+        value_parser = count
+    )]
+    pub(super) count: Option<u32>,
+    /// All runs that there ever were, whatever `--count` says
+    #[arg(long, env = "UPLIFT_ALL", value_parser = truth)]
+    pub(super) all: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The run, or the beginning or end of its name; else the newest
+    #[arg(value_hint = ValueHint::Other)]
     pub(super) run: Option<String>,
     /// Go on until the run ends
-    #[arg(short, long, env = "UPLIFT_FOLLOW", value_parser = FalseyValueParser::new())]
+    #[arg(short, long, env = "UPLIFT_FOLLOW", value_parser = truth)]
     pub(super) follow: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Begin {
     /// A runbook that ships with uplift, or the path of a file that ends in `.rhai`
-    #[arg(value_name = "NAME|FILE")]
+    #[arg(value_name = "NAME|FILE", value_hint = ValueHint::FilePath)]
     pub(super) name: String,
     /// One parameter of the runbook; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = named)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named, value_hint = ValueHint::Other)]
     pub(super) param: Vec<(String, String)>,
     /// Show the plan in full and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
 
@@ -272,43 +244,18 @@ pub(super) struct Backup {
 #[derive(Debug, Subcommand)]
 pub(super) enum Backups {
     /// Make a backup while the site runs: databases of one moment, uploaded files, configuration
-    #[command(after_help = "\
-Examples:
-  uplift backup create --dry-run                       what it would take, and how much room
-  uplift -C /srv/strata backup create -y --quiet       from cron
-  uplift backup create --storage elsewhere             uploaded files lie in object storage")]
     Create(OneRun),
     /// All backups, newest first: what each is worth, what it lacks
-    #[command(after_help = "\
-Examples:
-  uplift backup list
-  uplift backup list -o json")]
     List,
     /// One backup: what is in it, and what was proved of it
-    #[command(after_help = "\
-Examples:
-  uplift backup show 20261124-031500-7f3a
-  uplift backup show 7f3a")]
     Show {
         /// The backup, the beginning or end of its name, or its path
-        #[arg(value_name = "BACKUP|PATH")]
+        #[arg(value_name = "BACKUP|PATH", value_hint = ValueHint::AnyPath)]
         set: String,
     },
     /// Read every byte of a backup, and count every row in it
-    #[command(after_help = "\
-Examples:
-  uplift backup verify                                 the newest one
-  uplift backup verify 20261124-031500-7f3a            on this host
-  uplift backup verify /mnt/copies/20261124-031500-7f3a  anywhere, without the site
-  uplift backup verify 7f3a --restore                  also load it beside the site's databases, and drop it again")]
     Verify(VerifySet),
-    /// Remove old and unfinished backups, and kept databases whose time is over
-    #[command(after_help = "\
-Examples:
-  uplift backup prune --dry-run                        what would go, and why
-  uplift backup prune -y                               from cron
-  uplift backup prune --database strata_production__failed_20261124_031500_7f3a
-                                                       this kept database too, before its time")]
+    /// Remove old and unfinished backups, kept databases whose time is over, and what old runs left
     Prune(OneRun),
 }
 
@@ -328,17 +275,17 @@ impl Backups {
 #[derive(Debug, Args)]
 pub(super) struct OneRun {
     /// Show the plan in full and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct VerifySet {
     /// The backup, the beginning or end of its name, or its path; the newest one where it is left out
-    #[arg(value_name = "BACKUP|PATH")]
+    #[arg(value_name = "BACKUP|PATH", value_hint = ValueHint::AnyPath)]
     pub(super) set: Option<String>,
     /// Load each dump into a database of its own on the site's server, count the rows there, and drop it
-    #[arg(long, env = "UPLIFT_RESTORE", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "UPLIFT_RESTORE", value_parser = truth)]
     pub(super) restore: bool,
 }
 
@@ -362,4 +309,43 @@ pub(super) enum Books {
         /// e.g. `compose/upgrade`
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell: `bash`, `zsh`, `fish`, `elvish` or `powershell`
+    #[arg(hide_possible_values = true)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// The command, e.g. `upgrade` or `backup create`; else uplift itself
+    pub(super) command: Vec<String>,
+    /// Write the pages of all commands into this folder, which must be there
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "UPLIFT_FOLDER",
+        value_hint = ValueHint::DirPath,
+        conflicts_with = "command"
+    )]
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// None is no number of runs: whoever writes 0 for all of them is told what does that.
+fn count(word: &str) -> Result<u32, String> {
+    match word.trim().parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("write a number from 1 on; `--all` shows all runs".to_owned()),
+    }
+}
+
+/// What a variable says for a flag: a word that is neither yes nor no is a mistake, and is not taken for a yes.
+fn truth(word: &str) -> Result<bool, String> {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "y" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "n" | "off" => Ok(false),
+        _ => Err("write `1` or `0`".to_owned()),
+    }
 }

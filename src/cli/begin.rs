@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{session::Session, trouble::Trouble, watch::watch};
 use crate::{
     event::{ExitClass, Failure},
-    host::{Decision, Host, Plan, PlanEnd, RunState, Runbook, Runs, Start, who},
+    host::{Decision, Host, Plan, PlanEnd, Run, RunRow, RunState, Runbook, Runs, Start, who},
     report::{self, Detail},
 };
 
@@ -22,16 +22,12 @@ pub(super) async fn begin(
     let header = (session.stage.host)(Start::default()).header(name).await?;
     header.validate(&given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
     // First without the site, where its folder is known: that a run waits must be told also when the engine is down.
-    if let (false, Some(runs)) = (dry_run, session.folder_runs()) {
+    // A plan of what would be refused would only mislead.
+    if let Some(runs) = session.folder_runs() {
         nobody_else(session, &runs?)?;
     }
     let host = session.open().await?;
-    let runs = host.runs()?;
-    if dry_run {
-        session.banner(&runs);
-    } else {
-        nobody_else(session, &runs)?;
-    }
+    nobody_else(session, &host.runs()?)?;
     let runbook = host.runbook(name, &given).await?;
     carry_out(session, &host, &runbook, dry_run).await
 }
@@ -69,28 +65,54 @@ pub(super) async fn carry_out(
     }
     session.ask("start now?").await?;
     let run = session.unless_stopped(runbook.start(plan, &session.command)).await??;
+    watched(session, host, run).await
+}
+
+/// Watches a run to its end. Who sits at the terminal may answer at once what it stands still for.
+pub(super) async fn watched(session: &Session, host: &Host, run: Run) -> Result<ExitClass, Trouble> {
     let id = run.id().to_owned();
     let mut exit = watch(session, host, run).await;
-    // Who sits at the terminal may answer at once what the run stands still for.
     while exit == ExitClass::NeedsPerson
-        && let Some(choice) = answer(session, host, &id).await?
+        && let Some((choice, on)) = answer(session, host, &id).await?
     {
-        let reason = "answered at the terminal".to_owned();
-        let decision = Decision { choice, reason, by: who() };
-        let run = host.resume(Some(&id), Some(decision), &session.command).await?;
+        let decision = Some(Decision { choice, reason: "answered at the terminal".to_owned(), by: who() });
+        let run = if on {
+            host.resume(Some(&id), decision, &session.command).await?
+        } else {
+            host.rollback(Some(&id), decision, &session.command).await?
+        };
         exit = watch(session, host, run).await;
     }
     Ok(exit)
 }
 
-/// The answer of whoever watches, if the run asks how to go on.
-async fn answer(session: &Session, host: &Host, run: &str) -> Result<Option<String>, Trouble> {
+/// What a decision would do, beside the rest of what is only shown.
+pub(super) fn would_answer(
+    session: &Session,
+    host: &Host,
+    (run, choice): (&RunRow, &str),
+    back: bool,
+) -> Result<ExitClass, Trouble> {
+    let choice = host.try_answer(&run.id, choice, back)?;
+    if session.json() {
+        session.lines().json(&choice);
+    } else {
+        report::chosen(&mut session.sheet(), &choice, run.ended);
+    }
+    Ok(ExitClass::Done)
+}
+
+/// The answer of whoever watches, and whether it leads on; `None` where nobody is there, or nothing is asked.
+async fn answer(session: &Session, host: &Host, run: &str) -> Result<Option<(String, bool)>, Trouble> {
     let shown = host.runs()?.show(Some(run))?;
     let question = shown.run.ending.as_ref().and_then(crate::event::Ending::question);
-    match question.filter(|question| question.flag.is_some()) {
-        Some(question) => session.choose(question).await,
-        None => Ok(None),
+    let Some(question) = question else { return Ok(None) };
+    let choice = session.choose(question).await?;
+    if choice.is_none() && session.stage.answer.is_some() && !session.json() {
+        let text = format!("nothing was chosen: the run waits on, `{} show {run}`", session.typed);
+        session.paper().paragraph(0, &text);
     }
+    Ok(choice.map(|choice| (choice, question.flag.is_some())))
 }
 
 /// What it means that a run would not begin.
@@ -134,7 +156,7 @@ fn only_shown(session: &Session, plan: &Plan) -> ExitClass {
     match &plan.end {
         PlanEnd::Fails { failure, .. } => {
             if let (Some(question), false) = (&failure.question, session.json()) {
-                report::undecided(&mut session.sheet(), question, &session.command);
+                report::undecided(&mut session.sheet(), question, &session.command, None);
             }
             refusal(failure)
         }
@@ -145,7 +167,7 @@ fn only_shown(session: &Session, plan: &Plan) -> ExitClass {
 fn nothing_needed(session: &Session, plan: &Plan, why: &str) {
     if session.json() {
         session.lines().json(plan);
-    } else {
+    } else if !session.common.quiet {
         session.paper().paragraph(0, &format!("NOTHING NEEDED: {why}; nothing was changed"));
     }
 }

@@ -1,15 +1,19 @@
 //! Flags that a runbook's header asks for: one declaration, so that help, types and checks cannot differ from it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     fmt::Write as _,
 };
 
-use clap::{Arg, ArgMatches, Command, CommandFactory as _, builder::OsStringValueParser};
+use clap::{
+    Arg, ArgMatches, Command, CommandFactory as _,
+    builder::{OsStringValueParser, PossibleValue, PossibleValuesParser},
+};
+use serde_json::{Value, json};
 
-use super::{arguments::Cli, stage::Stage, trouble::Trouble};
-use crate::host::{Header, Param, ParamType, Start};
+use super::{arguments::Cli, help, stage::Stage, trouble::Trouble};
+use crate::host::{Header, Param, ParamType, Start, stock};
 
 /// The runbook behind `uplift upgrade`.
 pub(super) const UPGRADE: &str = "compose/upgrade";
@@ -34,27 +38,78 @@ const VERBS: [(&[&str], &str, &str); 5] = [
 /// Before a parameter's name, so that no header can take the place of an argument of ours.
 const PREFIX: &str = "param:";
 
-/// The whole command line, with the parameters of the runbook that is meant. No site is looked for.
+/// The command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
-    let mut command = without_values(Cli::command());
+    let mut command = bare();
     for (verb, runbook, own) in VERBS {
         if verb.iter().all(|word| words.iter().any(|typed| typed == word)) {
-            let mut header = (stage.host)(Start::default()).header(runbook).await?;
-            header.params.remove(own);
-            command = at(command, verb, &header);
+            let header = header(stage, runbook, own).await?;
+            command = at(command, verb, |below| with_params(below, &header, true));
         }
     }
-    let Some(name) = runbook_of(words) else { return Ok(command) };
-    let header = (stage.host)(Start::default()).header(&name).await?;
-    Ok(command.mut_subcommand("run", |run| with_params(run, &header, false)))
+    if let Some(name) = runbook_of(words) {
+        let header = header(stage, &name, "").await?;
+        command = at(command, &["run"], |run| with_params(run, &header, false));
+    }
+    Ok(help::taught(command, stage.width))
 }
 
-/// The command with a runbook's parameters at the verb that these words are.
-fn at(command: Command, verb: &[&str], header: &Header) -> Command {
-    match verb {
-        [] => with_params(command, header, true),
-        [first, rest @ ..] => command.mut_subcommand(*first, |below| at(below, rest, header)),
+/// The command line with the parameters of every verb and all words that can be told in advance: for what is written about
+/// it. It is not there to be parsed with, because what is wrong with a value we say ourselves.
+pub(super) async fn whole(stage: &Stage) -> Result<Command, Trouble> {
+    let mut command = bare();
+    for (verb, runbook, own) in VERBS {
+        let header = header(stage, runbook, own).await?;
+        command = at(command, verb, |below| with_words(with_params(below, &header, true), &header));
     }
+    let mut verbs = BTreeSet::new();
+    for verb in command.get_subcommands() {
+        verbs.insert(verb.get_name().to_owned());
+        verbs.extend(verb.get_subcommands().map(|below| below.get_name().to_owned()));
+    }
+    let books = stock().iter().map(|book| book.name);
+    let command = at(command, &["man"], |man| one_of(man, "command", verbs));
+    Ok(at(command, &["runbook", "show"], |show| one_of(show, "name", books)))
+}
+
+fn bare() -> Command {
+    without_values(Cli::command())
+}
+
+/// What can be given to a runbook, but for the parameter that is an argument of its own.
+async fn header(stage: &Stage, runbook: &str, own: &str) -> Result<Header, Trouble> {
+    let mut header = (stage.host)(Start::default()).header(runbook).await?;
+    header.params.remove(own);
+    Ok(header)
+}
+
+/// The command, changed at the verb that these words are.
+fn at(command: Command, verb: &[&str], change: impl FnOnce(Command) -> Command) -> Command {
+    match verb {
+        [] => change(command),
+        [last] => command.mut_subcommand(last, change),
+        [first, rest @ ..] => {
+            let change: Box<dyn FnOnce(Command) -> Command + '_> = Box::new(change);
+            command.mut_subcommand(first, |below| at(below, rest, change))
+        }
+    }
+}
+
+/// The words that a choice allows, for completions.
+fn with_words(command: Command, header: &Header) -> Command {
+    let choices = header.params.iter().filter(|(_, param)| !param.of.is_empty());
+    choices.fold(command, |command, (name, param)| {
+        one_of(command, &format!("{PREFIX}{name}"), param.of.iter().cloned())
+    })
+}
+
+fn one_of<T: Into<PossibleValue>>(
+    command: Command,
+    arg: &str,
+    words: impl IntoIterator<Item = T>,
+) -> Command {
+    let words = PossibleValuesParser::new(words.into_iter().map(Into::into));
+    command.mut_arg(arg, |arg| arg.value_parser(words).hide_possible_values(true))
 }
 
 /// Help names the variables, and never tells what is in them.
@@ -109,11 +164,14 @@ fn flag(name: &str, long: &str, param: &Param) -> Arg {
         ParamType::Bool => "BOOL",
         ParamType::Number => "NUMBER",
     };
-    let mut help = param.help.clone();
+    // In the file it also follows a colon.
+    let mut help: String = param.help.chars().take(1).flat_map(char::to_uppercase).collect();
+    help.extend(param.help.chars().skip(1));
     if !param.of.is_empty() {
         let _ = write!(help, " (one of {})", param.of.join(", "));
     }
-    if let Some(initial) = &param.initial {
+    let said = |initial: &&Value| **initial != json!("") && **initial != json!(false);
+    if let Some(initial) = param.initial.as_ref().filter(said) {
         let initial = initial.as_str().map_or_else(|| initial.to_string(), str::to_owned);
         let _ = write!(help, " [initially {initial}]");
     }

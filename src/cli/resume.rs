@@ -1,4 +1,9 @@
-use super::{arguments, session::Session, trouble::Trouble, watch::watch};
+use super::{
+    arguments,
+    begin::{watched, would_answer},
+    session::Session,
+    trouble::Trouble,
+};
 use crate::{
     event::{ExitClass, Failure},
     host::{Decision, who},
@@ -8,6 +13,7 @@ use crate::{
 /// `uplift resume`.
 pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> Result<ExitClass, Trouble> {
     let host = session.open().await?;
+    let choice = asked.outcome.map(|outcome| outcome.as_str().to_owned()).or(asked.choose);
     if asked.dry_run {
         let runs = host.runs()?;
         let unfinished = runs.unfinished()?.map(|run| run.id);
@@ -21,11 +27,13 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
         } else {
             report::way_on(&mut session.sheet(), &shown.run, &shown.calls);
         }
-        return Ok(ExitClass::Done);
+        return match choice {
+            Some(choice) => would_answer(session, &host, (&shown.run, &choice), false),
+            None => Ok(ExitClass::Done),
+        };
     }
-    let choice = asked.outcome.map(|outcome| outcome.as_str().to_owned()).or(asked.choose);
     let answer =
         choice.map(|choice| Decision { choice, reason: asked.reason.clone().unwrap_or_default(), by: who() });
     let run = host.resume(asked.run.as_deref(), answer, &session.command).await?;
-    Ok(watch(session, &host, run).await)
+    watched(session, &host, run).await
 }

@@ -1,11 +1,16 @@
 use std::collections::BTreeMap;
 
 use super::{
-    arguments, begin::carry_out, flags, places::places, session::Session, trouble::Trouble, watch::watch,
+    arguments,
+    begin::{carry_out, watched, would_answer},
+    flags,
+    places::places,
+    session::Session,
+    trouble::Trouble,
 };
 use crate::{
-    event::{ExitClass, Failure},
-    host::{Decision, Host, RunRow, RunState, who},
+    event::{Ending, ExitClass, Failure, Question},
+    host::{Decision, Host, HostError, RunRow, RunState, who},
     report,
 };
 
@@ -21,7 +26,7 @@ pub(super) async fn rollback(
     let host = session.open().await?;
     let row = meant(session, &host, asked.run.as_deref())?;
     if row.state.unfinished() {
-        return take_back(session, &host, &row, asked).await;
+        return take_back(session, &host, &row, (asked, given)).await;
     }
     if let Some(choice) = asked.choose {
         let text = format!("run {} has no open question, so `--choose {choice}` answers nothing", row.id);
@@ -38,28 +43,66 @@ async fn take_back(
     session: &mut Session,
     host: &Host,
     row: &RunRow,
-    asked: arguments::Rollback,
+    (asked, given): (arguments::Rollback, BTreeMap<String, String>),
 ) -> Result<ExitClass, Trouble> {
-    let decided = asked.choose.is_some();
-    if !asked.dry_run && !decided {
-        session.may_ask()?;
+    if let Some(name) = ["restore_data", "jobs", "edits"].iter().find(|name| given.contains_key(**name)) {
+        let flag = name.replace('_', "-");
+        let text =
+            format!("run {} is not over, and `--{flag}` is about the return from a finished one", row.id);
+        let hint = format!(
+            "what it asks is answered with `--choose`: `{} show {}` lists the words",
+            session.typed, row.id
+        );
+        return Err(Trouble::new(Failure::new("not_finished", text).hint(hint), ExitClass::Invalid));
     }
-    if !decided || asked.dry_run {
-        show(session, host, row, asked.dry_run)?;
+    let left = host.runs()?.left(&row.id).await;
+    if left.kept_gone && !session.json() {
+        report::kept_gone(&mut session.paper(), row, &left.kept.display().to_string());
     }
     if asked.dry_run {
-        return Ok(ExitClass::Done);
+        if let Some(choice) = &asked.choose {
+            return would_answer(session, host, (row, choice), true);
+        }
+        show(session, host, row, true).await?;
+        let question = row.ending.as_ref().and_then(Ending::question);
+        let Some(question) = question.filter(|question| question.flag.is_none()) else {
+            return Ok(ExitClass::Done);
+        };
+        if !session.json() {
+            let command = format!("{} rollback {}", session.typed, row.id);
+            report::undecided(&mut session.sheet(), question, &command, row.ended);
+        }
+        return Ok(ExitClass::NeedsPerson);
     }
-    if !decided {
-        session.ask("go back now?").await?;
-    }
-    let decision = asked.choose.map(|choice| Decision {
-        choice,
-        reason: asked.reason.clone().unwrap_or_default(),
-        by: who(),
-    });
+    let open = row.ending.as_ref().and_then(Ending::question).filter(|question| question.flag.is_none());
+    let decision = match (asked.choose, open) {
+        (Some(choice), _) => {
+            Some(Decision { choice, reason: asked.reason.clone().unwrap_or_default(), by: who() })
+        }
+        // `--yes` is no answer to this.
+        (None, Some(question)) if !session.common.yes => {
+            session.may_ask()?;
+            Some(asked_here(session, question, row).await?)
+        }
+        (None, _) => {
+            session.may_ask()?;
+            show(session, host, row, false).await?;
+            session.ask("go back now?").await?;
+            None
+        }
+    };
     let run = host.rollback(Some(&row.id), decision, &session.command).await?;
-    Ok(watch(session, host, run).await)
+    watched(session, host, run).await
+}
+
+/// The question that a run stands still for, put to whoever sits at the terminal.
+async fn asked_here(session: &Session, question: &Question, row: &RunRow) -> Result<Decision, Trouble> {
+    report::question(&mut session.paper(), question, row.ended);
+    let Some(choice) = session.choose(question).await? else {
+        let failure = Failure::new("declined", "nothing was chosen");
+        return Err(Trouble::new(failure, ExitClass::NeedsPerson));
+    };
+    Ok(Decision { choice, reason: "answered at the terminal".to_owned(), by: who() })
 }
 
 /// The run that is meant, or why one cannot go back from it.
@@ -75,8 +118,7 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     };
     let typed = &session.typed;
     let Some(row) = row else {
-        let failure = Failure::new("no_run", "there is no run to take back: none was ever made here");
-        return Err(Trouble::new(failure, ExitClass::Invalid));
+        return Err(HostError::NoRun("take back").into());
     };
     if row.state.unfinished() {
         return Ok(row);
@@ -101,7 +143,7 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     Ok(row)
 }
 
-fn show(session: &Session, host: &Host, row: &RunRow, data: bool) -> Result<(), Trouble> {
+async fn show(session: &Session, host: &Host, row: &RunRow, data: bool) -> Result<(), Trouble> {
     let changes = host.way_back(&row.id)?;
     if session.json() {
         if data {
@@ -112,5 +154,8 @@ fn show(session: &Session, host: &Host, row: &RunRow, data: bool) -> Result<(), 
     let changes: Vec<_> = changes.into_iter().map(|change| (change.did, change.back)).collect();
     let mut paper = if data { session.sheet() } else { session.paper() };
     report::way_back(&mut paper, row, &changes);
+    // What somebody has done meanwhile decides what is asked.
+    let calls = host.show(Some(&row.id))?.calls;
+    report::in_between(&mut paper, &host.status().await, row, &calls);
     Ok(())
 }

@@ -30,6 +30,9 @@ pub(super) struct Session {
     pub(super) settled: Option<Settled>,
 }
 
+/// How often a question is put to somebody who misspells the answer.
+const TRIES: usize = 3;
+
 /// What makes a folder a site.
 const MARKS: [&str; 5] =
     ["uplift.toml", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -75,7 +78,7 @@ impl Session {
         lines
     }
 
-    fn start(&self) -> Start {
+    pub(super) fn start(&self) -> Start {
         let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         let dir = self.common.site.clone().or_else(here);
         Start {
@@ -150,7 +153,9 @@ impl Session {
             && !self.json()
         {
             let calls = runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default();
-            report::not_over(&mut self.paper(), &run, runs.holder().as_ref(), &calls, &self.typed);
+            let holder = runs.holder();
+            let at_work = (holder.as_ref(), &[][..]);
+            report::not_over(&mut self.paper(), &run, at_work, &calls, &self.typed);
         }
     }
 
@@ -192,13 +197,23 @@ impl Session {
     pub(super) async fn choose(&self, question: &Question) -> Result<Option<String>, Trouble> {
         let (Some(answer), false) = (self.stage.answer.clone(), self.json()) else { return Ok(None) };
         let words: Vec<_> = question.choices.iter().map(|choice| choice.key.clone()).collect();
-        self.paper().ask(&format!("which? [{}]", words.join("/")));
-        let line = tokio::task::spawn_blocking(move || answer());
-        let line = tokio::select! {
-            () = self.signals.wanted(1) => None,
-            line = line => line.ok().flatten(),
-        };
-        Ok(line.filter(|line| words.contains(line)))
+        for _ in 0..TRIES {
+            self.paper().ask(&format!("which? [{}]", words.join("/")));
+            let answer = answer.clone();
+            let line = tokio::task::spawn_blocking(move || answer());
+            let line = tokio::select! {
+                () = self.signals.wanted(1) => None,
+                line = line => line.ok().flatten(),
+            };
+            match line {
+                Some(line) if words.contains(&line) => return Ok(Some(line)),
+                Some(line) if !line.is_empty() => {
+                    self.paper().paragraph(0, &format!("`{line}` is none of `{}`", words.join("`, `")));
+                }
+                _ => break,
+            }
+        }
+        Ok(None)
     }
 }
 

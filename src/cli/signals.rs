@@ -41,4 +41,10 @@ impl Signals {
             futures::future::pending::<()>().await;
         }
     }
+
+    /// Comes back once it is wanted one more time than by now.
+    pub(super) async fn another(&self) {
+        let so_far = *self.0.borrow();
+        self.wanted(so_far + 1).await;
+    }
 }

@@ -48,6 +48,12 @@ impl Write for Output {
 /// Without a terminal, and where a terminal does not say.
 const WIDTH: usize = 80;
 
+/// Whoever writes into a file or a pager says by `COLUMNS` how wide that is.
+fn said_width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    said.filter(|width| *width > 0).unwrap_or(WIDTH)
+}
+
 impl Stage {
     /// The terminal and the world of this process.
     #[must_use]
@@ -60,7 +66,7 @@ impl Stage {
         Self {
             out: Output::new(io::stdout()),
             err: Output::new(io::stderr()),
-            width: if width == 0 { WIDTH } else { width },
+            width: if width == 0 { said_width() } else { width },
             colour: terminal && !dumb && !plain,
             redraw: terminal && !dumb,
             heartbeat: true,

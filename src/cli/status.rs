@@ -1,15 +1,16 @@
 use serde_json::json;
 
-use super::{session::Session, trouble::Trouble};
+use super::{session::Session, show::at_work, trouble::Trouble};
 use crate::{
     event::{ExitClass, Failure},
-    host::{HostError, RunRow, RunState, Runs, ServiceStatus, Sets, Status},
-    report::{self, Held, Known, NoSets},
+    host::{Entry, Footprint, Host, HostError, Listed, RunRow, RunState, Runs, ServiceStatus, Sets, Status},
+    report::{self, AtWork, Held, Known, NoSets},
 };
 
 /// `uplift status`. What cannot be read is a line of it, never the end of it.
 pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> {
-    let (site, runs, looked) = look(session).await;
+    let (host, runs, looked) = look(session).await;
+    let site = of_site(&host).await;
     let now = looked.as_ref().map(Sets::now);
     let sets = match &looked {
         Some(sets) => Some(sets.all().await.map_err(|error| error.failure())),
@@ -19,25 +20,17 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         (Some(looked), Some(Ok(all))) if all.is_empty() => Some(no_sets(looked, &runs).await),
         _ => None,
     };
-    let last = match &runs {
-        Ok(Some(runs)) => runs.unfinished().and_then(|open| match open {
-            Some(run) => Ok(Some(run)),
-            None => Ok(runs.all()?.into_iter().next()),
-        }),
-        Ok(None) => Ok(None),
-        Err(failure) => Err(HostError::Site(failure.clone())),
+    let own =
+        own(host.as_ref().ok(), &site, &runs, sets.as_ref().and_then(|sets| sets.as_deref().ok())).await;
+    let last = last(&runs);
+    let holder = recorded(&runs).and_then(Runs::holder);
+    let held =
+        recorded(&runs).zip(site.as_ref().ok()).and_then(|(runs, site)| held(runs, site).ok().flatten());
+    let (calls, at_work) = match (&runs, &last) {
+        (Ok(Some(runs)), Ok(Some(run))) if run.state.unfinished() => open(runs, run).await,
+        _ => Default::default(),
     };
-    let holder = runs.as_ref().ok().and_then(Option::as_ref).and_then(Runs::holder);
-    let held = match (&runs, &site) {
-        (Ok(Some(runs)), Ok(site)) => held(runs, site).ok().flatten(),
-        _ => None,
-    };
-    let calls = match (&runs, &last) {
-        (Ok(Some(runs)), Ok(Some(run))) if run.state.unfinished() => {
-            runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default()
-        }
-        _ => Vec::new(),
-    };
+    let left = recorded(&runs).and_then(|runs| runs.partly_taken_back().ok().flatten());
     let unread = last.as_ref().err().map(HostError::failure);
     let last = last.ok().flatten();
     if session.json() {
@@ -46,10 +39,13 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             "failure": site.as_ref().err(),
             "run": last,
             "held_by": holder,
+            "at_work": at_work.all(),
+            "partly_taken_back": left,
             "left_stopped": held.as_ref().map(|(run, held)| json!({ "run": run.id, "left": held })),
             "unread": unread,
             "backups_made": none.as_ref().and_then(|none| none.made.as_ref()),
             "backups": sets.as_ref().and_then(|sets| sets.as_ref().ok()),
+            "own": own,
         }));
     } else {
         let known = Known {
@@ -57,16 +53,68 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
             last: last.as_ref(),
             calls: &calls,
             holder: holder.as_ref(),
+            left: left.as_ref(),
+            at_work: &at_work,
             held: held.as_ref().map(|(run, held)| (run, held)),
             unread: unread.as_ref(),
             sets: sets.as_ref().map(Result::as_deref),
             none: none.as_ref(),
+            own: own.as_ref(),
             now,
             typed: &session.typed,
         };
         report::status(&mut session.sheet(), &known);
     }
     Ok(exit(site.is_ok() && unread.is_none(), last.as_ref()))
+}
+
+/// The record, where there is one and it can be read.
+fn recorded(runs: &Result<Option<Runs>, Failure>) -> Option<&Runs> {
+    runs.as_ref().ok().and_then(Option::as_ref)
+}
+
+async fn of_site(host: &Result<Host, Failure>) -> Result<Status, Failure> {
+    match host {
+        Ok(host) => Ok(host.status().await),
+        Err(failure) => Err(failure.clone()),
+    }
+}
+
+/// The run that is not over, else the newest.
+fn last(runs: &Result<Option<Runs>, Failure>) -> Result<Option<RunRow>, HostError> {
+    match runs {
+        Ok(Some(runs)) => Ok(match runs.unfinished()? {
+            Some(run) => Some(run),
+            None => runs.newest(1)?.pop(),
+        }),
+        Ok(None) => Ok(None),
+        Err(failure) => Err(HostError::Site(failure.clone())),
+    }
+}
+
+/// What uplift itself takes of the disk, and whether some of it is old: that is asked where the databases answer, which know
+/// what one can return to.
+async fn own(
+    host: Option<&Host>,
+    site: &Result<Status, Failure>,
+    runs: &Result<Option<Runs>, Failure>,
+    sets: Option<&[Listed]>,
+) -> Option<Footprint> {
+    let Ok(Some(runs)) = runs else { return None };
+    let own = runs.footprint().await?;
+    let answers = site.as_ref().is_ok_and(|site| site.database.is_some());
+    let old = match (host, sets) {
+        (Some(host), Some(sets)) if answers => host.has_old(sets).await.ok(),
+        _ => None,
+    };
+    Some(Footprint { old, ..own })
+}
+
+/// The calls of a run that is not over, and what it is at.
+async fn open(runs: &Runs, run: &RunRow) -> (Vec<Entry>, AtWork) {
+    let Ok(shown) = runs.show(Some(&run.id)) else { return Default::default() };
+    let at_work = at_work(runs, &shown).await;
+    (shown.calls, at_work)
 }
 
 /// Where no backup is found, the record of the runs tells whether there should be some.
@@ -81,13 +129,12 @@ async fn no_sets(sets: &Sets, runs: &Result<Option<Runs>, Failure>) -> NoSets {
 }
 
 /// The site if it can be found, and its record even if it cannot.
-async fn look(
-    session: &mut Session,
-) -> (Result<Status, Failure>, Result<Option<Runs>, Failure>, Option<Sets>) {
+async fn look(session: &mut Session) -> (Result<Host, Failure>, Result<Option<Runs>, Failure>, Option<Sets>) {
     match session.open().await {
         Ok(host) => {
             let runs = host.runs().map(Some).map_err(|error| error.failure());
-            (Ok(host.status().await), runs, Some(host.sets()))
+            let sets = host.sets();
+            (Ok(host), runs, Some(sets))
         }
         Err(error) => {
             let runs = session.folder_runs().transpose().map_err(|error| error.failure());

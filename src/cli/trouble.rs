@@ -36,7 +36,7 @@ impl Trouble {
         if session.json() {
             session.lines().failure(&self.failure, self.exit);
         } else if let Some(question) = &self.failure.question {
-            report::undecided(&mut session.paper(), question, &session.command);
+            report::undecided(&mut session.paper(), question, &session.command, None);
         } else {
             report::failure(&mut session.paper(), &self.failure, self.at.as_deref(), self.exit);
         }
@@ -72,12 +72,30 @@ pub(super) fn usage(error: &clap::Error, words: &[OsString], stage: &Stage) -> E
         let plain = error.render().to_string();
         let message = plain.lines().next().unwrap_or("").trim_start_matches("error: ");
         let hint = plain.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
+        let own = tip(words);
+        let hint = hint.or(own.as_deref());
         let mut failure = Failure::new("usage", message);
-        failure.hint = hint.map(str::to_owned);
+        let hint =
+            hint.unwrap_or("`uplift --help` lists the commands, and each explains itself with `--help`");
+        failure.hint = Some(hint.to_owned());
         stage.lines().failure(&failure, ExitClass::Invalid);
     } else {
         let mut paper = Paper::new(Box::new(stage.err.clone()), stage.width, false);
         text.trim_end().lines().for_each(|line| paper.line(line));
+        if let Some(tip) = tip(words) {
+            paper.line(&format!("\n  tip: {tip}"));
+        }
     }
     ExitClass::Invalid
+}
+
+/// What somebody has meant who names a release as other programs have it: `uplift upgrade 1.1.0`.
+fn tip(words: &[OsString]) -> Option<String> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let at = words.iter().position(|word| word == "upgrade")?;
+    let is_release = |word: &&std::borrow::Cow<'_, str>| {
+        word.contains('.') && word.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit())
+    };
+    let release = words.get(at + 1).filter(is_release)?;
+    Some(format!("a release is named with `--to`: uplift upgrade --to {release}"))
 }

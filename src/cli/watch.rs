@@ -8,7 +8,7 @@ use super::{bars::Terminal, session::Session};
 use crate::{
     event::{Ending, Event, ExitClass},
     host::{Host, Run},
-    report::{self, Bars, Lines, Live, Page},
+    report::{self, Bars, Held, Lines, Live, Page},
 };
 
 /// How long a look at the site may take before an ending is told without it.
@@ -55,19 +55,24 @@ impl View {
 /// Watches `run` and tells how it ended. A second signal leaves it as it is.
 pub(super) async fn watch(session: &Session, host: &Host, run: Run) -> ExitClass {
     let id = run.id().to_owned();
-    tokio::select! {
+    let (ending, run) = tokio::select! {
         biased;
-        () = session.signals.wanted(2) => left(session, &id),
-        exit = followed(session, host, run) => exit,
+        () = session.signals.wanted(2) => return left(session, &id),
+        seen = followed(session, host, run) => seen,
+    };
+    if let Some(run) = run {
+        afterwards(session, run).await;
     }
+    ending.exit()
 }
 
-async fn followed(session: &Session, host: &Host, mut run: Run) -> ExitClass {
+/// To the screen at its end; gives the run, if that may have something to tell yet.
+async fn followed(session: &Session, host: &Host, mut run: Run) -> (Ending, Option<Run>) {
     let id = run.id().to_owned();
     let cancel = run.cancel();
     let mut view = View::of(session);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    loop {
+    let ending = loop {
         tokio::select! {
             biased;
             () = session.signals.wanted(1), if !cancel.is_cancelled() => {
@@ -75,19 +80,37 @@ async fn followed(session: &Session, host: &Host, mut run: Run) -> ExitClass {
                 view.say("stopping in good order; a second Ctrl-C leaves at once");
             }
             told = run.next_at() => {
-                let Some((at, event)) = told else { break };
+                let Some((at, event)) = told else { break None };
                 view.event(at, &event);
-                if matches!(event, Event::RunEnded { .. }) {
-                    break;
+                if let Event::RunEnded { ending, .. } = event {
+                    break Some(ending);
                 }
             }
             _ = ticks.tick(), if session.stage.heartbeat => view.tick(host.now()),
         }
-    }
-    let ending = run.ended().await;
+    };
     drop(view);
+    let (ending, run) = match ending {
+        Some(ending) => (ending, Some(run)),
+        None => (run.ended().await, None),
+    };
     tell(session, host, &id, &ending, !cancel.is_cancelled()).await;
-    ending.exit()
+    (ending, run)
+}
+
+/// Whoever is told of runs may take a while, and must not keep the screen waiting. One more signal waits no longer.
+async fn afterwards(session: &Session, mut run: Run) {
+    let mut view = View::of(session);
+    let rest = async {
+        while let Some((at, event)) = run.next_at().await {
+            view.event(at, &event);
+        }
+        run.ended().await
+    };
+    tokio::select! {
+        () = session.signals.another() => {}
+        _ending = rest => {}
+    }
 }
 
 /// The screen at the end.
@@ -120,7 +143,11 @@ async fn tell(session: &Session, host: &Host, run: &str, ending: &Ending, look: 
                 compose: &compose,
                 typed: &session.typed,
             };
-            report::ending(&mut paper, &page, ending);
+            let well = matches!(ending, Ending::Done | Ending::NothingNeeded { .. });
+            let held = Held::of(&shown.calls).is_some_and(|held| !held.services.is_empty());
+            if !(session.common.quiet && well && !held) {
+                report::ending(&mut paper, &page, ending);
+            }
         }
         Err(error) => report::ending_alone(&mut paper, ending, &error.failure(), &session.typed),
     }

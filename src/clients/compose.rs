@@ -9,12 +9,12 @@ use std::{collections::BTreeMap, io};
 use async_trait::async_trait;
 
 use super::{
-    docker::EngineClient,
+    docker::{EngineClient, port_taken},
     process::{Ended, Processes, Program, in_words},
 };
 use crate::{
     event::Failure,
-    ports::compose::{Compose, ComposeRead, Config, RunAside, Up, UpReport, project_arguments},
+    ports::compose::{Compose, ComposeRead, Config, RunAside, Up, UpReport, by_hand, project_arguments},
     site::Project,
 };
 
@@ -110,7 +110,13 @@ impl ComposeRead for ComposeCommand {
             Err(error) => return Err(not_started(&error)),
         };
         if !ended.status.success() {
-            return Err(failed("config", &ended));
+            let failure = failed("config", &ended);
+            if failure.hint.is_some() {
+                return Err(failure);
+            }
+            let hint =
+                format!("correct that; `{} config --quiet` says it until it is right", by_hand(project));
+            return Err(failure.hint(hint));
         }
         config::read(&ended.stdout)
     }
@@ -143,7 +149,12 @@ fn failed(verb: &str, ended: &Ended) -> Failure {
             .hint("make room: `docker system df`")
             .evidence(ended.last_lines.clone());
     }
-    Failure::new("compose_failed", text).evidence(ended.last_lines.clone())
+    if let Some(failure) = port_taken(&why) {
+        return failure;
+    }
+    // The last line is in the sentence already.
+    let lines = ended.last_lines.iter().filter(|_| ended.last_lines.len() > 1).cloned();
+    Failure::new("compose_failed", text).hint("mend what it says, and type the command again").evidence(lines)
 }
 
 /// Distributions add to versions what would make them older: `2.26.1-4`.

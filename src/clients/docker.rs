@@ -7,6 +7,7 @@ mod failed;
 mod image;
 mod layers;
 mod logs;
+mod names;
 mod place;
 mod pull;
 mod recreate;
@@ -28,6 +29,7 @@ use bollard::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::{Mutex, OnceCell};
 
+pub(super) use self::failed::port_taken;
 use self::{
     failed::{answered, is_missing, missing},
     place::Place,

@@ -2,6 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "the clients read and write files")]
 
 mod failed;
+mod lies;
+mod log;
 mod place;
 mod write;
 
@@ -9,16 +11,23 @@ use std::{
     fs::{self, File as Open},
     io::{ErrorKind, Read as _},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 
 use self::failed::{folder_in_place, missing, reading, taken};
-pub(super) use self::failed::{is_full, no_room, not_made, unread, writing};
+pub(super) use self::{
+    failed::{is_full, no_room, not_made, unread, writing},
+    write::fresh,
+};
 use crate::{
     event::Failure,
-    ports::files::{CopyFile, File, Files, FilesRead, MakeFolder, Remove, Rename, Space, WriteFile},
+    ports::files::{
+        CopyFile, File, Files, FilesRead, Grown, Lies, LineLog, MakeFolder, Position, Remove, Rename, Space,
+        WriteFile,
+    },
 };
 
 /// The files of this host.
@@ -29,7 +38,9 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Failure::new("task_failed", format!("work on a thread ended: {error}"))))
+    done.unwrap_or_else(|error| {
+        Err(Failure::inside("task_failed", format!("work on a thread ended: {error}")))
+    })
 }
 
 #[async_trait]
@@ -78,9 +89,29 @@ impl FilesRead for HostFiles {
         .await
     }
 
+    async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
+        let path = path.to_owned();
+        blocking(move || lies::lies(&path)).await
+    }
+
+    async fn real(&self, path: &Path) -> Result<PathBuf, Failure> {
+        let path = path.to_owned();
+        blocking(move || match fs::canonicalize(&path) {
+            Ok(real) => Ok(real),
+            Err(error) if is_absent(&error) => Ok(path),
+            Err(error) => Err(reading(&path, &error)),
+        })
+        .await
+    }
+
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         let path = path.to_owned();
         blocking(move || place::space(&path)).await
+    }
+
+    async fn grown(&self, path: &Path, from: Option<Position>) -> Result<Option<Grown>, Failure> {
+        let path = path.to_owned();
+        blocking(move || log::grown(&path, from)).await
     }
 }
 
@@ -91,7 +122,8 @@ impl Files for HostFiles {
         blocking(move || {
             let path = write::behind_links(&path);
             folder_in_place(&path)?;
-            write::Beside::new(&path)?.filled(&mut file.bytes.as_slice(), &file)?.replace()
+            let owner = Some((file.uid, file.gid));
+            write::Beside::new(&path)?.filled(&mut file.bytes.as_slice(), file.mode, owner)?.replace()
         })
         .await
     }
@@ -99,13 +131,12 @@ impl Files for HostFiles {
     async fn copy(&self, request: &CopyFile) -> Result<(), Failure> {
         let CopyFile { from, to, mode, .. } = request.clone();
         blocking(move || {
-            let Some((mut open, about)) = opened(&from)? else { return Err(missing(&from)) };
+            let Some((mut open, _)) = opened(&from)? else { return Err(missing(&from)) };
             if fs::symlink_metadata(&to).is_ok() {
                 return if hash(&from)? == hash(&to)? { Ok(()) } else { Err(taken(&to)) };
             }
             folder_in_place(&to)?;
-            let file = File { bytes: Vec::new(), mode, uid: about.uid(), gid: about.gid() };
-            write::Beside::new(&to)?.filled(&mut open, &file)?.keep()
+            write::Beside::new(&to)?.filled(&mut open, mode, write::heir(&to))?.keep()
         })
         .await
     }
@@ -124,6 +155,10 @@ impl Files for HostFiles {
         let Rename { from, to, .. } = request.clone();
         blocking(move || write::rename(&from, &to)).await
     }
+
+    fn log(&self, path: &Path) -> Arc<dyn LineLog> {
+        Arc::new(log::Lines::at(path))
+    }
 }
 
 /// An open file with what is known about it; `None` if there is none. Nothing else than a file is opened: a pipe
@@ -139,7 +174,7 @@ fn opened(path: &Path) -> Result<Option<(Open, fs::Metadata)>, Failure> {
     }
     if !about.is_file() {
         let text = format!("`{}` is neither a file nor a folder", path.display());
-        return Err(Failure::new("not_a_file", text));
+        return Err(Failure::new("not_a_file", text).hint("put a plain file there: `ls -l` shows what it is"));
     }
     match Open::open(path) {
         Ok(open) => Ok(Some((open, about))),

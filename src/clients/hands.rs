@@ -1,7 +1,7 @@
-use std::{os::fd::OwnedFd, path::Path, sync::Arc};
+use std::os::fd::OwnedFd;
 
-use super::{log, postgres::PostgresClient, process::Processes};
-use crate::{ports::files::LineLog, site::Secret};
+use super::{postgres::PostgresClient, process::Processes};
+use crate::site::Secret;
 
 /// What the host does with the real world besides asking its ports.
 #[derive(Clone)]
@@ -35,11 +35,5 @@ impl Hands {
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         self.postgres.admin_secrets()
-    }
-
-    /// Opens a log of lines (0600, its folder 0700); `None` if that cannot be done, which stops nobody.
-    #[must_use]
-    pub fn line_log(&self, path: &Path) -> Option<Arc<dyn LineLog>> {
-        log::open(path)
     }
 }

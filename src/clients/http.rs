@@ -19,7 +19,7 @@ pub(super) struct WebClient(Client);
 impl WebClient {
     pub(super) fn new() -> Result<Self, Failure> {
         let broken = |error: &dyn std::error::Error| {
-            Failure::new("http_client", format!("cannot make an HTTP client: {error}"))
+            Failure::inside("http_client", format!("cannot make an HTTP client: {error}"))
         };
         let client = Client::builder()
             .redirect(Policy::none())
@@ -52,7 +52,10 @@ fn at_least(timeout: Duration) -> Duration {
 fn headers(probe: &Probe) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     for (name, value) in &probe.headers {
-        let unfit = || Failure::new("bad_header", format!("`{name}` cannot be sent as a header of HTTP"));
+        let unfit = || {
+            Failure::new("bad_setting", format!("`{name}` cannot be sent as a header of HTTP"))
+                .hint("write `APP_HOST` in `.env` as a plain host name")
+        };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
         let value = HeaderValue::from_str(value).map_err(|_| unfit())?;
         if name == HOST {
@@ -74,7 +77,9 @@ fn no_answer(probe: &Probe, error: &reqwest::Error) -> Failure {
         }
         cause.to_string().to_lowercase()
     };
-    Failure::new("no_answer", format!("`{}` does not answer: {why}", probe.url)).retryable()
+    Failure::new("no_answer", format!("`{}` does not answer: {why}", probe.url))
+        .hint(format!("ask it yourself: `curl -i {}`", probe.url))
+        .retryable()
 }
 
 #[cfg(test)]

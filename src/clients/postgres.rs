@@ -15,6 +15,7 @@ mod load;
 mod lock;
 mod moves;
 mod passfile;
+mod pooler;
 mod program;
 mod reach;
 mod session;
@@ -101,6 +102,10 @@ impl PostgresRead for PostgresClient {
             (server.may_create, server.may_set_roles) = (rights.may_create, rights.may_set_roles);
         }
         Ok(server)
+    }
+
+    async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure> {
+        pooler::none(self, endpoint, database).await
     }
 
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {

@@ -13,6 +13,7 @@ use std::{
     path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use command_fds::CommandFdExt as _;
@@ -62,6 +63,12 @@ pub(super) struct Running {
 /// go on alone.
 struct Group(Option<Pid>);
 
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
@@ -87,12 +94,19 @@ impl Processes {
 
     /// `program` is looked for in `PATH` unless it is a path.
     pub(super) fn program(&self, program: impl AsRef<Path>) -> Program {
+        let mut program = self.apart(program);
+        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        program.inherited.extend(lent.as_ref().and_then(|lock| lock.try_clone().ok()));
+        program
+    }
+
+    /// A program that has nothing to do with the site: it inherits no part of the lock, and whatever becomes of it, the
+    /// next run can begin.
+    pub(super) fn apart(&self, program: impl AsRef<Path>) -> Program {
         let mut command = Command::new(program.as_ref());
         command.env_clear().envs(self.environment.plain());
         command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
-        let lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
-        let copy = lent.as_ref().and_then(|lock| lock.try_clone().ok());
-        Program { command, inherited: copy.into_iter().collect(), input: None }
+        Program { command, inherited: Vec::new(), input: None }
     }
 }
 
@@ -137,7 +151,7 @@ impl Program {
         }
         self.command.preserved_fds(std::mem::take(&mut self.inherited));
         let mut child = self.command.spawn()?;
-        let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+        let group = Group::of(&child);
         let stdout = child.stdout.take().ok_or_else(|| io::Error::other("it has no output"))?;
         let stderr = child.stderr.take();
         Ok((Running { child, group, stderr }, stdout))
@@ -171,7 +185,45 @@ impl Program {
         let (status, last_lines) = ended?;
         Ok(Ended { status, stdout: stdout?, last_lines })
     }
+
+    /// Runs it to its own end, without what it writes to its output; `None` if it was still at work after `limit` and was
+    /// ended with all that it had started. What it leaves behind in good order goes on, and is not waited for.
+    pub(super) async fn within(mut self, limit: Duration) -> io::Result<Option<(ExitStatus, Vec<String>)>> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.command.preserved_fds(std::mem::take(&mut self.inherited));
+        let mut child = self.command.spawn()?;
+        let mut group = Group::of(&child);
+        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+        let input = self.input.take().unwrap_or_default();
+        let feed = tokio::spawn(async move {
+            if let Some(mut stdin) = stdin {
+                let _closed = stdin.write_all(&input).await;
+            }
+        });
+        let mut lines = tokio::spawn(async move {
+            match stderr {
+                Some(stderr) => last_lines(stderr).await,
+                None => Vec::new(),
+            }
+        });
+        let ended = tokio::time::timeout(limit, child.wait()).await;
+        feed.abort();
+        let Ok(status) = ended else {
+            lines.abort();
+            return Ok(None);
+        };
+        let status = status?;
+        // Its number may now be another's.
+        group.0 = None;
+        // Whoever goes on in the background may hold its error output open for ever.
+        let said = tokio::time::timeout(LAST_WORDS, &mut lines).await;
+        lines.abort();
+        Ok(Some((status, said.ok().and_then(Result::ok).unwrap_or_default())))
+    }
 }
+
+/// For how long the last lines of a program are waited for that has ended.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 impl Running {
     /// Waits for its end; gives the last lines of its error output.
@@ -217,7 +269,7 @@ pub(super) fn in_words(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, fs::File, path::PathBuf, time::Duration};
+    use std::{fs, fs::File, path::PathBuf};
 
     use super::*;
 

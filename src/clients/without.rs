@@ -1,6 +1,6 @@
-use std::{os::fd::OwnedFd, path::Path, sync::Arc};
+use std::os::fd::OwnedFd;
 
-use crate::{ports::files::LineLog, site::Secret};
+use crate::site::Secret;
 
 /// Stands for what this build has not: there is no value of it.
 #[derive(Clone)]
@@ -25,12 +25,6 @@ impl Hands {
     /// Never called.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
-        match *self {}
-    }
-
-    /// Never called.
-    #[must_use]
-    pub fn line_log(&self, _path: &Path) -> Option<Arc<dyn LineLog>> {
         match *self {}
     }
 }

@@ -33,6 +33,10 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What to do about a mistake of uplift's own.
+    pub const REPORT: &str =
+        "this is a mistake in uplift: report it with this message and what `uplift show` prints";
+
     /// A failure with a stable `code` (`snake_case`) and a message in lower case, values in backticks.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
@@ -45,6 +49,11 @@ impl Failure {
             unknown: false,
             question: None,
         }
+    }
+
+    /// A mistake of uplift's own: nobody at the keyboard can mend it.
+    pub fn inside(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message).hint(Self::REPORT)
     }
 
     /// It cannot be done before a person has chosen.

@@ -26,6 +26,18 @@ pub struct Progress {
     pub unit: Unit,
 }
 
+/// After how many milliseconds progress is news again, of a call that has lasted `age` milliseconds: the longer it
+/// lasts, the less is news.
+#[must_use]
+pub fn pace(age: u64) -> u64 {
+    match age {
+        0..60_000 => 10_000,
+        60_000..600_000 => 30_000,
+        600_000..3_600_000 => 60_000,
+        _ => 300_000,
+    }
+}
+
 /// Where events go. Cheap to clone; a call's teller knows the call's address.
 #[derive(Clone)]
 pub struct Teller {

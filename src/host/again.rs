@@ -10,7 +10,7 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    event::{Failure, Question},
+    event::{Choice, Failure, Question},
     journal::{Choosing, Entry, Reader, RunRow, State},
     primitives::contract::{Decision, FORWARD, suggest},
     run::{self, Job},
@@ -58,7 +58,8 @@ impl Host {
         let (context, listener) = context(self, &row.id, Arc::clone(&site));
         let params = row.params.clone();
         let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
-        told(&context, &held, &row.runbook, now, true);
+        let messenger = told((self, command), &context, &held, (&row.runbook, true));
+        let held = (held, messenger);
         let id = row.id;
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
     }
@@ -76,11 +77,22 @@ impl Host {
         self.learn_from_set(&row.params).await;
         held.record.writer.adopt(&row.id)?;
         let (context, listener) = context(self, &row.id, self.frozen(zero.site));
-        told(&context, &held, &row.runbook, self.0.ports.clock.now(), true);
+        let messenger = told((self, command), &context, &held, (&row.runbook, true));
+        let held = (held, messenger);
         let (id, before) = (row.id, zero.before);
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
             run::take_back(context, record, before, decision)
         }))
+    }
+
+    /// What an answer would decide, refused as it is where it is given. Nothing is recorded.
+    pub fn try_answer(&self, run: &str, choice: &str, back: bool) -> Result<Choice, HostError> {
+        let open = self.open_run(Some(run), "answer")?;
+        let answer = Decision { choice: choice.to_owned(), reason: String::new(), by: String::new() };
+        open.answered(Some(answer), if back { Way::Back } else { Way::Forward })?;
+        let asked = run::asked(&open.entries, open.row.ending.as_ref());
+        let mut choices = asked.into_iter().flat_map(|(_, question)| question.choices);
+        choices.find(|one| one.key == choice).ok_or(HostError::NoRun("answer"))
     }
 
     /// The unfinished run that is meant, with the site's lock. It is looked at before the lock is taken, so that
@@ -198,7 +210,9 @@ fn failed_last(entries: &[Entry]) -> Vec<i64> {
 
 fn bundle_of(reader: &Reader, run: &str) -> Result<Bundle, HostError> {
     let mut sources = reader.bundle(run)?.into_iter().map(|(name, text)| Source { name, text });
-    let main =
-        sources.next().ok_or_else(|| Failure::new("no_scripts", "the journal holds no runbook for it"))?;
+    let main = sources.next().ok_or_else(|| {
+        Failure::new("no_scripts", format!("the journal holds no runbook for run `{run}`"))
+            .hint(format!("take it back: `uplift rollback {run}`"))
+    })?;
     Ok(Bundle { main, libs: sources.collect() })
 }

@@ -13,7 +13,8 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    backups, clients,
+    backups::{self, DELETING},
+    clients,
     journal::{NewRun, Reader, RunRow, new_run_id},
     ports::files::{MakeFolder, Remove, quoted},
     run::{self, Context, Job, Plan},
@@ -62,10 +63,11 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         site: script_site(&host.0.site),
         before,
     };
-    told(&context, &held, runbook.name(), now, false);
+    let messenger = told((host, command), &context, &held, (runbook.name(), false));
     for text in unknown {
         context.tell.warn(text);
     }
+    let held = (held, messenger);
     Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
 }
 
@@ -87,7 +89,9 @@ async fn forget_never_begun(context: &Context, reader: &Reader) -> Result<Vec<St
     let (folder, files) = (context.site.state.join("kept"), &context.ports.files);
     let mut unknown = Vec::new();
     let known: Vec<_> = reader.runs()?.into_iter().map(|run| run.id).collect();
-    for name in files.list(&folder).await?.into_iter().filter(|name| !known.contains(name)) {
+    // What is on its way out is nobody's copy any more.
+    let strange = |name: &String| !known.contains(name) && !name.starts_with(DELETING);
+    for name in files.list(&folder).await?.into_iter().filter(strange) {
         let path = folder.join(&name);
         let there = files.list(&path).await?;
         if there.is_empty() || there.iter().any(|one| one == NEVER_BEGUN) {

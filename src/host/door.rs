@@ -9,15 +9,16 @@ use super::{
     points::Recorded,
     runbook::Runbook,
     settle::Settled,
+    words,
 };
 use crate::{
     clients,
     event::Teller,
     journal::{Folder, Reader, RunRow},
     ports::{Outside, Port, Ports, compose::by_hand, files::FilesRead, points::Points},
-    primitives::contract::Catalogue,
+    primitives::{self, contract::Catalogue},
     script,
-    site::{Project, Scrubber, Site},
+    site::{Notify, Project, Scrubber, Site},
     survey::{self, Start, Status},
 };
 
@@ -101,8 +102,12 @@ impl HostBuilder {
         if let (Some(hands), Some(password)) = (&hands, site.secrets.get("DB_PASSWORD")) {
             hands.set_password(password.clone());
         }
+        for secret in site.notify.iter().flat_map(Notify::secrets) {
+            scrubber.learn(&secret);
+        }
         let catalogue = Arc::new(self.catalogue);
-        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue })))
+        let typed = words::typed(&site, self.start.project.as_deref());
+        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed })))
     }
 }
 
@@ -117,6 +122,8 @@ pub(super) struct Inner {
     pub(super) site: Arc<Site>,
     pub(super) scrubber: Scrubber,
     pub(super) catalogue: Arc<Catalogue>,
+    /// The program with what names this site, as it can be typed in any folder of this host.
+    pub(super) typed: String,
 }
 
 impl Host {
@@ -173,7 +180,23 @@ impl Host {
     /// What the site is like now. Each source that cannot be read is a line of it, not a failure.
     pub async fn status(&self) -> Status {
         let tell = Teller::silent();
-        survey::status(self.0.ports.observe(&self.0.site, "status", &tell)).await
+        let site = self.0.ports.observe(&self.0.site, "status", &tell);
+        let mut status = survey::status(site).await;
+        match primitives::drift(site).await {
+            Ok((differs, way)) => {
+                // What the files say leads to no database: applied, it would take the site down.
+                let unreached = status.database.is_none() && !differs.is_empty();
+                let first = "correct what is UNREAD first: the files may be wrong, and applying them would take the site down";
+                status.way = if unreached { Some(first.to_owned()) } else { way };
+                status.differs = differs;
+            }
+            Err(failure) if failure.code == "databases_shared" => {
+                (status.differs, status.way) = (vec![failure.message], failure.hint);
+            }
+            Err(failure) if status.unread.iter().any(|told| told.message == failure.message) => {}
+            Err(failure) => status.unread.push(failure),
+        }
+        status
     }
 
     /// All runs, newest first.

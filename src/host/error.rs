@@ -23,7 +23,7 @@ pub enum HostError {
     Unfinished { run: String, runbook: String, state: String },
     #[error("the site is no longer as it was when the plan was made")]
     Stale { changes: Vec<String> },
-    #[error("there is no run to {0}")]
+    #[error("there is no run to {0}: none was ever made here")]
     NoRun(&'static str),
 }
 
@@ -49,7 +49,9 @@ impl HostError {
         let own = |code: &str| Failure::new(code, self.to_string());
         match self {
             Self::Site(failure) | Self::Invalid(failure) => failure.clone(),
-            Self::Runbook { problems, .. } => own("runbook_invalid").evidence(problems.iter().cloned()),
+            Self::Runbook { problems, .. } => own("runbook_invalid")
+                .evidence(problems.iter().cloned())
+                .hint("mend these lines, and look at it with `--dry-run` first"),
             Self::Journal(error) => error.into(),
             Self::Unfinished { run, .. } => own("run_unfinished").hint(format!(
                 "go on with `uplift resume {run}`, or take it back with `uplift rollback {run}`"
@@ -57,7 +59,9 @@ impl HostError {
             Self::Stale { changes } => {
                 own("plan_stale").evidence(changes.iter().cloned()).hint("run it again to see the new plan")
             }
-            Self::NoRun(_) => own("no_run").hint("`uplift history` lists the runs of this site"),
+            Self::NoRun(_) => {
+                own("no_run").hint("if this is not the site that you mean, name its folder: `-C DIR`")
+            }
         }
     }
 }

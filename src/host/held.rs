@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{door::Host, error::HostError, log, running::Run, runs::log_of};
+use super::{door::Host, error::HostError, log, notices::Messenger, running::Run, runs::log_of};
 use crate::{
     clients,
     event::{Ending, Event, Failure},
@@ -106,7 +106,7 @@ pub(super) fn context(
     site: Arc<Site>,
 ) -> (Context, mpsc::UnboundedReceiver<log::Told>) {
     let (listener, events) = mpsc::unbounded_channel();
-    let log = host.0.hands.as_ref().and_then(|hands| hands.line_log(&log_path(&site, run)));
+    let log = host.0.ports.files.log(&log_path(&site, run));
     let context = Context {
         catalogue: Arc::clone(&host.0.catalogue),
         ports: host.0.ports.clone(),
@@ -123,7 +123,14 @@ fn log_path(site: &Site, run: &str) -> std::path::PathBuf {
     log_of(&site.state, run)
 }
 
-pub(super) fn told(context: &Context, held: &Held, runbook: &str, at: Timestamp, again: bool) {
+/// Tells that the run begins; gives who is to tell how it ended.
+pub(super) fn told(
+    (host, command): (&Host, &str),
+    context: &Context,
+    held: &Held,
+    (runbook, again): (&str, bool),
+) -> Option<Messenger> {
+    let at: Timestamp = host.now();
     let (run, runbook, site) = (context.run.clone(), runbook.to_owned(), context.site.name.clone());
     let (at, log) = (at.to_string(), log_path(&context.site, &context.run).display().to_string());
     context.tell.tell(if again {
@@ -137,6 +144,9 @@ pub(super) fn told(context: &Context, held: &Held, runbook: &str, at: Timestamp,
              left alone"
         ));
     }
+    let mut messenger = Messenger::of(host, context, &held.record.reader, command)?;
+    messenger.begins();
+    Some(messenger)
 }
 
 /// The run as a task of its own, which gives the site free when it ends.
@@ -144,7 +154,7 @@ pub(super) fn at_work<F>(
     id: &str,
     events: mpsc::UnboundedReceiver<log::Told>,
     cancel: CancellationToken,
-    held: Held,
+    (held, messenger): (Held, Option<Messenger>),
     work: impl FnOnce(Record) -> F,
 ) -> Run
 where
@@ -154,6 +164,10 @@ where
     let end = tokio::spawn(async move {
         let ending = work.await;
         drop(held);
+        // The site is free: whoever is told may begin the next run.
+        if let Some(messenger) = messenger {
+            messenger.ended(&ending).await;
+        }
         ending
     });
     Run::new(id.to_owned(), events, end, cancel)

@@ -50,7 +50,9 @@ pub(super) async fn find(name: &str, files: Option<&dyn FilesRead>) -> Result<Bu
         HostError::Invalid(Failure::new("runbook_not_found", text).hint("list them: `uplift runbook list`"))
     })?;
     let text = String::from_utf8(file.bytes).map_err(|_| {
-        HostError::Invalid(Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")))
+        HostError::Invalid(
+            Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")).hint("save it as UTF-8"),
+        )
     })?;
     Ok(around(name, &text))
 }

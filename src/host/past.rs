@@ -13,7 +13,7 @@ pub struct Shown {
 pub(super) fn shown(reader: &Reader, run: Option<&str>) -> Result<Shown, HostError> {
     let run = match run {
         Some(run) => reader.run(run)?,
-        None => reader.runs()?.into_iter().next().ok_or(HostError::NoRun("show"))?,
+        None => reader.newest(1)?.pop().ok_or(HostError::NoRun("show"))?,
     };
     let calls = reader.entries(&run.id)?;
     Ok(Shown { run, calls })

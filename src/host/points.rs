@@ -6,7 +6,7 @@ use super::{door::Host, error::HostError, zero::EntryZero};
 use crate::{
     event::{Failure, Teller},
     journal::{Folder, Reader, RunRow, RunState, State},
-    ports::points::PointsRead,
+    ports::points::{PastRun, PointsRead},
     primitives::{savepoint_then, trial_ended, way_back::places},
     run,
     site::{ImageThen, Place, Point, Service, Site},
@@ -18,10 +18,18 @@ pub(super) struct Recorded {
     pub(super) state: PathBuf,
 }
 
+impl Recorded {
+    fn reader(&self) -> Result<Option<Reader>, Failure> {
+        match Folder::find(&self.state) {
+            Some(folder) => Ok(Reader::open(&folder)?),
+            None => Ok(None),
+        }
+    }
+}
+
 impl PointsRead for Recorded {
     fn points(&self) -> Result<Vec<Point>, Failure> {
-        let Some(folder) = Folder::find(&self.state) else { return Ok(Vec::new()) };
-        let Some(reader) = Reader::open(&folder).map_err(Failure::from)? else { return Ok(Vec::new()) };
+        let Some(reader) = self.reader()? else { return Ok(Vec::new()) };
         let mut points = Vec::new();
         for row in reader.runs().map_err(Failure::from)? {
             if !RETURNS.contains(&row.runbook.as_str()) {
@@ -30,10 +38,33 @@ impl PointsRead for Recorded {
         }
         Ok(points)
     }
+
+    fn point(&self, run: &str) -> Result<Option<Point>, Failure> {
+        let Some(reader) = self.reader()? else { return Ok(None) };
+        match reader.exactly(run)?.filter(|row| !RETURNS.contains(&row.runbook.as_str())) {
+            Some(row) => point(&reader, row),
+            None => Ok(None),
+        }
+    }
+
+    fn runs(&self) -> Result<Vec<PastRun>, Failure> {
+        let Some(reader) = self.reader()? else { return Ok(Vec::new()) };
+        let past = |row: RunRow| PastRun {
+            over: !row.state.unfinished(),
+            state: row.state_word(),
+            ended: row.ended,
+            tidied: row.runbook == TIDIES,
+            run: row.id,
+        };
+        Ok(reader.runs()?.into_iter().map(past).collect())
+    }
 }
 
 /// Runs of these go back themselves: `upgrade` is the way forward again.
 const RETURNS: [&str; 2] = ["compose/rollback", "compose/restore"];
+
+/// The runbook that removes what is old.
+pub(super) const TIDIES: &str = "compose/prune";
 
 impl Host {
     /// Upgrades that the site can return from, newest first, with what each way costs now.
@@ -68,6 +99,10 @@ impl Host {
 fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
     let over = [RunState::Done, RunState::Closed, RunState::RolledBack];
     if !over.contains(&row.state) {
+        return Ok(None);
+    }
+    // Most runs are no upgrades: their calls need not be read.
+    if !reader.called(&row.id, "env_set")? || !reader.called(&row.id, "compose_up")? {
         return Ok(None);
     }
     let entries = reader.entries(&row.id).map_err(Failure::from)?;

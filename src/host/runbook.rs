@@ -7,6 +7,7 @@ use super::{
     begin,
     door::{Host, script_site},
     error::HostError,
+    notices,
     running::Run,
 };
 use crate::{
@@ -51,7 +52,9 @@ impl Runbook {
             runtime: tokio::runtime::Handle::current(),
         };
         let site = script_site(&inner.site);
-        run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site).await
+        let mut plan = run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site).await;
+        plan.warnings.extend(notices::untold(&self.host).await);
+        plan
     }
 
     /// Starts what was planned. Refuses if the site has changed since, or if another run holds it.

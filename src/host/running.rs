@@ -46,7 +46,7 @@ impl Run {
         self.cancel.clone()
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for the site's own command to have been told of it.
     pub async fn ended(self) -> Ending {
         match self.end.await {
             Ok(ending) => ending,

@@ -12,7 +12,7 @@ use crate::{
     event::{Failure, Teller},
     journal::new_run_id,
     ports::Ports,
-    primitives::contract::suggest,
+    primitives::{contract::suggest, old_runs_go},
 };
 
 /// A folder of backup sets. It is read without a look at the site: a set must be found and proved also where the engine
@@ -73,6 +73,17 @@ impl Host {
     #[must_use]
     pub fn new_trial(&self) -> String {
         new_run_id(self.now())
+    }
+}
+
+impl Host {
+    /// Whether `backup prune` would remove something of the state folder: of these sets, or of what runs have left.
+    pub async fn has_old(&self, sets: &[Listed]) -> Result<bool, HostError> {
+        let (site, tell) = (&self.0.site, Teller::silent());
+        if backups::judge(sets, self.now(), backups::KEEP).iter().any(|judged| judged.goes) {
+            return Ok(true);
+        }
+        Ok(old_runs_go(self.0.ports.observe(site, "status", &tell)).await?)
     }
 }
 

@@ -41,4 +41,5 @@ impl EntryZero {
 
 fn unreadable(error: &serde_json::Error) -> Failure {
     Failure::new("entry_zero", format!("the record of the site before the run cannot be read: {error}"))
+        .hint("use the uplift that began the run")
 }

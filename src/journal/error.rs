@@ -86,7 +86,12 @@ impl JournalError {
         let about =
             |code, exit, hint: &str| About { code, exit, hint: (!hint.is_empty()).then(|| hint.to_owned()) };
         match self {
-            Self::Held { .. } => about("site_held", Held, "wait for it, or watch it with `uplift status`"),
+            Self::Held { holder } => {
+                let run = holder.as_ref().map(|one| one.run.clone()).filter(|run| !run.is_empty());
+                let watch =
+                    run.map_or("uplift status".to_owned(), |run| format!("uplift show {run} --follow"));
+                about("site_held", Held, &format!("wait for it, or watch it: `{watch}`"))
+            }
             Self::Orphans { orphans } => about("still_working", Held, &stop_line(orphans)),
             Self::LockLost => about("lock_lost", Unfinished, "see who works on the site: `uplift status`"),
             Self::Newer { .. } => about("journal_newer", Refused, "use the newer uplift that wrote it"),
@@ -114,11 +119,21 @@ impl JournalError {
                 about("run_unfinished", Unfinished, &hint)
             }
             Self::RunOver { .. } => about("run_over", Refused, "list the runs: `uplift history`"),
-            Self::NotSettled { .. } => about("not_settled", Unfinished, ""),
-            Self::Repeated { .. } => about("repeated_call", Unfinished, ""),
-            Self::Illegal { .. } => about("illegal_move", Unfinished, ""),
-            Self::Io { .. } => about("journal_io", Refused, ""),
-            Self::Store { .. } => about("journal_store", Unfinished, ""),
+            Self::NotSettled { .. } => about("not_settled", Unfinished, Failure::REPORT),
+            Self::Repeated { .. } => about("repeated_call", Unfinished, Failure::REPORT),
+            Self::Illegal { .. } => about("illegal_move", Unfinished, Failure::REPORT),
+            Self::Io { path, .. } => {
+                let hint = format!(
+                    "see that `{}` can be written to, or name another folder: `--state DIR`",
+                    path.parent().unwrap_or(path).display()
+                );
+                about("journal_io", Refused, &hint)
+            }
+            Self::Store { .. } => about(
+                "journal_store",
+                Unfinished,
+                "look at the disk with `dmesg`; `uplift status` says where the site stands",
+            ),
         }
     }
 
@@ -143,7 +158,7 @@ impl From<&JournalError> for Failure {
             let _ = write!(message, ": {inner}");
             source = inner.source();
         }
-        let mut failure = Self::new(about.code, message);
+        let mut failure = Failure::new(about.code, message);
         failure.hint = about.hint;
         failure
     }

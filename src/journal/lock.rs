@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Folder, JournalError, processes, schema};
+use crate::event::moment;
 
 const LOCK: &str = "lock";
 const SHOWN: &str = "lock.json";
@@ -38,7 +39,8 @@ impl Holder {
     pub(super) fn in_words(&self) -> String {
         let Self { run, command, user, host, since, pid, .. } = self;
         let run = if run.is_empty() { String::new() } else { format!(" run `{run}`,") };
-        format!(":{run} `{command}` by `{user}` on `{host}`, process {pid}, since {since:.0}")
+        let since = moment(*since);
+        format!(":{run} `{command}` by `{user}` on `{host}`, process {pid}, since {since}")
     }
 }
 

@@ -9,6 +9,8 @@ use super::{Entry, Folder, JournalError, RunRow, lock, schema};
 
 mod rows;
 
+use rows::Which;
+
 type Done<T> = Result<T, JournalError>;
 
 /// Reads the journal of one site, also while a run writes it. Takes no lock and makes no file.
@@ -44,30 +46,51 @@ impl Reader {
 
     /// All runs, newest first.
     pub fn runs(&self) -> Done<Vec<RunRow>> {
-        let alive = self.alive();
-        self.read(|connection| rows::runs(connection, alive))
+        self.which(Which::All)
+    }
+
+    /// So many of the newest runs, newest first.
+    pub fn newest(&self, count: u32) -> Done<Vec<RunRow>> {
+        self.which(Which::Newest(count))
+    }
+
+    /// How many runs are recorded.
+    pub fn count(&self) -> Done<usize> {
+        self.read(rows::count)
+    }
+
+    /// The run with exactly this id, if it is recorded.
+    pub fn exactly(&self, id: &str) -> Done<Option<RunRow>> {
+        Ok(self.which(Which::One(id))?.pop())
     }
 
     /// The run with this id, or the only one whose id begins or ends with it.
     pub fn run(&self, id: &str) -> Done<RunRow> {
-        let mut runs = self.runs()?;
-        if let Some(exact) = runs.iter().position(|run| run.id == id) {
-            return Ok(runs.swap_remove(exact));
+        if let Some(exact) = self.exactly(id)? {
+            return Ok(exact);
         }
-        runs.retain(|run| !id.is_empty() && (run.id.starts_with(id) || run.id.ends_with(id)));
-        match runs.len() {
-            0 => Err(JournalError::NoSuchRun { id: id.to_owned() }),
-            1 => Ok(runs.remove(0)),
-            _ => {
-                let of = runs.into_iter().map(|run| run.id).collect();
-                Err(JournalError::AmbiguousRun { id: id.to_owned(), of })
-            }
+        let mut ids = self.read(rows::ids)?;
+        ids.retain(|run| !id.is_empty() && (run.starts_with(id) || run.ends_with(id)));
+        match ids.as_slice() {
+            [] => Err(JournalError::NoSuchRun { id: id.to_owned() }),
+            [one] => self.exactly(one)?.ok_or_else(|| JournalError::NoSuchRun { id: id.to_owned() }),
+            _ => Err(JournalError::AmbiguousRun { id: id.to_owned(), of: ids }),
         }
     }
 
     /// The run that waits for `resume` or `rollback`, or is at work; there is never more than one.
     pub fn unfinished(&self) -> Done<Option<RunRow>> {
-        Ok(self.runs()?.into_iter().find(|run| run.state.unfinished()))
+        Ok(self.which(Which::Unfinished)?.pop())
+    }
+
+    /// Whether a run has called this verb, without a look at all its calls.
+    pub fn called(&self, run: &str, verb: &str) -> Done<bool> {
+        self.read(|connection| rows::called(connection, run, verb))
+    }
+
+    fn which(&self, which: Which<'_>) -> Done<Vec<RunRow>> {
+        let alive = self.alive();
+        self.read(|connection| rows::runs(connection, alive, which))
     }
 
     /// The calls of a run in the order in which they were made.

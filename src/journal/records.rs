@@ -99,6 +99,15 @@ pub struct RunRow {
 }
 
 impl RunRow {
+    /// What a run that was taken back has left as it is, a sentence each.
+    #[must_use]
+    pub fn left(&self) -> &[String] {
+        match &self.ending {
+            Some(Ending::TakenBack { left, .. } | Ending::RolledBack { left }) => left,
+            _ => &[],
+        }
+    }
+
     /// Where it stands, as one word: its state, or `interrupted` where nobody works on what is recorded as running.
     #[must_use]
     pub fn state_word(&self) -> String {

@@ -118,7 +118,7 @@ impl Move {
 
 /// A move that the rules do not know. It is always a mistake of the program, never of the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an entry that is `{from}` cannot `{step}`")]
+#[error("a call that is `{from}` cannot `{step}`")]
 pub struct Illegal {
     pub from: State,
     pub step: Move,

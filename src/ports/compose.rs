@@ -15,6 +15,8 @@ use crate::{
 /// A project as compose resolves it, variables filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The project's own name: as it was asked for, or as compose chooses it.
+    pub name: String,
     /// In the order of their names.
     pub services: BTreeMap<String, ServiceConfig>,
     /// Real names of the named volumes, by their names in the file.
@@ -105,7 +107,7 @@ pub trait ComposeRead: Send + Sync {
     async fn version(&self) -> Result<semver::Version, Failure>;
 
     /// `docker compose config` under a cleaned environment; `overrides` win over the project's env files. The
-    /// profile `*` stands for all.
+    /// profile `*` stands for all. A project without a name gets the one that compose chooses.
     async fn config(
         &self,
         project: &Project,
@@ -231,7 +233,10 @@ pub fn by_hand(project: &Project) -> String {
 /// The arguments that make `docker compose` mean exactly this project.
 #[must_use]
 pub fn project_arguments(project: &Project) -> Vec<String> {
-    let mut arguments = vec!["compose".to_owned(), "--project-name".to_owned(), project.name.clone()];
+    let mut arguments = vec!["compose".to_owned()];
+    if !project.name.is_empty() {
+        arguments.extend(["--project-name".to_owned(), project.name.clone()]);
+    }
     arguments.extend(["--project-directory".to_owned(), project.dir.display().to_string()]);
     for file in &project.files {
         arguments.extend(["--file".to_owned(), file.display().to_string()]);

@@ -46,6 +46,9 @@ pub struct Container {
     /// `healthy`, `unhealthy`, `starting`; `None` without a health check.
     pub health: Option<String>,
     pub restart_policy: String,
+    /// What it was made to run: the image's own where nobody has said otherwise.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// Seconds between the stop signal and the kill; `None`: the engine's 10 s.
     pub stop_timeout: Option<u64>,
     pub labels: BTreeMap<String, String>,
@@ -86,6 +89,13 @@ impl Container {
         let fresh =
             self.started.is_some_and(|at| now.duration_since(at) < jiff::SignedDuration::from_mins(1));
         self.state == State::Restarting || (self.restarts > 0 && fresh)
+    }
+
+    /// The engine starts it again and again. One that died less often may have waited for its database when the host
+    /// was started.
+    #[must_use]
+    pub fn dies_often(&self, now: Timestamp) -> bool {
+        self.state == State::Restarting || (self.restarts > 2 && self.keeps_dying(now))
     }
 
     /// The first twelve digits of its id, as `docker ps` shows it.

@@ -1,11 +1,33 @@
 //! Files and folders on the host where uplift runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Change, Failure, Write};
+
+/// Where a host keeps units, timers and timed jobs.
+pub const UNITS: [&str; 9] = [
+    "/etc/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/etc/cron.d",
+    "/etc/cron.hourly",
+    "/etc/cron.daily",
+    "/etc/cron.weekly",
+    "/etc/cron.monthly",
+    "/var/spool/cron",
+    "/var/spool/cron/crontabs",
+];
+
+/// The timed jobs that lie in no folder.
+pub const CRONTAB: &str = "/etc/crontab";
+
+/// The group of the folder, where the writer may name that; else the one that a new file gets by itself.
+pub const OWN_GROUP: u32 = u32::MAX;
 
 /// A file as it is. The content may hold secrets: it never goes into a journal.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,7 +60,8 @@ pub struct WriteFile {
     pub what: String,
 }
 
-/// Copies a file; refuses to replace one with other content.
+/// Copies a file; refuses to replace one with other content. Where root makes it, the copy belongs to the owner of the
+/// folder that it goes into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyFile {
     pub from: PathBuf,
@@ -69,6 +92,35 @@ pub struct Rename {
     pub what: String,
 }
 
+/// How far a growing file was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Which file it was: another may have its name by now.
+    pub file: u64,
+    /// Bytes from its beginning.
+    pub offset: u64,
+}
+
+/// What has come to a growing file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    pub bytes: Vec<u8>,
+    pub position: Position,
+    /// It was begun anew since: these bytes do not follow those that were read before.
+    pub again: bool,
+}
+
+/// What lies at a path and below it, as a look at the disk tells it. Nothing is opened, and no link is followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lies {
+    /// Lengths of its files.
+    pub bytes: u64,
+    /// Who owns the path itself: user and group id.
+    pub owner: (u32, u32),
+    /// What is neither a plain file nor a folder of the same file system: links, pipes, mounts.
+    pub strange: Vec<PathBuf>,
+}
+
 #[async_trait]
 pub trait FilesRead: Send + Sync {
     /// `None` if there is none; `permission_denied` with the fix if it cannot be read.
@@ -79,8 +131,15 @@ pub trait FilesRead: Send + Sync {
     async fn size(&self, path: &Path) -> Result<Option<u64>, Failure>;
     /// Names in a folder, sorted; empty if there is no such folder.
     async fn list(&self, path: &Path) -> Result<Vec<String>, Failure>;
+    /// What lies there and below; `None` if nothing does.
+    async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure>;
+    /// The path with every link in it followed; as it is, where nothing is there.
+    async fn real(&self, path: &Path) -> Result<PathBuf, Failure>;
     /// Room where `path` is or, if it does not exist, where it would be.
     async fn space(&self, path: &Path) -> Result<Space, Failure>;
+    /// What has come to a growing file after `from`, as much as is read at once; from its beginning where it is another
+    /// file by now, or a shorter one. `None` if there is no such file.
+    async fn grown(&self, path: &Path, from: Option<Position>) -> Result<Option<Grown>, Failure>;
 }
 
 #[async_trait]
@@ -90,6 +149,8 @@ pub trait Files: FilesRead {
     async fn make_folder(&self, request: &MakeFolder) -> Result<(), Failure>;
     async fn remove(&self, request: &Remove) -> Result<(), Failure>;
     async fn rename(&self, request: &Rename) -> Result<(), Failure>;
+    /// A log of lines (0600, its folder 0700), made with its first line.
+    fn log(&self, path: &Path) -> Arc<dyn LineLog>;
 }
 
 impl WriteFile {

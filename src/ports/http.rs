@@ -35,7 +35,7 @@ pub trait Http: Send + Sync {
 impl Probe {
     /// `GET /up` of one container of the product, as a proxy in front of it would ask: the `Host` that the product
     /// expects, and `X-Forwarded-Proto: https` where it would otherwise redirect. Asks the published port, else
-    /// the container's own address on its network, which a Linux host reaches.
+    /// the container's own address on its network, which a Linux host reaches, or this host's where it has no other.
     ///
     /// `None` if the container has neither, because it does not run.
     #[must_use]
@@ -43,7 +43,10 @@ impl Probe {
         let setting =
             |name: &str| site.settings.get(name).map(|value| value.trim()).filter(|v| !v.is_empty());
         let inside = setting("STRATA_CONTAINER_PORT").and_then(|port| port.parse().ok()).unwrap_or(80);
-        let address = if let Some(binding) = container.ports.get(&inside) {
+        let hosts_own = container.networks.contains_key("host");
+        let address = if hosts_own {
+            format!("127.0.0.1:{inside}")
+        } else if let Some(binding) = container.ports.get(&inside) {
             let everywhere = ["", "0.0.0.0", "::"].contains(&binding.host_ip.as_str());
             let host = if everywhere { "127.0.0.1" } else { binding.host_ip.as_str() };
             format!("{}:{}", bracketed(host), binding.host_port)
@@ -53,7 +56,7 @@ impl Probe {
         };
         let mut headers = Vec::new();
         if let Some(host) = setting("APP_HOST") {
-            headers.push(("Host".to_owned(), host.to_owned()));
+            headers.push(("Host".to_owned(), bare(host).to_owned()));
         }
         let is_set =
             |name| setting(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
@@ -64,6 +67,26 @@ impl Probe {
     }
 }
 
+/// A host's name where somebody has written an address: without the scheme and the path.
+fn bare(host: &str) -> &str {
+    let name = host.split_once("://").map_or(host, |(_, rest)| rest);
+    name.split('/').next().unwrap_or(name)
+}
+
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_host_is_a_name() {
+        for (said, name) in [
+            ("strata.example", "strata.example"),
+            ("https://strata.example/app", "strata.example"),
+            ("strata.example:8443", "strata.example:8443"),
+        ] {
+            assert_eq!(super::bare(said), name);
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub trait PostgresRead: Send + Sync {
     fn go_by(&self, _way: &Way) {}
     /// Fails with `database_unreachable` (retryable), `password_refused`, `database_denied` or `tls_refused`.
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure>;
+    /// Fails with `pooled` if a connection pooler stands before the server.
+    async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure>;
     /// Facts of those of `names` that exist, in their order.
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure>;
     /// `schema_migrations` of one database, sorted; `None` if it has no such table.

@@ -1,6 +1,6 @@
 //! What the product's variables mean: where its data is, and who works on its jobs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     compose::{Config, ServiceConfig},
@@ -22,7 +22,8 @@ pub fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Fa
     };
     let port = setting("DB_PORT").unwrap_or("5432");
     let port = port.trim().parse().map_err(|_| {
-        Failure::new("bad_setting", format!("`DB_PORT={port}` is no port")).hint("correct it in the env file")
+        Failure::new("bad_setting", format!("`DB_PORT={port}` is no port"))
+            .hint("write it as a number from 1 to 65535, e.g. `DB_PORT=5432`")
     })?;
     let ssl = setting("DB_SSLMODE").or_else(|| setting("PGSSLMODE")).unwrap_or("prefer");
     let ssl: SslMode = serde_json::from_value(ssl.into()).map_err(|_| {
@@ -49,7 +50,8 @@ pub fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Fa
 }
 
 /// Where the product has its uploaded files.
-const FILES_AT: &str = "/rails/storage";
+/// Where uploaded files lie in a container.
+pub const FILES_AT: &str = "/rails/storage";
 
 /// Where web keeps uploaded files by the compose files; refused if what runs has them elsewhere.
 pub fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> Result<Storage, Failure> {
@@ -67,13 +69,22 @@ pub fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> R
         .find_map(|container| container.mounts.iter().find(|mount| mount.target == FILES_AT))
         .map(|mount| mount.source.clone());
     if let (Some(configured), Some(mounted)) = (&configured, &mounted)
-        && configured != mounted
+        && !same_place(configured, mounted)
     {
         let text = format!(
             "the compose files mount `{configured}` at `{FILES_AT}`, but what runs has `{mounted}` there"
         );
         return Err(Failure::new("storage_differs", text).hint(
             "the next start would lose sight of all uploaded files: correct the volume in the compose files",
+        ));
+    }
+    if let (None, Some(mounted), Some(container)) = (&configured, &mounted, running.first()) {
+        let text = format!(
+            "`{}` has `{mounted}` at `{FILES_AT}`, and the compose files mount nothing there",
+            container.name
+        );
+        return Err(Failure::new("storage_differs", text).hint(
+            "the next start would lose sight of all uploaded files: put the volume back into the compose files",
         ));
     }
     if let (Some(configured), None, Some(container)) = (&configured, &mounted, running.first()) {
@@ -90,6 +101,12 @@ pub fn storage(config: &Config, web: &ServiceConfig, running: &[Container]) -> R
     // Empty where nothing is mounted: whatever would replace the containers is refused then.
     let volume = mounted.or(configured).unwrap_or_default();
     Ok(Storage::Local { volume, path: FILES_AT.to_owned() })
+}
+
+/// Whether two paths, or names of volumes, are the same: files say `/srv/./storage/` where the engine says `/srv/storage`.
+#[must_use]
+pub fn same_place(one: &str, other: &str) -> bool {
+    Path::new(one).components().eq(Path::new(other).components())
 }
 
 /// The variable that lets web work on jobs.

@@ -52,6 +52,22 @@ pub fn networks<'a>(containers: &[&'a Container]) -> BTreeSet<&'a str> {
     containers.iter().flat_map(|one| one.networks.keys().map(String::as_str)).collect()
 }
 
+/// Where a project's web will be, by the project's files: a host that has lost its containers is told nothing else.
+#[derive(Default)]
+pub struct Planned {
+    pub networks: Vec<String>,
+    /// Names that it is told itself, as `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
+}
+
+/// Reads [`Planned`]; empty where the files have no web.
+pub async fn planned(compose: &dyn ComposeRead, site: &Site) -> Result<Planned, Failure> {
+    let mut config = compose.config(&site.project, &BTreeMap::new()).await?;
+    let Some(web) = config.services.remove(&site.web.name) else { return Ok(Planned::default()) };
+    let networks = web.networks.iter().filter_map(|name| config.networks.remove(name)).collect();
+    Ok(Planned { networks, extra_hosts: web.extra_hosts })
+}
+
 /// The containers that `name` leads to on one of these networks, each with its address there; empty for one that does
 /// not run.
 #[must_use]

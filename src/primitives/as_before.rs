@@ -11,7 +11,7 @@ use crate::{
     ports::{
         Observe, Operate,
         docker::{Container, Recreate, RemoveContainer, SetRestart, Snapshot, Start, Stop},
-        files::{File, MakeFolder, WriteFile},
+        files::{File, MakeFolder, OWN_GROUP, WriteFile},
         project::of_service,
     },
     site::Secret,
@@ -214,12 +214,9 @@ pub(super) async fn write_kept(
         let what = "folder for what the way back needs".to_owned();
         site.files.make_folder(&MakeFolder { path: folder.to_owned(), what }).await?;
     }
-    let file = File { bytes, mode: 0o600, uid: 0, gid: 0 };
-    let file = match site.files.read(&site.site.project.env_file()).await? {
-        // Whoever owns the settings may read what came from them, and nobody else.
-        Some(owner) => File { uid: owner.uid, gid: owner.gid, ..file },
-        None => file,
-    };
+    // Whoever owns the state folder must be able to go back, also from what root has begun.
+    let lies = site.files.lies(path.parent().unwrap_or(path)).await?.unwrap_or_default();
+    let file = File { bytes, mode: 0o600, uid: lies.owner.0, gid: OWN_GROUP };
     let expected = blake3::hash(&file.bytes).to_hex().to_string();
     site.files.write(&WriteFile { path: path.to_owned(), file, what: what.to_owned() }).await?;
     // What comes next may remove the only other copy, so this one is looked at first.

@@ -44,6 +44,7 @@ impl Read for CheckDatabase {
             let text = format!("`{}` is a standby: it cannot be migrated", endpoint.host);
             return Err(Failure::new("standby", text).hint("set `DB_HOST` to the primary server"));
         }
+        site.postgres.direct(endpoint, all.primary()).await?;
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let found = site.postgres.databases(endpoint, &names).await?;
         backups::complete(&names, &found)?;

@@ -3,23 +3,32 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::Read;
+use super::{
+    beside,
+    contract::Read,
+    differences::differences,
+    drifted::{Differs, Drift, Kind, what_to_type},
+};
 use crate::{
     event::Failure,
-    ports::{Observe, compose::ServiceConfig, docker::Container, project::of_service},
-    site::Secret,
+    ports::{Observe, compose::by_hand, project::of_service},
 };
 
-/// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along.
+/// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along unseen.
+///
+/// Another image, another place of the data and other keys are refused in any case.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CheckDrift {
-    /// Go on although files and containers differ.
+    /// What becomes of an edit that nobody has applied: `refuse` to go on, or `apply` it with the release.
     #[serde(default)]
-    pub allow: bool,
+    pub edits: Edits,
     /// What is compared: `everything`, or only where the `data` is.
     #[serde(default)]
     pub of: Compared,
+    /// Whether a release is brought with which an edit could be applied.
+    #[serde(default = "yes")]
+    pub brings: bool,
     /// Whether containers that do not run are compared too.
     #[serde(default = "yes")]
     pub stopped: bool,
@@ -35,20 +44,18 @@ pub(super) enum Compared {
     Data,
 }
 
+/// What becomes of an edit of the files that nobody has applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Edits {
+    #[default]
+    Refuse,
+    Apply,
+}
+
 fn yes() -> bool {
     true
 }
-
-/// Settings that say where the data is, with what the product takes where they are not set.
-const DATA: [(&str, &str); 7] = [
-    ("DB_HOST", ""),
-    ("DB_PORT", "5432"),
-    ("DB_NAME", ""),
-    ("DB_DATABASE", ""),
-    ("STORAGE_BACKEND", "local"),
-    ("S3_BUCKET", ""),
-    ("S3_ENDPOINT", ""),
-];
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
@@ -61,7 +68,7 @@ impl Read for CheckDrift {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { allow: true, of: Compared::Everything, stopped: true }
+        Self { edits: Edits::Apply, of: Compared::Everything, brings: true, stopped: true }
     }
 
     fn summary(&self) -> String {
@@ -74,169 +81,107 @@ impl Read for CheckDrift {
     fn result(outcome: &Outcome) -> String {
         match outcome.differs.len() {
             0 => "what runs is what the files say".to_owned(),
-            _ => outcome.differs.join("; "),
+            1 => "1 edit is applied with the release".to_owned(),
+            n => format!("{n} edits are applied with the release"),
         }
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
-        let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
-        let (mut differs, mut stopped) = (Vec::new(), Vec::new());
-        for service in site.site.product() {
-            let Some(configured) = config.services.get(&service.name) else { continue };
-            for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                if !self.stopped && !container.is_up() {
-                    continue;
-                }
-                let found = self.differences(&container, configured, site).await?;
-                if !found.is_empty() && !container.is_up() && !stopped.contains(&service.name) {
-                    stopped.push(service.name.clone());
-                }
-                differs.extend(found);
+        beside::none_beside(site).await?;
+        let seen = self.compare(site).await?;
+        let differs = &seen.differs;
+        let applied = |one: &Differs| matches!(one.kind, Kind::Policy { .. } | Kind::Other);
+        let refuse = self.edits == Edits::Refuse || !self.brings;
+        if refuse && !differs.is_empty() || !differs.iter().all(applied) {
+            let mut way = seen.way(site);
+            if self.of == Compared::Everything && self.brings && differs.iter().all(applied) {
+                way.push_str("; or have it applied with the release: `--edits apply`");
             }
+            return Err(self.refusal(differs, &way));
         }
-        if !differs.is_empty() && !self.allow {
-            return Err(self.refusal(differs, &stopped));
+        for one in differs {
+            site.tell.warn(format!("{}: that edit is applied with the release", one.text));
         }
-        Ok(Outcome { differs })
+        Ok(Outcome { differs: seen.differs.into_iter().map(|one| one.text).collect() })
+    }
+}
+
+/// What differs between the containers that run and the files, for whoever only wants to know: a sentence each, and what
+/// to type about all of them.
+pub(crate) async fn drift(site: Observe<'_>) -> Result<(Vec<String>, Option<String>), Failure> {
+    beside::none_beside(site).await?;
+    let running = CheckDrift { edits: Edits::Apply, of: Compared::Everything, brings: true, stopped: false };
+    let seen = running.compare(site).await?;
+    let way = (!seen.differs.is_empty()).then(|| seen.way(site));
+    Ok((seen.differs.iter().map(Differs::in_full).collect(), way))
+}
+
+struct Seen {
+    differs: Vec<Differs>,
+    /// Services all of whose containers run the image that the files ask for, with that image.
+    whole: Vec<(String, String)>,
+    /// Services that differ and do not run.
+    stopped: Vec<String>,
+}
+
+impl Seen {
+    /// What to type about it.
+    fn way(&self, site: Observe<'_>) -> String {
+        what_to_type(&Drift {
+            found: &self.differs,
+            whole: &self.whole,
+            stopped: &self.stopped,
+            compose: &by_hand(&site.site.project),
+        })
     }
 }
 
 impl CheckDrift {
-    async fn differences(
-        &self,
-        container: &Container,
-        configured: &ServiceConfig,
-        site: Observe<'_>,
-    ) -> Result<Vec<String>, Failure> {
-        if self.of == Compared::Data {
-            return Ok(data(container, configured, site).await?.into_iter().collect());
+    async fn compare(&self, site: Observe<'_>) -> Result<Seen, Failure> {
+        let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
+        let mut seen = Seen { differs: Vec::new(), whole: Vec::new(), stopped: Vec::new() };
+        for service in site.site.product() {
+            let Some(asked) = config.services.get(&service.name).and_then(|one| one.image.clone()) else {
+                continue;
+            };
+            let (mut compared, mut all_match) = (0, true);
+            for container in of_service(site.docker, &site.site.project, &service.name).await? {
+                if !self.stopped && !container.is_up() {
+                    continue;
+                }
+                compared += 1;
+                let found = differences(&container, &config, self.of, site).await?;
+                if !found.is_empty() && !container.is_up() && !seen.stopped.contains(&service.name) {
+                    seen.stopped.push(service.name.clone());
+                }
+                // Whoever finishes what keeps dying has one more service that does.
+                all_match &= !container.dies_often(site.clock.now());
+                all_match &= !found.iter().any(|one| matches!(one.kind, Kind::Image { .. }));
+                seen.differs.extend(found);
+            }
+            if compared > 0 && all_match {
+                seen.whole.push((service.name.clone(), asked));
+            }
         }
-        let mut found = Vec::from_iter(image(container, configured, site).await?);
-        found.extend(policy(container, configured));
-        found.extend(variables(container, configured, site).await?);
-        found.extend(ports(container, configured));
-        Ok(found)
+        Ok(seen)
     }
 
-    fn refusal(&self, differs: Vec<String>, stopped: &[String]) -> Failure {
-        let apply = apply(stopped);
+    fn refusal(&self, differs: &[Differs], way: &str) -> Failure {
         let (text, hint) = match (self.of, self.stopped) {
-            (Compared::Everything, _) => (
-                "what runs is not what the compose files say",
-                format!("{apply}, and type the command again"),
-            ),
+            (Compared::Everything, _) => {
+                ("what runs is not what the compose files say", format!("{way}; then type the command again"))
+            }
             (Compared::Data, true) => (
                 "the site has its data elsewhere than the files say",
-                format!("{apply}, and type the command again"),
+                format!("{way}; then type the command again"),
             ),
             (Compared::Data, false) => (
                 "the site has its data elsewhere than the files say",
                 format!(
-                    "{apply}; if it is meant for where the files point to, stop the site: `docker compose stop`"
+                    "{way}; if it is meant for where the files point to, stop the site: `docker compose stop`"
                 ),
             ),
         };
-        Failure::new("drift", text).evidence(differs).hint(hint)
+        Failure::new("drift", text).evidence(differs.iter().map(Differs::in_full)).hint(hint)
     }
-}
-
-/// How the files are applied. What stands still may be held for a reason, and is not started by the way.
-fn apply(stopped: &[String]) -> String {
-    let policy = "a restart policy with `docker update`, or put them back";
-    if stopped.is_empty() {
-        return format!("apply the files first with `docker compose up -d`, {policy}");
-    }
-    let names: Vec<_> = stopped.iter().map(|name| format!("`{name}`")).collect();
-    format!(
-        "{} does not run, and `docker compose up -d` would start it: apply the files to it without that, `docker \
-         compose up --no-start --no-deps {}`, to what runs with `docker compose up -d --no-deps SERVICE`, {policy}",
-        names.join(", "),
-        stopped.join(" ")
-    )
-}
-
-fn service(container: &Container) -> &str {
-    container.service().unwrap_or(&container.name)
-}
-
-/// By id: the same name may mean another image since the container was made.
-async fn image(
-    container: &Container,
-    configured: &ServiceConfig,
-    site: Observe<'_>,
-) -> Result<Option<String>, Failure> {
-    let Some(meant) = &configured.image else { return Ok(None) };
-    let id = site.docker.image(meant).await?.map(|image| image.id);
-    if id.as_ref() == Some(&container.image_id) {
-        return Ok(None);
-    }
-    let runs = if container.image == *meant {
-        "another image of that name".to_owned()
-    } else {
-        format!("`{}`", container.image)
-    };
-    Ok(Some(format!("the files say `{meant}` and `{}` runs {runs}", service(container))))
-}
-
-fn policy(container: &Container, configured: &ServiceConfig) -> Option<String> {
-    let normal = |policy: &str| if policy.is_empty() { "no".to_owned() } else { policy.to_owned() };
-    let (runs, files) = (normal(&container.restart_policy), normal(&configured.restart));
-    (runs != files).then(|| {
-        format!(
-            "`{}` has the restart policy `{runs}` and the files say `{files}`, which compose does not apply to a \
-             container that is there: `docker update --restart {files} {}`",
-            service(container),
-            container.name
-        )
-    })
-}
-
-/// Names alone: values may be secrets.
-async fn variables(
-    container: &Container,
-    configured: &ServiceConfig,
-    site: Observe<'_>,
-) -> Result<Option<String>, Failure> {
-    let made_with = site.docker.environment(&container.id).await?;
-    let differs = configured.environment.iter().filter(|(name, value)| made_with.get(*name) != Some(value));
-    let names: Vec<_> = differs.map(|(name, _)| format!("`{name}`")).collect();
-    Ok(other_values(container, &names))
-}
-
-/// An edit of `DB_HOST` that nobody has applied would have another database backed up than the one in use. What was
-/// taken out of the files counts as well.
-async fn data(
-    container: &Container,
-    configured: &ServiceConfig,
-    site: Observe<'_>,
-) -> Result<Option<String>, Failure> {
-    let made_with = site.docker.environment(&container.id).await?;
-    let differs = DATA.iter().filter(|(name, usual)| {
-        let value = |of: &BTreeMap<String, Secret>| {
-            let set = of.get(*name).map(|value| value.reveal().trim().to_owned());
-            set.filter(|value| !value.is_empty()).unwrap_or_else(|| (*usual).to_owned())
-        };
-        value(&made_with) != value(&configured.environment)
-    });
-    let names: Vec<_> = differs.map(|(name, _)| format!("`{name}`")).collect();
-    Ok(other_values(container, &names))
-}
-
-fn other_values(container: &Container, names: &[String]) -> Option<String> {
-    (!names.is_empty()).then(|| {
-        format!(
-            "`{}` was started with other values of {} than the files give",
-            service(container),
-            names.join(", ")
-        )
-    })
-}
-
-fn ports(container: &Container, configured: &ServiceConfig) -> Option<String> {
-    let moved = configured.ports.iter().find(|port| {
-        let bound = container.ports.get(&port.target).map(|binding| binding.host_port);
-        port.published.is_some() && bound != port.published
-    })?;
-    let published = moved.published.unwrap_or_default();
-    Some(format!("the files publish `{}` on port {published} and it runs without that", service(container)))
 }

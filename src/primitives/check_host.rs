@@ -1,12 +1,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::Read;
-use crate::{
-    backups,
-    event::Failure,
-    ports::{Observe, docker::Select},
-};
+use super::{contract::Read, restarters::restarters};
+use crate::{backups, event::Failure, ports::Observe};
 
 /// Look for what might restart or replace containers behind the upgrade's back, and tell it. Refuse a site whose uploaded
 /// files would go with its containers.
@@ -20,11 +16,10 @@ pub(super) struct Outcome {
     pub engine: String,
     /// Version of docker compose.
     pub compose: String,
-    /// Names of containers that replace others by themselves, such as watchtower.
+    /// What may start or replace the site's containers by itself: names of containers such as watchtower, paths of units
+    /// and timed jobs.
     pub restarters: Vec<String>,
 }
-
-const RESTARTERS: [&str; 4] = ["watchtower", "ouroboros", "diun", "autoheal"];
 
 impl Read for CheckHost {
     const NAME: &'static str = "check_host";
@@ -39,9 +34,10 @@ impl Read for CheckHost {
     }
 
     fn result(outcome: &Outcome) -> String {
-        let others = match outcome.restarters.len() {
+        let names: Vec<_> = outcome.restarters.iter().map(|name| format!("`{name}`")).collect();
+        let others = match names.len() {
             0 => String::new(),
-            _ => format!("; watch out for {}", outcome.restarters.join(", ")),
+            _ => format!("; watch out for {}", names.join(", ")),
         };
         format!("Docker Engine {}, compose {}{others}", outcome.engine, outcome.compose)
     }
@@ -50,16 +46,12 @@ impl Read for CheckHost {
         backups::outlives(&site.site.storage)?;
         let engine = site.docker.engine().await?;
         let compose = site.compose.version().await?;
-        let all = site.docker.containers(&Select::All).await?;
-        let restarters: Vec<_> = all
-            .iter()
-            .filter(|container| container.is_running())
-            .filter(|container| RESTARTERS.iter().any(|name| container.image.contains(name)))
-            .map(|container| container.name.clone())
-            .collect();
+        let restarters = restarters(site).await?;
         for name in &restarters {
-            site.tell
-                .warn(format!("`{name}` may replace containers while the upgrade runs: stop it until then"));
+            site.tell.warn(format!(
+                "`{name}` may start or replace containers of this site while they are being changed: see that it does not \
+                 until this is over"
+            ));
         }
         Ok(Outcome { engine: engine.version, compose: compose.to_string(), restarters })
     }

@@ -102,7 +102,8 @@ impl Effect for ComposeCreate {
         }
         match Self::probe(intent, site.observe()).await? {
             Found::Applied(outcome) => Ok(outcome),
-            _ => Err(Failure::new("not_made", "compose has made no container of one of the services")),
+            _ => Err(Failure::new("not_made", "compose has made no container of one of the services")
+                .hint("see which: `docker compose ps -a`, then type the command again")),
         }
     }
 

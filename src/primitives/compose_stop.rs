@@ -1,5 +1,12 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use futures::{
+    channel::oneshot,
+    future::{Either, join_all, select},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,15 +16,18 @@ use super::{
     held_restarts,
 };
 use crate::{
-    event::{Failure, Refusal},
+    event::{Failure, Refusal, Unit},
     ports::{
         Observe, Operate,
-        docker::{Select, Stop},
+        clock::Clock,
+        docker::{Container, Select, Stop},
         project::{of_service, repository},
     },
 };
 
 /// Stop services, in the order given, each with its own stop timeout.
+///
+/// One is told to stop once the one before it has stopped, or once that may take no longer than it.
 ///
 /// Containers that the compose files no longer name, but that run the product's image (an old `worker` after its
 /// service was renamed), stop too: they would go on with the old code against the new database. Others are told and
@@ -44,6 +54,9 @@ pub(super) struct Intent {
 pub(super) struct Outcome {
     /// Services that were stopped, in this order.
     pub stopped: Vec<String>,
+    /// When each was told to stop, RFC 3339 in UTC; empty where that is not known.
+    #[serde(default)]
+    pub told: BTreeMap<String, String>,
 }
 
 impl Effect for ComposeStop {
@@ -120,18 +133,15 @@ impl Effect for ComposeStop {
         if intent.hold {
             held_restarts::hold(&intent.services, site).await?;
         }
-        for before in &intent.services {
-            for container in of_service(site.docker, &site.site.project, &before.service).await? {
-                if container.is_up() {
-                    let stop = Stop { id: container.id, service: before.service.clone(), timeout: None };
-                    site.docker.stop(&stop).await?;
-                }
-            }
-        }
-        Ok(outcome(intent))
+        let told = stop_all(&intent.services, site).await?;
+        Ok(Outcome { told, ..outcome(intent) })
     }
 
     async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+        // Where they were to be held first and none is, no stop was sent.
+        if !intent.hold || any_held(&intent.services, site.observe()).await? {
+            still_stopping(&intent.services, site.observe()).await?;
+        }
         let mut started = Vec::new();
         // Last stopped, first started: web before the service that needs it.
         for before in intent.services.iter().rev() {
@@ -170,8 +180,109 @@ impl ComposeStop {
     }
 }
 
+/// How long a container may take to stop, in seconds.
+fn time(container: &Container) -> u64 {
+    container.stop_timeout.unwrap_or(10).min(DAY)
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// What a service waits for before it is told to stop.
+struct Ahead {
+    told: oneshot::Receiver<()>,
+    /// Sent once it has stopped; dropped where it could not be.
+    ended: oneshot::Receiver<()>,
+    /// How long it may take, in seconds.
+    time: u64,
+}
+
+impl Ahead {
+    /// Whether whoever may take `own` seconds is to be told now: not if the one before could not be stopped.
+    async fn wait(self, own: u64, clock: &dyn Clock) -> bool {
+        let rest = Duration::from_secs(self.time.saturating_sub(own));
+        self.told.await.is_ok()
+            && !matches!(select(self.ended, clock.sleep(rest)).await, Either::Left((Err(_), _)))
+    }
+}
+
+/// One is told to stop once the one before it has, or once that may take no longer than it: web must not be away for
+/// all of the time that a worker needs to end its jobs, nor a worker for the time that web needs after it. Gives the
+/// moment at which each was told.
+async fn stop_all(
+    services: &[ServiceBefore],
+    site: Operate<'_>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut work = Vec::new();
+    let mut earlier: Option<Ahead> = None;
+    for before in services {
+        let service = &before.service;
+        let mut containers = of_service(site.docker, &site.site.project, service).await?;
+        containers.retain(Container::is_up);
+        let own = containers.iter().map(time).max().unwrap_or_default();
+        let ((tell, told), (end, ended)) = (oneshot::channel(), oneshot::channel());
+        let ahead = earlier.replace(Ahead { told, ended, time: own });
+        work.push(async move {
+            if let Some(ahead) = ahead
+                && !ahead.wait(own, site.clock).await
+            {
+                return Ok(None);
+            }
+            let at = site.clock.now().to_string();
+            let _nobody_behind = tell.send(());
+            let stop = async |container: Container| {
+                site.docker.stop(&Stop { id: container.id, service: service.clone(), timeout: None }).await
+            };
+            for stopped in join_all(containers.into_iter().map(stop)).await {
+                stopped?;
+            }
+            let _nobody_behind = end.send(());
+            Ok::<_, Failure>(Some((service.clone(), at)))
+        });
+    }
+    // All of them to their end: what has begun to stop is not left alone.
+    let told: Result<Vec<_>, _> = join_all(work).await.into_iter().collect();
+    Ok(told?.into_iter().flatten().collect())
+}
+
+async fn any_held(services: &[ServiceBefore], site: Observe<'_>) -> Result<bool, Failure> {
+    for before in services {
+        let now = of_service(site.docker, &site.site.project, &before.service).await?;
+        if now.iter().any(held_restarts::is_held) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The engine goes on with a stop whose client is gone: what is up yet may go down in a moment.
+async fn still_stopping(services: &[ServiceBefore], site: Observe<'_>) -> Result<(), Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let (mut longest, mut of) = (Duration::ZERO, String::new());
+        for before in services.iter().filter(|before| before.containers.iter().any(|one| one.running)) {
+            let all = of_service(site.docker, &site.site.project, &before.service).await?;
+            let own = |one: &&Container| one.is_up() && before.containers.iter().any(|old| old.id == one.id);
+            let times = all.iter().filter(own).map(|one| Duration::from_secs(time(one) + 1));
+            if let Some(time) = times.max().filter(|time| *time > longest) {
+                (longest, of) = (time, before.service.clone());
+            }
+        }
+        if waited >= longest {
+            return Ok(());
+        }
+        let what = format!("whether `{of}` goes on stopping");
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        site.tell.progress(what, millis(waited), Some(millis(longest)), Unit::Milliseconds);
+        site.clock.sleep(LOOK).await;
+        waited += LOOK;
+    }
+}
+
+const LOOK: Duration = Duration::from_millis(500);
+
 fn outcome(intent: &Intent) -> Outcome {
-    Outcome { stopped: intent.services.iter().map(|before| before.service.clone()).collect() }
+    let stopped = intent.services.iter().map(|before| before.service.clone()).collect();
+    Outcome { stopped, told: BTreeMap::new() }
 }
 
 /// Services that run the product's image and that no compose file names any more.

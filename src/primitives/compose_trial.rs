@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::{
     as_before::{keep_log, write_kept},
-    contract::{Back, Effect, Found, Span, Undone, WhenUnknown, from_value},
+    contract::{Back, Effect, Found, Span, Undone, WhenUnknown, from_value, to_bytes},
     exchange::PATIENCE,
+    moved_data::ByHand,
     watch::{Watched, watch},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         Observe, Operate,
         compose::RunAside,
         docker::{Container, RemoveContainer, Select, Stop},
-        postgres::EndSessions,
+        postgres::{EndSessions, Kept},
         project::trial_name,
     },
     site::{Endpoint, Moment, Sequences},
@@ -58,6 +59,10 @@ pub(super) struct Intent {
     #[schemars(with = "serde_json::Value")]
     endpoint: Endpoint,
     databases: Vec<String>,
+    /// Since when nobody else may have run, RFC 3339 in UTC. Empty where the trial was meant beside what runs, and in what
+    /// an older uplift wrote.
+    #[serde(default)]
+    since: String,
     /// Where its outcome is written down when it is over: nothing else of it stays.
     told: PathBuf,
 }
@@ -120,6 +125,7 @@ impl Effect for ComposeTrial {
             stable_for: self.stable_for,
             timeout: self.timeout,
             endpoint: all.endpoint.clone(),
+            since: closed_since(site).await?,
             databases: all.all.iter().map(|one| one.name.clone()).collect(),
             told: site.kept().join(format!("trial-{}.json", self.tag)),
         })
@@ -154,25 +160,25 @@ impl Effect for ComposeTrial {
         if intent.container(site.observe()).await?.is_some_and(|one| !one.is_up()) {
             intent.take_away(site).await?;
         }
+        intent.alone(site.observe()).await?;
         let id = site.compose.run_aside(&intent.aside).await?;
         let watched = Watched {
             service: &intent.aside.service,
             container: Some(&id),
-            stable_for: intent.stable_for.0,
+            stable_for: Some(intent.stable_for.0),
             timeout: intent.timeout.0,
         };
-        let well = watch(&watched, site.observe()).await?;
+        let after_ms = watch(&[watched], site.observe()).await?.first().map(|well| well.after_ms);
         intent.take_away(site).await?;
+        intent.alone(site.observe()).await?;
         let snapshot = site.postgres.snapshot(&intent.endpoint, primary(intent)).await?;
         let mut sequences = Sequences::new();
         for name in &intent.databases {
             sequences.insert(name.clone(), site.postgres.sequences(&intent.endpoint, name).await?);
         }
         let (tag, at) = (intent.tag.clone(), site.clock.now().to_string());
-        let outcome = Outcome { tag, well_after_ms: well.after_ms, snapshot, at, sequences };
-        let text =
-            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
-        write_kept(&intent.told, text, "outcome of the trial", site).await?;
+        let outcome = Outcome { tag, well_after_ms: after_ms.unwrap_or_default(), snapshot, at, sequences };
+        write_kept(&intent.told, to_bytes(&outcome)?, "outcome of the trial", site).await?;
         Ok(outcome)
     }
 
@@ -186,6 +192,19 @@ impl Effect for ComposeTrial {
     }
 }
 
+/// From the run's savepoint on, what anybody writes is in no copy. Without one it is from now on, if nothing runs now.
+async fn closed_since(site: Observe<'_>) -> Result<String, Failure> {
+    let all = &site.site.databases;
+    let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
+    let kept = site.postgres.kept(&all.endpoint, &names).await?;
+    let mut marks = kept.into_iter().filter_map(|one| one.mark);
+    if let Some(own) = marks.find(|mark| mark.kind == Kept::Savepoint && mark.run == site.run) {
+        return Ok(own.made);
+    }
+    let now = site.clock.now().to_string();
+    Ok(if ByHand::since(&now, site).await?.is_none() { now } else { String::new() })
+}
+
 fn primary(intent: &Intent) -> &str {
     intent.databases.first().map_or("", String::as_str)
 }
@@ -194,6 +213,16 @@ impl Intent {
     async fn container(&self, site: Observe<'_>) -> Result<Option<Container>, Failure> {
         let all = site.docker.containers(&Select::All).await?;
         Ok(all.into_iter().find(|one| one.name == self.aside.name))
+    }
+
+    /// Users must not write with the older release while the newer one migrates, nor anything that no copy has.
+    async fn alone(&self, site: Observe<'_>) -> Result<(), Failure> {
+        if self.since.is_empty() {
+            return Ok(());
+        }
+        let Some(by_hand) = ByHand::since(&self.since, site).await? else { return Ok(()) };
+        Err(Failure::new("started_by_hand", by_hand.in_words())
+            .hint("let the run end its work before anybody starts anything: it asks what is to become of what was written"))
     }
 
     /// Removes the container. The server goes on with the statement of a client that was killed, so what is at work

@@ -104,7 +104,8 @@ impl Effect for ComposeUp {
             done &= runs(&now, intent.images.get(&before.service));
             untouched &= before.is_so(site).await?;
         }
-        if done {
+        // A held container that runs again must also have back what starts it after a reboot.
+        if done && held_restarts::owed(&intent.services, site).await?.is_empty() {
             return Ok(Found::Applied(outcome(intent, site).await?));
         }
         Ok(if untouched {

@@ -213,6 +213,7 @@ async fn put_back(one: &One, now: Option<&File>, site: Operate<'_>) -> Result<()
 
 fn gone(path: &Path) -> Failure {
     Failure::new("file_missing", format!("there is no `{}`", path.display()))
+        .hint("put the file back, then type the command again")
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -8,6 +8,7 @@ mod units;
 
 pub use catalogue::{Catalogue, Kind, Verb};
 pub use effect::{Back, Decision, Effect, FORWARD, Found, Later, Left, Read, Undone, WhenUnknown};
+pub(super) use record::to_bytes;
 pub use record::{Record, from_value, to_value};
 pub use seam::{Call, Fut, UndoCall};
 pub use units::{Size, Span};

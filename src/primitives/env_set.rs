@@ -9,12 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Left, Undone, WhenUnknown},
-    env_file,
 };
 use crate::{
     event::{Choice, Failure, Question, Refusal},
     ports::{
-        Observe, Operate,
+        Observe, Operate, env_file,
         files::{File, FilesRead, WriteFile},
     },
 };

@@ -10,19 +10,36 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Failure, Unit},
     ports::{
         Observe, Operate,
-        postgres::{Admit, DatabaseFacts, EndSessions, Equip, Mark, Renaming, Swap},
+        postgres::{Admit, DatabaseFacts, EndSessions, Equip, Kept, Mark, Renaming, Swap},
     },
     site::Endpoint,
 };
 
 /// How long a session may take to go once it was told to.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long nobody should drop a savepoint, or what was replaced.
+pub(super) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The mark of a database that is put aside `now`, which may be long after the other was made that takes its place: what
+/// users wrote until now is in it.
+pub(super) fn put_aside(of: &str, run: &str, snapshot: &str, now: Timestamp) -> Mark {
+    Mark {
+        kind: Kept::Failed,
+        of: of.to_owned(),
+        run: run.to_owned(),
+        made: now.to_string(),
+        expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
+        snapshot: snapshot.to_owned(),
+    }
+}
 
 /// Databases that are to take others' places, all at once. It is part of an intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +169,7 @@ impl Pair {
             }
         }
         if let Some(aside) = found.iter().find(|one| one.name == self.aside)
-            && aside.comment != Some(self.aside_mark.comment())
+            && !self.aside_mark.is_said_by(aside.comment.as_deref())
         {
             left.push(format!("`{}` is not marked yet", aside.name));
         }
@@ -213,7 +230,8 @@ async fn finish(plan: &Exchange, site: Operate<'_>) -> Result<(), Failure> {
         Stands::After => Ok(()),
         Stands::Renamed(left) => Err(halfway(Failure::new("not_as_before", left))),
         Stands::Before | Stands::Closed => {
-            Err(Failure::new("not_exchanged", "the databases have their old names again"))
+            Err(Failure::new("not_exchanged", "the databases have their old names again")
+                .hint("see who renames them with `psql -l`, then type the command again"))
         }
         Stands::Unlike(found) => Err(unlike(found)),
     }

@@ -31,8 +31,10 @@ fn file(site: Observe<'_>) -> PathBuf {
 async fn written(site: Observe<'_>) -> Result<Policies, Failure> {
     let path = file(site);
     let Some(file) = site.files.read(&path).await? else { return Ok(Policies::new()) };
-    serde_json::from_slice(&file.bytes)
-        .map_err(|error| Failure::new("not_kept", format!("`{}` cannot be read: {error}", path.display())))
+    serde_json::from_slice(&file.bytes).map_err(|error| {
+        Failure::new("not_kept", format!("`{}` is not what was written: {error}", path.display()))
+            .hint("see the restart policies with `docker inspect`, set them with `docker update --restart`")
+    })
 }
 
 /// Writes down the policies of these services' containers, then sets them to `no`.
@@ -41,8 +43,7 @@ pub(super) async fn hold(services: &[ServiceBefore], site: Operate<'_>) -> Resul
     for container in services.iter().flat_map(|before| &before.containers) {
         policies.entry(container.id.clone()).or_insert_with(|| container.restart_policy.clone());
     }
-    let text =
-        serde_json::to_vec_pretty(&policies).map_err(|error| Failure::new("not_kept", error.to_string()))?;
+    let text = super::contract::to_bytes(&policies)?;
     write_kept(&file(site.observe()), text, "restart policies, for the way back", site).await?;
     for before in services {
         for container in of_service(site.docker, &site.site.project, &before.service).await? {
@@ -67,18 +68,23 @@ pub(super) async fn policy_of(container: &Container, site: Observe<'_>) -> Resul
 
 /// Gives back their policies to the containers that were held and are still the same; new ones have their own.
 pub(super) async fn release(services: &[ServiceBefore], site: Operate<'_>) -> Result<(), Failure> {
-    let policies = written(site.observe()).await?;
-    for before in services {
-        for container in of_service(site.docker, &site.site.project, &before.service).await? {
-            let Some(policy) =
-                policies.get(&container.id).filter(|policy| **policy != container.restart_policy)
-            else {
-                continue;
-            };
-            let (id, service) = (container.id.clone(), before.service.clone());
-            let set = SetRestart { id, service, from: container.restart_policy, to: policy.clone() };
-            site.docker.set_restart(&set).await?;
-        }
+    for set in owed(services, site.observe()).await? {
+        site.docker.set_restart(&set).await?;
     }
     Ok(())
+}
+
+/// What [`release`] would do now.
+pub(super) async fn owed(services: &[ServiceBefore], site: Observe<'_>) -> Result<Vec<SetRestart>, Failure> {
+    let policies = written(site).await?;
+    let mut owed = Vec::new();
+    for before in services {
+        for container in of_service(site.docker, &site.site.project, &before.service).await? {
+            let policy = policies.get(&container.id).filter(|policy| **policy != container.restart_policy);
+            let Some(to) = policy.cloned() else { continue };
+            let (id, service) = (container.id, before.service.clone());
+            owed.push(SetRestart { id, service, from: container.restart_policy, to });
+        }
+    }
+    Ok(owed)
 }

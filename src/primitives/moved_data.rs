@@ -8,8 +8,8 @@ use super::{
     way_back::written,
 };
 use crate::{
-    event::{Choice, Question},
-    ports::{Observe, postgres::Job},
+    event::{Choice, Failure, Question, moment},
+    ports::{Observe, postgres::Job, project::of_service},
     site::{Moment, Sequences, Written},
 };
 
@@ -72,6 +72,51 @@ impl Reached {
             return Self::Users { since };
         }
         if tried.is_some() { Self::Nobody } else { Self::NotEvenTried }
+    }
+
+    /// What the record tells, corrected by who was started beside the run after `since` (RFC 3339).
+    pub(super) async fn seen(
+        back: &Back,
+        since: &str,
+        site: Observe<'_>,
+    ) -> Result<(Self, Option<ByHand>), Failure> {
+        let reached = Self::of(back);
+        if reached != Self::Nobody {
+            return Ok((reached, None));
+        }
+        let by_hand = ByHand::since(since, site).await?;
+        Ok((if by_hand.is_some() { Self::Users { since: None } } else { reached }, by_hand))
+    }
+}
+
+/// A service of the product that was started after a run had stopped it, and not by the run.
+pub(super) struct ByHand {
+    pub service: String,
+    pub started: Option<Timestamp>,
+}
+
+impl ByHand {
+    /// Looks for one that runs, or has run, since `at` (RFC 3339). `docker compose up -d` is what a person types whose
+    /// site is down: users write from then on, whatever the run thinks of who can reach what.
+    pub(super) async fn since(at: &str, site: Observe<'_>) -> Result<Option<Self>, Failure> {
+        let at: Option<Timestamp> = at.parse().ok();
+        for service in site.site.product() {
+            for container in of_service(site.docker, &site.site.project, &service.name).await? {
+                let ran = at.is_some_and(|at| container.started.is_some_and(|started| started > at));
+                if container.is_up() || ran {
+                    return Ok(Some(Self { service: service.name.clone(), started: container.started }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn in_words(&self) -> String {
+        let at = self.started.map(|at| format!(" at {}", moment(at))).unwrap_or_default();
+        format!(
+            "`{}` was started{at}, and not by this run, which had it stopped: users could write since",
+            self.service
+        )
     }
 }
 

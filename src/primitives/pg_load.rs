@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Size, Undone, WhenUnknown, to_bytes},
     exchange::PATIENCE,
     set_of::{as_named_here, open, server},
 };
@@ -160,9 +160,7 @@ impl Effect for PgLoad {
             outcome.bytes += now.size;
             load.equipped(now)?;
         }
-        let text =
-            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
-        write_kept(&intent.told, text, "what was loaded", site).await?;
+        write_kept(&intent.told, to_bytes(&outcome)?, "what was loaded", site).await?;
         Ok(outcome)
     }
 
@@ -188,7 +186,8 @@ impl Effect for PgLoad {
         }
         match site.postgres.databases(&intent.endpoint, &intent.names()).await?.first() {
             None => Ok(Undone::restored("dropped what was loaded")),
-            Some(left) => Err(Failure::new("not_dropped", format!("`{}` is still there", left.name))),
+            Some(left) => Err(Failure::new("not_dropped", format!("`{}` is still there", left.name))
+                .hint("end who is in it, then type the command again")),
         }
     }
 }
@@ -209,6 +208,7 @@ impl Intent {
 impl Load {
     fn missing(&self) -> Failure {
         Failure::new("not_loaded", format!("`{}` is not there as it should be", self.request.to))
+            .hint("see who has dropped or renamed it with `psql -l`, then type the command again")
     }
 
     /// What is in the new database is what the set says.
@@ -231,7 +231,9 @@ impl Load {
             return Ok(());
         }
         let text = format!("`{}` has not the {} that the set says", now.name, unlike.join(", "));
-        Err(Failure::new("not_as_before", text))
+        Err(Failure::new("not_as_before", text).hint(
+            "name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
+        ))
     }
 }
 

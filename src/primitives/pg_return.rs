@@ -9,7 +9,7 @@ use super::{
     way_back::copies,
 };
 use crate::{
-    event::{Failure, Refusal},
+    event::{Failure, Refusal, moment_of},
     ports::{Observe, Operate, points::Points},
 };
 
@@ -47,7 +47,7 @@ impl Effect for PgReturn {
     }
 
     fn summary(intent: &Swapped) -> String {
-        let made = intent.marks.first().map(|mark| mark.made.as_str()).unwrap_or_default();
+        let made = intent.marks.first().map(|mark| moment_of(&mark.made)).unwrap_or_default();
         format!("let {} databases be as they were at {made}", intent.exchange.pairs.len())
     }
 
@@ -79,7 +79,6 @@ impl PgReturn {
     /// What the copies hold, by the record of the run that made them, where there is one.
     fn schemas(&self, site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
         let Some(record) = site.port::<Points>() else { return Ok(BTreeMap::new()) };
-        let point = record.points()?.into_iter().find(|point| point.run == self.run);
-        Ok(point.and_then(|point| Some(point.savepoint?.schemas)).unwrap_or_default())
+        Ok(record.point(&self.run)?.and_then(|point| Some(point.savepoint?.schemas)).unwrap_or_default())
     }
 }

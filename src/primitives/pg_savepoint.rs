@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
-    exchange::{Stands, exchange, stands},
+    exchange::{KEPT_FOR, Stands, exchange, stands},
     moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, Since, question},
     others,
     savepoint_copies::Copies,
     savepoint_room::{self, Verdict},
-    swapped::KEPT_FOR,
 };
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
+        docker::Stop,
         postgres::{Job, Jobs},
         project::of_service,
     },
@@ -179,7 +179,7 @@ impl Effect for PgSavepoint {
     }
 
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
-        let reached = Reached::of(back);
+        let (reached, by_hand) = Reached::seen(back, &intent.copies.made_at, site.observe()).await?;
         let chosen = back.decision.as_ref().map(|decision| decision.choice.as_str());
         if intent.none.is_some() {
             return intent.without_copies(reached, chosen, None, site).await;
@@ -198,14 +198,26 @@ impl Effect for PgSavepoint {
         match (reached, chosen) {
             (Reached::Users { .. }, Some(RETURN_CODE)) => return Ok(intent.left_as_it_is()),
             (Reached::Users { since }, choice) if choice != Some(RESTORE_DATA) => {
-                return intent.ask(since, true, site.observe()).await;
+                let mut asked = intent.ask(since, true, site.observe()).await?;
+                if let (Some(by_hand), Undone::NeedsPerson { question }) = (&by_hand, &mut asked) {
+                    for line in &mut question.found {
+                        *line = line.replace("since users could reach the new release", "since then");
+                    }
+                    question.found.insert(0, by_hand.in_words());
+                }
+                return Ok(asked);
             }
             _ => {}
         }
+        if by_hand.is_some() {
+            // Their sessions could be ended, and came back at once.
+            stop_what_runs(site).await?;
+        }
         exchange(&plan, site).await?;
         let aside: Vec<_> = plan.pairs.iter().map(|pair| format!("`{}`", pair.aside)).collect();
+        let what = if by_hand.is_some() { "they held until now" } else { "the newer release made of them" };
         Ok(Undone::restored(format!(
-            "the databases are the ones from before; what the newer release made of them stays as {}",
+            "the databases are the ones from before; what {what} stays as {}",
             aside.join(", ")
         )))
     }
@@ -283,6 +295,7 @@ pub(crate) fn savepoint_then(version: u32, intent: Value) -> Result<Option<Savep
     }
     let at = copies.made_at.parse().map_err(|error| {
         Failure::new("bad_record", format!("the savepoint of run {} has no moment: {error}", copies.run))
+            .hint("use the uplift that made it")
     })?;
     let job = |job: &Job| {
         let taken = job.claimed_by.as_ref().map(|by| format!(", taken by {by}")).unwrap_or_default();
@@ -299,11 +312,24 @@ pub(super) async fn still(site: Observe<'_>) -> Result<(), Failure> {
             if container.is_up() {
                 let text = format!("`{}` still runs, so its databases cannot be moved", service.name);
                 return Err(Failure::new("still_running", text)
-                    .hint("stop it in an earlier step: `compose_stop(#{ services: [...] })`"));
+                    .hint(format!(
+                        "where somebody has started it by hand, stop it: `docker stop {}`; else the runbook stops it in an earlier step",
+                        container.name
+                    )));
             }
         }
     }
     Ok(())
+}
+
+async fn stop_what_runs(site: Operate<'_>) -> Result<(), Failure> {
+    for service in site.site.product() {
+        for container in of_service(site.docker, &site.site.project, &service.name).await? {
+            let stop = Stop { id: container.id, service: service.name.clone(), timeout: None };
+            site.docker.stop(&stop).await?;
+        }
+    }
+    still(site.observe()).await
 }
 
 fn outcome(intent: &Intent) -> Outcome {

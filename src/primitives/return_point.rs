@@ -91,6 +91,7 @@ impl Read for ReturnPoint {
         present(&place)?;
         if data {
             self.jobs_in_web(&place, site)?;
+            site.tell.warn(put_aside(&place));
             if let Some(text) = also_found(&place.jobs, self.jobs) {
                 site.tell
                     .warn(format!("up to {} jobs would run a second time: {text}", place.jobs_waiting()));
@@ -114,7 +115,7 @@ impl ReturnPoint {
             Failure::new("no_record", "there is no record of earlier runs here")
                 .hint("return with a backup set: `uplift restore SET`")
         })?;
-        let point = record.points()?.into_iter().find(|point| point.run == self.run).ok_or_else(|| {
+        let point = record.point(&self.run)?.ok_or_else(|| {
             let text = format!("run `{}` is no upgrade of this site that one could return from", self.run);
             Failure::new("no_return_point", text).hint("see what there is: `uplift rollback --list`")
         })?;
@@ -216,6 +217,18 @@ fn by_a_set(place: &Place) -> Failure {
     Failure::new("needs_restore", text)
         .evidence(std::iter::once(format!("`{path}`, made {created_at}; {cost}")).chain(lines))
         .hint(format!("return with it: `uplift restore {set}`{code}"))
+}
+
+/// What a return costs that somebody has decided on before.
+fn put_aside(place: &Place) -> String {
+    let aside = "put aside with the databases of now, which stay under another name";
+    match &place.written {
+        Some(written) if written.rows == 0 => {
+            "no rows were written since; deleted ones are not counted".to_owned()
+        }
+        Some(written) => format!("{} are {aside}: {}", written.cost(), written.in_words().join("; ")),
+        None => format!("rows that nobody can count are {aside}"),
+    }
 }
 
 /// Whether the data is to return, with what that costs.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exchange::{Exchange, PATIENCE, Pair};
+use super::exchange::{Exchange, PATIENCE, Pair, put_aside};
 use crate::{
     event::Failure,
     ports::{
@@ -51,9 +51,9 @@ impl Copies {
         Kept::Savepoint.name(name, &self.run)
     }
 
-    fn mark(&self, kind: Kept, of: &str) -> Mark {
+    fn mark(&self, of: &str) -> Mark {
         Mark {
-            kind,
+            kind: Kept::Savepoint,
             of: of.to_owned(),
             run: self.run.clone(),
             made: self.made_at.clone(),
@@ -66,7 +66,7 @@ impl Copies {
     pub(super) async fn missing(&self, site: Observe<'_>) -> Result<Vec<String>, Failure> {
         let kept = site.postgres.kept(&self.endpoint, &self.names()).await?;
         let whole = |name: &String| {
-            let (copy, mark) = (self.copy_of(name), self.mark(Kept::Savepoint, name));
+            let (copy, mark) = (self.copy_of(name), self.mark(name));
             kept.iter().any(|one| one.name == copy && one.mark.as_ref() == Some(&mark))
         };
         Ok(self.names().into_iter().filter(|name| !whole(name)).collect())
@@ -120,7 +120,7 @@ impl Copies {
                 endpoint: self.endpoint.clone(),
                 from: from.clone(),
                 to: self.copy_of(&from.name),
-                mark: self.mark(Kept::Savepoint, &from.name),
+                mark: self.mark(&from.name),
             };
             site.postgres.copy_database(&request, site.tell).await?;
         }
@@ -128,7 +128,8 @@ impl Copies {
             None => Ok(()),
             Some(name) => {
                 let copy = self.copy_of(name);
-                Err(Failure::new("not_copied", format!("`{copy}` is not there as it should be")))
+                Err(Failure::new("not_copied", format!("`{copy}` is not there as it should be"))
+                    .hint("see who has dropped or renamed it with `psql -l`, then type the command again"))
             }
         }
     }
@@ -142,9 +143,9 @@ impl Copies {
     ) -> Result<Option<Exchange>, Failure> {
         let kept = site.postgres.kept(&self.endpoint, &self.names()).await?;
         let live = site.postgres.databases(&self.endpoint, &self.names()).await?;
-        let mut pairs = Vec::new();
+        let (mut pairs, now) = (Vec::new(), site.clock.now());
         for was in &self.databases {
-            let (copy, mark) = (self.copy_of(&was.name), self.mark(Kept::Savepoint, &was.name));
+            let (copy, mark) = (self.copy_of(&was.name), self.mark(&was.name));
             let there = kept.iter().find(|one| one.name == copy && one.mark.as_ref() == Some(&mark));
             // Exchanged already: then the copy has the database's own name by now.
             let moved = live.iter().find(|one| one.name == was.name && one.oid != was.oid);
@@ -156,7 +157,7 @@ impl Copies {
                 incoming: copy,
                 incoming_oid,
                 aside: Kept::Failed.name(&was.name, &self.run),
-                aside_mark: self.mark(Kept::Failed, &was.name),
+                aside_mark: put_aside(&was.name, &self.run, &self.snapshot, now),
             });
         }
         Ok(Some(Exchange { endpoint: self.endpoint.clone(), pairs, schemas: schemas.clone() }))
@@ -181,7 +182,7 @@ impl Copies {
                     endpoint: self.endpoint.clone(),
                     database: copy.clone(),
                     facts: there.clone(),
-                    mark: Some(self.mark(Kept::Savepoint, &was.name)),
+                    mark: Some(self.mark(&was.name)),
                 };
                 site.postgres.equip(&request).await?;
             }
@@ -192,7 +193,8 @@ impl Copies {
         let left = site.postgres.databases(&self.endpoint, &self.own_names()).await?;
         match left.first() {
             None => Ok(()),
-            Some(left) => Err(Failure::new("not_dropped", format!("`{}` is still there", left.name))),
+            Some(left) => Err(Failure::new("not_dropped", format!("`{}` is still there", left.name))
+                .hint("end who is in it, then type the command again")),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::env_file;
 use crate::{
     backups::{ConfigFile, Manifest},
     event::Failure,
     ports::{
         Observe,
         compose::{Config, ServiceConfig},
+        env_file,
         product::{databases, storage},
     },
     site::{Databases, Storage, fingerprints},

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown, to_bytes},
     moved_data::{Reached, data_returned},
     pg_savepoint::still,
     storage_unpack::live,
@@ -36,6 +36,9 @@ pub(super) struct Intent {
     request: PackTree,
     /// Where they are unpacked if they have to come back; `None` where nothing can take the live folder's place.
     beside: Option<PathBuf>,
+    /// When everything stood still, RFC 3339 in UTC. Empty in what an older uplift wrote.
+    #[serde(default)]
+    since: String,
     /// Where its outcome is written down.
     told: PathBuf,
 }
@@ -81,7 +84,8 @@ impl Effect for StorageSavepoint {
         let previous = backups::newest_with_uploads(site).await?;
         let into = backups::uploads_note(&folder, site.run);
         let request = PackTree { from, into, previous, keep_vanished: false, trust_previous: true };
-        Ok(Intent { request, beside, told: site.kept().join(TOLD) })
+        let since = site.clock.now().to_string();
+        Ok(Intent { request, beside, since, told: site.kept().join(TOLD) })
     }
 
     fn summary(_: &Intent) -> String {
@@ -124,14 +128,12 @@ impl Effect for StorageSavepoint {
         let packed = intent.pass(&intent.request, site).await?;
         let (files, new_files, new_bytes) = (packed.files, packed.read_files, packed.read_bytes);
         let outcome = Outcome { files, new_files, new_bytes, packed };
-        let text =
-            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
-        write_kept(&intent.told, text, "which uploaded files there were", site).await?;
+        write_kept(&intent.told, to_bytes(&outcome)?, "which uploaded files there were", site).await?;
         Ok(outcome)
     }
 
     async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
-        let reached = Reached::of(back);
+        let (reached, _) = Reached::seen(back, &intent.since, site.observe()).await?;
         if matches!(reached, Reached::Users { .. }) {
             return intent.after_users(data_returned(back), site).await;
         }
@@ -270,7 +272,8 @@ impl Intent {
             let (what, removed) = ("note of the uploaded files".to_owned(), path.clone());
             site.files.remove(&Remove { path: removed, what }).await?;
             if is_there(&path, site.observe()).await? {
-                return Err(Failure::new("not_removed", format!("`{}` is still there", path.display())));
+                return Err(Failure::new("not_removed", format!("`{}` is still there", path.display()))
+                    .hint("see what holds it with `lsof`, then type the command again"));
             }
             there = true;
         }
@@ -288,8 +291,10 @@ const TOLD: &str = "uploads.json";
 
 async fn noted(told: &Path, site: Observe<'_>) -> Result<Option<Outcome>, Failure> {
     let Some(file) = site.files.read(told).await? else { return Ok(None) };
-    serde_json::from_slice(&file.bytes)
-        .map_err(|error| Failure::new("not_kept", format!("`{}`: {error}", told.display())))
+    serde_json::from_slice(&file.bytes).map_err(|error| {
+        Failure::new("not_kept", format!("`{}` is not what was written: {error}", told.display()))
+            .hint("compare the uploaded files with a backup: `uplift backup list`")
+    })
 }
 
 /// Where a run has noted the uploaded files, if it has.

@@ -57,7 +57,10 @@ impl Effect for StorageSwap {
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
         super::pg_savepoint::still(site).await?;
         let gone = |path: &PathBuf| {
-            Refusal(Failure::new("tree_missing", format!("there is no folder `{}`", path.display())))
+            Refusal(
+                Failure::new("tree_missing", format!("there is no folder `{}`", path.display()))
+                    .hint("look for it with `ls -la` beside the uploaded files; begin again"),
+            )
         };
         let was = site.trees.inode(&self.live).await?.ok_or_else(|| gone(&self.live))?;
         let there = site.trees.inode(&self.beside).await?.ok_or_else(|| gone(&self.beside))?;

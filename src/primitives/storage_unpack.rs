@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     as_before::write_kept,
-    contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Size, Undone, WhenUnknown, to_bytes},
     moved_data::users_had,
     set_of::open,
 };
@@ -117,9 +117,7 @@ impl Effect for StorageUnpack {
             files: packed.files,
             bytes: packed.bytes,
         };
-        let text =
-            serde_json::to_vec(&outcome).map_err(|error| Failure::new("not_kept", error.to_string()))?;
-        write_kept(&intent.told, text, "where the files were unpacked", site).await?;
+        write_kept(&intent.told, to_bytes(&outcome)?, "where the files were unpacked", site).await?;
         Ok(outcome)
     }
 
@@ -148,7 +146,8 @@ impl Effect for StorageUnpack {
         site.files.remove(&Remove { path: path.clone(), what }).await?;
         match site.trees.inode(path).await? {
             None => Ok(Undone::restored("removed what was unpacked")),
-            Some(_) => Err(Failure::new("not_removed", format!("`{}` is still there", path.display()))),
+            Some(_) => Err(Failure::new("not_removed", format!("`{}` is still there", path.display()))
+                .hint("see what holds it with `lsof +D`, then type the command again")),
         }
     }
 }

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     contract::{Back, Found, Undone},
-    exchange::{Exchange, PATIENCE, Pair, Stands, exchange, stands},
+    exchange::{Exchange, PATIENCE, Pair, Stands, exchange, put_aside, stands},
     foreign_sessions::all_may_be_ended,
-    moved_data::{Came, RESTORE_DATA, Reached, returned_question},
+    moved_data::{ByHand, Came, RESTORE_DATA, Reached, returned_question},
     others,
     pg_savepoint::still,
 };
@@ -22,9 +22,6 @@ use crate::{
         postgres::{Admit, DatabaseFacts, EndSessions, Equip, Kept, KeptDatabase, Mark, Renaming, Swap},
     },
 };
-
-/// How long nobody should drop a savepoint, or what was replaced.
-pub(super) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// All that taking places, and taking that back, needs. It is an intent.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -82,14 +79,7 @@ impl Swapped {
                 incoming: one.name.clone(),
                 incoming_oid: one.oid,
                 aside: Kept::Failed.name(&live.name, site.run),
-                aside_mark: Mark {
-                    kind: Kept::Failed,
-                    of: live.name.clone(),
-                    run: site.run.to_owned(),
-                    made: now.to_string(),
-                    expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
-                    snapshot: snapshot.clone(),
-                },
+                aside_mark: put_aside(&live.name, site.run, &snapshot, now),
                 live,
             });
             marks.push(mark);
@@ -135,15 +125,17 @@ impl Swapped {
             let pairs = self.exchange.pairs.iter().filter(|pair| pair.live.oid != 0);
             let names: Vec<_> = pairs.map(|pair| pair.live.name.clone()).collect();
             others::none_at_work(&names, site.observe()).await?;
-            exchange(&self.exchange, site).await?;
+            exchange(&self.dated(site.clock.now()), site).await?;
         }
         Ok(self.outcome(site.observe()).await)
     }
 
     pub(super) async fn undo(&self, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
-        let reached = Reached::of(back);
-        let written_to = matches!(reached, Reached::Users { .. });
-        let plan = self.backwards(written_to);
+        let mut written_to = matches!(Reached::of(back), Reached::Users { .. });
+        if let Some(first) = self.exchange.pairs.first().filter(|_| !written_to) {
+            written_to = ByHand::since(&first.aside_mark.made, site.observe()).await?.is_some();
+        }
+        let plan = self.backwards(written_to, site.clock.now());
         let is_back = plan.pairs.is_empty() || stands(&plan, site.observe()).await? == Stands::After;
         if is_back && !self.came_from_nothing(site.observe()).await? {
             return Ok(Undone::nothing("the databases are the ones from before"));
@@ -168,13 +160,13 @@ impl Swapped {
     }
 
     /// The exchange that takes this one back. A copy that somebody may have written to is no savepoint any more.
-    fn backwards(&self, written_to: bool) -> Exchange {
+    fn backwards(&self, written_to: bool, now: Timestamp) -> Exchange {
         let replaced = self.exchange.pairs.iter().zip(&self.marks).filter(|(pair, _)| pair.live.oid != 0);
         let pairs = replaced.map(|(pair, mark)| {
             let mut live = pair.live.clone();
             live.oid = pair.incoming_oid;
             let (aside, aside_mark) = if written_to {
-                (self.returned(&pair.live.name), pair.aside_mark.clone())
+                (self.returned(&pair.live.name), self.mark_of(&pair.live.name, now))
             } else {
                 (pair.incoming.clone(), mark.clone())
             };
@@ -187,6 +179,19 @@ impl Swapped {
     /// The name of a database that was put in place by this and that users may have written to.
     fn returned(&self, name: &str) -> String {
         Kept::Failed.name(name, &format!("{}-returned", self.run))
+    }
+
+    fn mark_of(&self, name: &str, now: Timestamp) -> Mark {
+        put_aside(name, &self.run, &self.snapshot, now)
+    }
+
+    /// It may be done long after it was decided on: what goes aside is dated by when it goes.
+    fn dated(&self, now: Timestamp) -> Exchange {
+        let mut plan = self.exchange.clone();
+        for pair in &mut plan.pairs {
+            pair.aside_mark = self.mark_of(&pair.live.name, now);
+        }
+        plan
     }
 
     /// Databases that took a place where none was, with the names that they had.
@@ -225,13 +230,14 @@ impl Swapped {
         let end =
             EndSessions { endpoint: endpoint.clone(), databases: databases.clone(), patience: PATIENCE };
         site.postgres.end_sessions(&end).await?;
+        let now = site.clock.now();
         // Marked before the rename, so that whoever comes after a crash finds them marked.
         for pair in
             self.exchange.pairs.iter().filter(|pair| written_to && databases.contains(&pair.live.name))
         {
             let (endpoint, facts) = (endpoint.clone(), pair.live.clone());
-            let (database, mark) = (facts.name.clone(), Some(pair.aside_mark.clone()));
-            site.postgres.equip(&Equip { endpoint, database, facts, mark }).await?;
+            let (database, mark) = (facts.name.clone(), self.mark_of(&facts.name, now));
+            site.postgres.equip(&Equip { endpoint, database, facts, mark: Some(mark) }).await?;
         }
         site.postgres.swap(&Swap { endpoint, renames, schemas: BTreeMap::new() }).await
     }
@@ -244,5 +250,10 @@ async fn free(names: &[String], site: Observe<'_>) -> Result<(), Failure> {
     let Some(first) = obstacles.iter().find(|one| holds(&one.kind)) else { return Ok(()) };
     let kind = first.kind.replace('_', " ");
     let text = format!("`{}` is held by a {kind}: `{}`", first.database, first.name);
-    Err(Failure::new("database_held", text).hint("end it, then type the command again"))
+    let end = match first.kind.as_str() {
+        "subscription" => format!("DROP SUBSCRIPTION \"{}\"", first.name),
+        _ => format!("ROLLBACK PREPARED '{}'", first.name),
+    };
+    let hint = format!("if nobody needs it, in `{}`: `{end}`; then type the command again", first.database);
+    Err(Failure::new("database_held", text).hint(hint))
 }

@@ -65,16 +65,17 @@ impl Read for VerifyRunning {
         let meant = |one: &&Service| self.services.is_empty() || self.services.contains(&one.name);
         for service in site.site.product().filter(meant) {
             let reference = format!("{}:{}", service.repository, self.tag);
-            let image =
-                site.docker.image(&reference).await?.ok_or_else(|| {
-                    Failure::new("image_missing", format!("`{reference}` is not on this host"))
-                })?;
+            let image = site.docker.image(&reference).await?.ok_or_else(|| {
+                Failure::new("image_missing", format!("`{reference}` is not on this host"))
+                    .hint("pull it first: `compose_pull(#{ tag: ... })` in the runbook")
+            })?;
             let containers = of_service(site.docker, &site.site.project, &service.name).await?;
             if containers.is_empty() {
                 return Err(Failure::new(
                     "container_missing",
                     format!("`{}` has no container", service.name),
-                ));
+                )
+                .hint("start it in an earlier step: `compose_up(#{ services: [...] })`"));
             }
             for container in containers {
                 runs(&container, service, &image.id, &reference, site.clock.now())?;
@@ -137,11 +138,12 @@ fn runs(
         return Err(if other {
             failure.hint("the compose file names another image for it")
         } else {
-            failure
+            failure.hint("see which image the files name for it: `docker compose config --images`")
         });
     }
     if !container.is_running() {
-        return Err(Failure::new("service_down", format!("`{}` does not run", service.name)));
+        return Err(Failure::new("service_down", format!("`{}` does not run", service.name))
+            .hint(format!("see why: `docker logs --tail 50 {}`", container.name)));
     }
     if container.keeps_dying(now) {
         let text = format!("`{}` keeps dying: the engine has started it again since", service.name);

@@ -27,8 +27,8 @@ pub(super) struct Watched<'a> {
     pub(super) service: &'a str,
     /// This container instead of the service's own.
     pub(super) container: Option<&'a str>,
-    /// How long it must stay well without a break.
-    pub(super) stable_for: Duration,
+    /// How long it must stay well without a break; `None`: its first good answer is enough.
+    pub(super) stable_for: Option<Duration>,
     /// How long to wait without any sign of progress.
     pub(super) timeout: Duration,
 }
@@ -41,14 +41,24 @@ pub(super) struct Well {
     pub(super) stable_ms: u64,
 }
 
-pub(super) async fn watch(watched: &Watched<'_>, site: Observe<'_>) -> Result<Well, Failure> {
-    let mut wait = Wait::begin(watched, site).await?;
+/// Until all of them are well, and each has stayed so for its time; in their order.
+pub(super) async fn watch(all: &[Watched<'_>], site: Observe<'_>) -> Result<Vec<Well>, Failure> {
+    let mut waits = Vec::new();
+    for watched in all {
+        waits.push(Wait::begin(watched, site).await?);
+    }
     loop {
-        let containers = wait.containers().await?;
-        for container in &containers {
-            wait.died(container).await?;
+        let mut well = Vec::new();
+        for (turn, wait) in waits.iter_mut().enumerate() {
+            let containers = wait.containers().await?;
+            for container in &containers {
+                wait.died(container).await?;
+            }
+            // What is not well yet is what is waited for.
+            let tells = well.len() == turn;
+            well.extend(wait.turn(&containers, tells).await?);
         }
-        if let Some(well) = wait.turn(&containers).await? {
+        if well.len() == waits.len() {
             return Ok(well);
         }
         site.clock.sleep(PAUSE).await;
@@ -73,8 +83,8 @@ struct Wait<'a> {
 impl<'a> Wait<'a> {
     async fn begin(watched: &'a Watched<'a>, site: Observe<'a>) -> Result<Self, Failure> {
         let now = site.clock.now();
-        if watched.stable_for < SHORT {
-            let (service, time) = (watched.service, Span(watched.stable_for));
+        if let Some(stable_for) = watched.stable_for.filter(|time| *time < SHORT) {
+            let (service, time) = (watched.service, Span(stable_for));
             site.tell.warn(format!("`{service}` is watched for {time} only: what dies later is not noticed"));
         }
         let mut wait = Self {
@@ -121,12 +131,13 @@ impl<'a> Wait<'a> {
             // It runs again already: the engine does not keep how it ended before.
             (false, None) => "the engine has started it again since".to_owned(),
         };
-        let text = format!("the container of `{}` died: {cause}", self.watched.service);
+        let which = if self.watched.container.is_some() { "the trial's container" } else { "the container" };
+        let text = format!("{which} of `{}` died: {cause}", self.watched.service);
         Err(Failure::new("container_died", text).evidence(self.last_lines(container).await))
     }
 
     /// Asks once. The outcome, once it was well for long enough.
-    async fn turn(&mut self, containers: &[Container]) -> Result<Option<Well>, Failure> {
+    async fn turn(&mut self, containers: &[Container], tells: bool) -> Result<Option<Well>, Failure> {
         let now = self.site.clock.now();
         let mut unwell = None;
         for container in containers {
@@ -138,9 +149,11 @@ impl<'a> Wait<'a> {
         let Some(unwell) = unwell else {
             let first = *self.well_since.get_or_insert(now);
             let stable = since(self.site.clock, first);
-            let wanted = self.watched.stable_for;
-            let text = format!("`{}` is well", self.watched.service);
-            self.site.tell.progress(text, millis(stable), Some(millis(wanted)), Unit::Milliseconds);
+            let wanted = self.watched.stable_for.unwrap_or_default();
+            if tells {
+                let text = format!("`{}` is well", self.watched.service);
+                self.site.tell.progress(text, millis(stable), Some(millis(wanted)), Unit::Milliseconds);
+            }
             if stable >= wanted {
                 let before = first.duration_since(self.started);
                 let after_ms = millis(before.try_into().unwrap_or_default());
@@ -150,8 +163,11 @@ impl<'a> Wait<'a> {
         };
         self.well_since = None;
         self.note_progress(unwell, now).await?;
-        let text = format!("waiting for `{}`: {}", self.watched.service, self.said);
-        self.site.tell.progress(text, millis(since(self.site.clock, self.started)), None, Unit::Milliseconds);
+        if tells {
+            let text = format!("waiting for `{}`: {}", self.watched.service, self.said);
+            let passed = millis(since(self.site.clock, self.started));
+            self.site.tell.progress(text, passed, None, Unit::Milliseconds);
+        }
         if since(self.site.clock, self.moved) < self.watched.timeout {
             return Ok(None);
         }
@@ -161,7 +177,9 @@ impl<'a> Wait<'a> {
             Span(self.watched.timeout),
             self.said
         );
-        Err(Failure::new("not_healthy", text).evidence(self.last_lines(unwell).await))
+        Err(Failure::new("not_healthy", text)
+            .evidence(self.last_lines(unwell).await)
+            .hint("`--patience` gives it more time without a sign of progress; a plan takes a boot as 10 s"))
     }
 
     async fn is_well(&mut self, container: &Container) -> bool {

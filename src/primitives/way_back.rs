@@ -72,6 +72,15 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
     Ok(place)
 }
 
+/// Whether `rollback --list` shows a way back to what ran before an upgrade: the code alone, or with the data.
+pub(super) async fn offers(point: &Point, site: Observe<'_>) -> Result<bool, Failure> {
+    let compatible = site.site.compatible.contains(&point.to);
+    if compatible || migrated(point, site).await?.is_empty() {
+        return Ok(true);
+    }
+    Ok(way(point, site).await?.0 != Way::Nothing)
+}
+
 /// What may be said beforehand of jobs that would run a second time: where web runs them they cannot be held.
 pub(super) fn jobs_words(in_web: bool, site: Observe<'_>) -> Vec<String> {
     let words: &[&str] = match (in_web, &site.site.job) {

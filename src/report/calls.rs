@@ -6,8 +6,8 @@ use super::{
 };
 use crate::journal::{Entry, Kind, State};
 
-/// Every call with how it ended, under its step.
-pub(super) fn all(paper: &mut Paper, calls: &[Entry]) {
+/// Every call with how it ended, under its step. `alive`: somebody works on them.
+pub(super) fn all(paper: &mut Paper, calls: &[Entry], alive: bool) {
     let mut step = "";
     for call in calls {
         if call.path != step {
@@ -15,8 +15,17 @@ pub(super) fn all(paper: &mut Paper, calls: &[Entry]) {
             paper.blank();
             paper.heading(&step.replace('/', " / "));
         }
-        one(paper, call);
+        if alive && at_work(call) {
+            paper.marked(Mark::Going, &format!("{}: at work", call.summary), None);
+        } else {
+            one(paper, call);
+        }
     }
+}
+
+/// It has begun, and its end is not recorded.
+pub(super) fn at_work(call: &Entry) -> bool {
+    matches!(call.state, State::Started | State::UndoStarted)
 }
 
 /// What was begun on the site, in order, with where it stands.
@@ -95,10 +104,10 @@ pub(super) fn backup(calls: &[Entry]) -> Option<String> {
     value.get("path")?.as_str().map(str::to_owned)
 }
 
-/// The services that a call names.
-pub(super) fn services(call: &Entry) -> Vec<String> {
-    let list = call.input.get("services").and_then(|list| list.as_array());
-    list.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+/// Whether the run has brought another release, from which one can return.
+pub(super) fn brought(calls: &[Entry]) -> bool {
+    let did = |verb: &str| calls.iter().any(|call| call.verb == verb && call.state == State::Succeeded);
+    did("compose_pull") && did("env_set") && did("verify_running")
 }
 
 /// The tag that the run has proved to be what runs.

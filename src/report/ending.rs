@@ -1,19 +1,20 @@
 //! How a run ended: what happened, what it cost, what the site is like now, and what to type next.
 
 use super::{
-    away::away,
-    calls,
+    asked::{list, option, then, undecided},
+    away, calls,
     failure::why,
     held::Held,
     next::Next,
-    paper::{LABEL, Paper},
-    status::services,
+    paper::Paper,
+    status::{Stopped, in_between, services},
     trial,
     words::between,
 };
 use crate::{
     event::{Ending, Failure, Question},
     journal::{Entry, RunRow},
+    run,
     survey::Status,
 };
 
@@ -108,14 +109,17 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
     }
     cost(paper, page);
     kept(paper, page);
-    held.map_or_else(Next::new, |held| held.start(page.compose))
-        .then("see how the site is", page.see_status())
-        .print(paper);
+    let mut next = held.map_or_else(Next::new, |held| held.start(page.compose));
+    next = next.then("see how the site is", page.see_status());
+    if calls::brought(page.calls) {
+        next = next.then("should users find it bad, see what each way back costs", page.see_ways_back());
+    }
+    next.print(paper);
 }
 
 fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
     if let Some(question) = &failure.question {
-        undecided(paper, question, &page.run.command);
+        undecided(paper, question, &page.run.command, None);
         kept(paper, page);
         return;
     }
@@ -173,6 +177,8 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     }
     paper.labelled("question", &question.text);
     list(paper, "found", &question.found);
+    // Whoever looks at it later.
+    then(paper, page.run.ended.filter(|_| page.now.is_none()));
     now(paper, page);
     cost(paper, page);
     kept(paper, page);
@@ -263,19 +269,6 @@ fn in_doubt(paper: &mut Paper, page: &Page<'_>, question: &Question) {
     option(paper, &page.rollback(), "go back to how the site was before this run", "");
 }
 
-/// A choice that must be made before anything is begun: `command` is what was typed.
-pub fn undecided(paper: &mut Paper, question: &Question, command: &str) {
-    paper.heading("A PERSON MUST DECIDE: nothing was changed");
-    paper.labelled("question", &question.text);
-    list(paper, "found", &question.found);
-    paper.labelled("choices", "type one of these:");
-    let flag = question.flag.as_deref().unwrap_or("choose");
-    for choice in &question.choices {
-        let also = if choice.also.is_empty() { String::new() } else { format!(" {}", choice.also) };
-        option(paper, &format!("{command} --{flag} {}{also}", choice.key), &choice.does, &choice.costs);
-    }
-}
-
 /// Nobody is at work any more, and nobody has said why.
 pub(super) fn interrupted(paper: &mut Paper, page: &Page<'_>) {
     paper.blank();
@@ -294,16 +287,6 @@ fn on_or_back(page: &Page<'_>) -> Next {
     Next::new()
         .then("go on from where it stopped", page.resume())
         .then("or go back to how the site was before", page.rollback())
-}
-
-/// One thing to type, with what it does and what it costs.
-fn option(paper: &mut Paper, command: &str, does: &str, costs: &str) {
-    paper.line(&format!("{:LABEL$}{command}", ""));
-    let indent = LABEL + 4;
-    paper.paragraph(indent, does);
-    if !costs.is_empty() {
-        paper.paragraph(indent, &format!("cost: {costs}"));
-    }
 }
 
 fn at(paper: &mut Paper, page: &Page<'_>) {
@@ -337,7 +320,8 @@ fn so_far(paper: &mut Paper, page: &Page<'_>) {
 fn now(paper: &mut Paper, page: &Page<'_>) {
     if let Some(status) = page.now {
         paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
-        services(paper, status);
+        services(paper, status, Stopped::ByRun);
+        in_between(paper, status, page.run, page.calls);
         trial::there(paper, status, Some(page.run), page.typed);
         return;
     }
@@ -352,7 +336,7 @@ fn cost(paper: &mut Paper, page: &Page<'_>) {
     if let Some(ended) = page.run.ended {
         paper.labelled("took", &between(page.run.started, ended));
     }
-    let away: Vec<_> = away(page.run, page.calls).iter().map(super::away::Away::in_words).collect();
+    let away: Vec<_> = run::away(page.run, page.calls).iter().map(away::in_words).collect();
     let away = if away.is_empty() { "no service was away".to_owned() } else { away.join(", ") };
     paper.labelled("away", &away);
 }
@@ -365,11 +349,5 @@ fn kept(paper: &mut Paper, page: &Page<'_>) {
     }
     if let Some(log) = page.log {
         paper.labelled("log", log);
-    }
-}
-
-fn list(paper: &mut Paper, label: &str, lines: &[String]) {
-    for (at, line) in lines.iter().enumerate() {
-        paper.labelled(if at == 0 { label } else { "" }, line);
     }
 }

@@ -18,8 +18,7 @@ pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: Exi
         paper.quoted("where", std::slice::from_ref(excerpt));
     }
     if !failure.evidence.is_empty() {
-        let label = if failure.code == "return_not_built" { "by hand" } else { "found" };
-        paper.quoted(label, &last(&failure.evidence));
+        paper.quoted("found", &last(&failure.evidence));
     }
     if let Some(hint) = &failure.hint {
         paper.labelled("next", hint);

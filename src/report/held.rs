@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use super::{calls::services, next::Next};
-use crate::journal::{Entry, State};
+use super::next::Next;
+use crate::{
+    journal::{Entry, State},
+    run::left_stopped,
+};
 
 /// The services that a finished run has left stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,25 +23,13 @@ impl Held {
     /// `None` if it has stopped and started none.
     #[must_use]
     pub fn of(calls: &[Entry]) -> Option<Self> {
+        let services = left_stopped(calls)?;
         let done = |call: &&Entry| call.state == State::Succeeded;
-        let mut left: Option<Vec<String>> = None;
-        for call in calls.iter().filter(done) {
-            let stops = match call.verb.as_str() {
-                "compose_stop" => true,
-                "compose_up" => false,
-                _ => continue,
-            };
-            let (all, named) = (left.get_or_insert_default(), services(call));
-            all.retain(|known| !named.contains(known));
-            if stops {
-                all.extend(named);
-            }
-        }
         let released = calls.iter().filter(done).filter(|call| call.verb == "compose_release");
         let later =
             released.filter_map(|call| call.attempts.last()?.value.as_ref()?.get("later")?.as_array());
         Some(Self {
-            services: left?,
+            services,
             queue: calls.iter().any(|call| call.verb == "returned_jobs"),
             policies: later.flatten().filter_map(|command| command.as_str().map(str::to_owned)).collect(),
         })

@@ -4,7 +4,7 @@ use super::{
     trial,
     words::{between, count, time},
 };
-use crate::event::Failure;
+use crate::event::{Ending, Failure};
 use crate::journal::{Entry, Holder, RunRow, RunState};
 
 /// The state of a run in the operator's words.
@@ -13,7 +13,9 @@ pub(super) fn state_word(run: &RunRow) -> &'static str {
         RunState::Running if run.interrupted => "interrupted",
         RunState::Running => "at work",
         RunState::Done => "done",
+        RunState::Refused if run.ending == Some(Ending::Interrupted) => "interrupted at once",
         RunState::Refused => "refused",
+        RunState::TakenBack | RunState::RolledBack if !run.left().is_empty() => "partly taken back",
         RunState::TakenBack => "failed, taken back",
         RunState::RolledBack => "taken back",
         RunState::NeedsPerson => "needs a decision",
@@ -23,8 +25,8 @@ pub(super) fn state_word(run: &RunRow) -> &'static str {
     }
 }
 
-/// All runs, newest first, a line each.
-pub fn history(paper: &mut Paper, runs: &[RunRow]) {
+/// Runs, newest first, a line each; `older` ones are not among them.
+pub fn history(paper: &mut Paper, runs: &[RunRow], older: usize, typed: &str) {
     if runs.is_empty() {
         paper.line("no run was ever made on this site");
         return;
@@ -34,6 +36,9 @@ pub fn history(paper: &mut Paper, runs: &[RunRow]) {
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
         row(paper, [&run.id, state_word(run), &took, run.command.trim_start_matches("uplift ")]);
+    }
+    if older > 0 {
+        paper.line(&format!("and {}: `{typed} history --all`", count(older, "older run")));
     }
 }
 
@@ -48,7 +53,13 @@ fn row(paper: &mut Paper, [run, state, took, command]: [&str; 4]) {
 }
 
 /// Says first that a run is at work, or that one waits for somebody.
-pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, calls: &[Entry], typed: &str) {
+pub fn not_over(
+    paper: &mut Paper,
+    run: &RunRow,
+    (holder, at_work): (Option<&Holder>, &[String]),
+    calls: &[Entry],
+    typed: &str,
+) {
     let id = &run.id;
     match run.state {
         RunState::Running if !run.interrupted => {
@@ -66,15 +77,22 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, calls:
                 },
             );
             paper.marked(Mark::Warn, &format!("run {id} is at work: {who}"), None);
+            for text in at_work {
+                paper.paragraph(8, &format!("now: {text}"));
+            }
             paper.paragraph(8, &format!("watch it: {typed} show {id} --follow"));
         }
         RunState::NeedsPerson | RunState::Stuck => {
-            let text = format!("run {id} waits for a person ({}): `{}`", state_word(run), run.command);
+            let word = match run.state {
+                RunState::Stuck => "is stuck",
+                _ => "needs a decision",
+            };
+            let text = format!("run {id} {word}: `{}`", verb(run));
             paper.marked(Mark::Warn, &text, None);
             paper.paragraph(8, &format!("what to choose from: {typed} show {id}"));
         }
         _ => {
-            let text = format!("run {id} is not finished ({}): `{}`", state_word(run), run.command);
+            let text = format!("run {id} is not finished ({}): `{}`", state_word(run), verb(run));
             paper.marked(Mark::Warn, &text, None);
             if let Some(text) = trial::begun(calls) {
                 paper.paragraph(8, &text);
@@ -87,6 +105,11 @@ pub fn not_over(paper: &mut Paper, run: &RunRow, holder: Option<&Holder>, calls:
             paper.paragraph(8, &format!("or go back: {typed} rollback {id}"));
         }
     }
+}
+
+/// What was typed, without the name of the program that everybody knows here.
+fn verb(run: &RunRow) -> &str {
+    run.command.strip_prefix("uplift ").unwrap_or(&run.command)
 }
 
 /// Why another run cannot begin: one waits for somebody.

@@ -33,7 +33,7 @@ impl Lines {
         }
     }
 
-    /// Why there is no run: `code`, `message`, `hint`, `evidence` and the exit code.
+    /// Why there is no run: `code`, `message`, `hint`, `evidence`, `excerpt` of the runbook, and the exit code.
     pub fn failure(&mut self, failure: &Failure, exit: ExitClass) {
         let mut object = json!({
             "code": failure.code,
@@ -42,6 +42,9 @@ impl Lines {
             "evidence": failure.evidence,
             "exit": exit.code(),
         });
+        if let Some(excerpt) = &failure.excerpt {
+            object["excerpt"] = json!(excerpt);
+        }
         if let Some(question) = &failure.question {
             object["question"] = json!(question);
         }

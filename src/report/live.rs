@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
+    at_work::Open,
     paper::{Mark, Paper},
-    progress::in_words,
-    words::{count, millis_between, span},
+    words::{count, span},
 };
 use crate::event::{Event, Progress};
 
@@ -33,15 +33,6 @@ pub enum Loudness {
 /// A call says that it began once it has taken this long, so that short ones are one line.
 const LONG: u64 = 1000;
 
-/// Without redrawing, progress is told at this interval: the longer a call lasts, the less is news.
-fn interval(age: u64) -> u64 {
-    match age {
-        0..60_000 => 10_000,
-        60_000..600_000 => 30_000,
-        _ => 60_000,
-    }
-}
-
 pub struct Live {
     paper: Paper,
     bars: Option<Box<dyn Bars>>,
@@ -49,20 +40,6 @@ pub struct Live {
     now: Timestamp,
     loudness: Loudness,
     open: BTreeMap<String, Open>,
-}
-
-struct Open {
-    summary: String,
-    since: Timestamp,
-    /// When it was last told that it goes on.
-    told: Option<Timestamp>,
-    progress: Option<Seen>,
-}
-
-/// The newest progress, and where it was when this thing began to move.
-pub(super) struct Seen {
-    pub(super) progress: Progress,
-    pub(super) first: (Timestamp, u64),
 }
 
 impl Live {
@@ -96,10 +73,14 @@ impl Live {
             Event::Note { text, .. } => self.mark(Mark::Note, text, None),
             Event::Warning { text, .. } => self.mark(Mark::Warn, text, None),
             Event::UndoStarted { calls, because, .. } => self.going_back(*calls, because),
-            Event::Undone { took_ms, result, .. } => {
+            Event::Undone { address, took_ms, result } => {
+                self.close(address);
                 self.mark(Mark::Back, result, Some(&span(*took_ms)));
             }
-            Event::UndoFailed { failure, .. } => self.mark(Mark::Fail, &failure.message, None),
+            Event::UndoFailed { address, failure } => {
+                self.close(address);
+                self.mark(Mark::Fail, &failure.message, None);
+            }
             Event::StepEnded { .. } => {}
             Event::RunEnded { .. } => {
                 for address in self.open.keys().cloned().collect::<Vec<_>>() {
@@ -163,10 +144,9 @@ impl Live {
     }
 
     fn started(&mut self, address: &str, summary: &str) {
-        let since = self.now;
-        let mut open = Open { summary: summary.to_owned(), since, told: None, progress: None };
+        let mut open = Open::new(summary, self.now);
         if self.loudness == Loudness::Verbose {
-            open.told = Some(since);
+            open.told = Some(self.now);
             let text = format!("{summary} ({address})");
             self.write(|paper| paper.marked(Mark::Going, &text, None));
         }
@@ -180,13 +160,8 @@ impl Live {
             self.started(address, &progress.what);
         }
         let Some(open) = self.open.get_mut(address) else { return };
-        let first = match &open.progress {
-            Some(seen) if seen.progress.what == progress.what && seen.first.1 <= progress.done => seen.first,
-            _ => (now, progress.done),
-        };
-        let seen = Seen { progress: progress.clone(), first };
-        let text = in_words(&seen, now);
-        open.progress = Some(seen);
+        open.moved(now, progress);
+        let text = open.words(now);
         self.draw(address, &text);
         self.goes_on(address);
     }
@@ -195,16 +170,12 @@ impl Live {
         let now = self.now;
         let quiet = self.loudness == Loudness::Quiet || self.bars.is_some();
         let Some(open) = self.open.get_mut(address).filter(|_| !quiet) else { return };
-        let age = millis_between(open.since, now);
-        let text = match open.told {
-            None if age >= LONG => open.summary.clone(),
-            Some(told) if millis_between(told, now) >= interval(age) => match &open.progress {
-                Some(seen) => in_words(seen, now),
-                None => format!("still at it: {}", open.summary),
-            },
+        let age = open.age(now);
+        let (text, time) = match open.told {
+            None if age >= LONG => (open.summary.clone(), None),
+            Some(_) if open.is_due(now) => (open.words(now), Some(span(age))),
             _ => return,
         };
-        let time = open.told.map(|_| span(age));
         open.told = Some(now);
         self.write(|paper| paper.marked(Mark::Going, &text, time.as_deref()));
     }

@@ -153,20 +153,22 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         Change::Trial { service, image } => {
             Some(format!("tries `{image}` as `{service}` where no user reaches it"))
         }
-        Change::Database { name, what } => Some(format!("database `{name}`: {what}")),
+        Change::Database { name, what } => Some(format!("database `{}`: {}", named(name), named(what))),
         Change::DatabaseAdded { name, bytes, what } => {
             let bytes = bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
-            Some(format!("adds the database `{name}` ({what}{bytes})"))
+            Some(format!("adds the database `{}` ({what}{bytes})", named(name)))
         }
-        Change::DatabaseRemoved { name } => Some(format!("drops the database `{name}`")),
+        Change::DatabaseRemoved { name } => Some(format!("drops the database `{}`", named(name))),
         Change::Tree { path, what } => Some(format!("`{path}` {what}")),
     }
 }
 
 /// The run's name is not known before it begins.
 fn named(text: &str) -> String {
-    let known = [("backups/plan", "backups/RUN"), ("kept/plan", "kept/RUN"), ("-trial-plan", "-trial-RUN")];
-    known.iter().fold(text.to_owned(), |text, (plan, run)| text.replace(plan, run))
+    let before = ["backups/", "backups/.uploads-", "kept/", "-trial-", "__pre_", "__failed_", "__restore_"];
+    before
+        .iter()
+        .fold(text.to_owned(), |text, begin| text.replace(&format!("{begin}plan"), &format!("{begin}RUN")))
 }
 
 fn summary(paper: &mut Paper, plan: &Plan) {
@@ -204,7 +206,13 @@ fn result(paper: &mut Paper, plan: &Plan) {
             paper.labelled("result", &format!("planned up to here only: {why}"));
         }
         PlanEnd::Fails { failure, .. } => {
-            paper.labelled("result", "it would fail, before anything is changed or after: see where");
+            let begun = plan.steps.iter().flat_map(|step| &step.calls).any(acts);
+            let result = if begun {
+                "it would fail after it had begun, and so it is not begun: nothing is changed"
+            } else {
+                "it would be refused: nothing would be changed"
+            };
+            paper.labelled("result", result);
             if let Some(at) = planned_at(plan) {
                 paper.labelled("at", &at);
             }

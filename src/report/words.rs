@@ -31,15 +31,18 @@ pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
-/// `2026-11-24 03:15:00 UTC`.
-#[must_use]
-pub fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
+pub use crate::event::moment as time;
 
 /// The hour alone, for what happened tonight.
 pub(super) fn hour(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// The minute alone, with its day where that is another than `now`'s.
+pub(super) fn minute(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let format = if day(at) == day(now) { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    at.strftime(format).to_string()
 }
 
 /// `1 change`, `2 changes`.
@@ -54,7 +57,8 @@ pub(super) fn step_of(address: &str) -> &str {
 
 /// `text` in lines of at most `width` characters, broken between words. A word that is longer stays whole, so that
 /// it can be copied.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();

@@ -53,6 +53,6 @@ impl Context {
     pub(super) fn kept(&self, name: &str) -> Result<&dyn UndoCall, Failure> {
         self.verb(name)?
             .kept()
-            .ok_or_else(|| Failure::new("not_an_effect", format!("`{name}` changes nothing")))
+            .ok_or_else(|| Failure::inside("not_an_effect", format!("`{name}` changes nothing")))
     }
 }

@@ -139,7 +139,8 @@ fn done(context: &Context, record: &Record, said: &Value) -> Result<Ending, Fail
     };
     if let Some(entry) = entries.iter().find(|entry| !entry.state.settled()) {
         let text = format!("`{}` is left in doubt: {}", entry.address, entry.summary);
-        return Err(Failure::new("left_in_doubt", text));
+        return Err(Failure::new("left_in_doubt", text)
+            .hint("`uplift resume` looks whether it happened; `uplift rollback` takes it back"));
     }
     let begun = entries.iter().any(|entry| entry.intent.is_some());
     Ok(if begun { Ending::Done } else { Ending::NothingNeeded { why: why_nothing(said) } })
@@ -174,7 +175,9 @@ async fn before_any_change(context: &Context, record: &Record, halt: &Halt) -> E
     let over = match halt {
         Halt::Cancelled => Ending::Interrupted,
         other => match stopped(other.clone()) {
-            Ending::Unfinished { why, .. } => Ending::Refused { failure: Failure::new("stopped", why) },
+            Ending::Unfinished { why, .. } => {
+                Ending::Refused { failure: Failure::new("stopped", why).hint("type the command again") }
+            }
             Ending::NeedsPerson { question, .. } => {
                 Ending::Refused { failure: Failure::asks("choice_needed", question) }
             }

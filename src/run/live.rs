@@ -296,8 +296,9 @@ impl Live {
             let mut settling = Vec::new();
             for (one, entry) in asked.iter().zip(recorded) {
                 let Some(entry) = entry else {
-                    let text = "a block of effects stands in the journal only in part";
-                    return Err(self.halt(Halt::Diverged(Failure::new("diverged", text))));
+                    let text = "of a `together` block only a part is in the journal, so nothing was done";
+                    let hint = "go back with `uplift rollback`, or resume with the uplift that began the run";
+                    return Err(self.halt(Halt::Diverged(Failure::new("diverged", text).hint(hint))));
                 };
                 let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
                 settling.push(self.replayed(entry, verb, one));
@@ -392,7 +393,8 @@ impl Conduct for Live {
         self.context.tell.note(text);
     }
 
+    /// A script that is ended between two calls has not failed.
     fn cancelled(&self) -> bool {
-        self.context.cancel.is_cancelled()
+        self.context.cancel.is_cancelled() && self.halt(Halt::Cancelled) == Stop::Ends
     }
 }

@@ -88,7 +88,7 @@ impl Live {
     /// Executes once. Dropping the work ends its children; whether it had happened by then is for a probe to say.
     async fn attempt(&self, begun: &Begun<'_>) -> Attempt {
         let Some(kept) = begun.verb.kept() else {
-            let failure = Failure::new("not_an_effect", format!("`{}` changes nothing", begun.verb.name));
+            let failure = Failure::inside("not_an_effect", format!("`{}` changes nothing", begun.verb.name));
             return Attempt::Ended(Err(failure));
         };
         let last = Arc::new(AtomicI64::new(self.context.now().as_millisecond()));
@@ -129,7 +129,9 @@ impl Live {
 
     /// Notes that the outcome is unknown, and ends the run.
     fn left_unknown(&self, begun: &Begun<'_>, halt: Halt) -> Stop {
-        let why = Failure::new("stopped", "stopped before its outcome was known").unknown();
+        let why = Failure::new("stopped", "stopped before its outcome was known")
+            .hint("`uplift resume` looks whether it happened, and goes on")
+            .unknown();
         if let Err(stop) =
             self.written(self.journal.unknown(&self.context.run, begun.seq, &why, self.context.now()))
         {

@@ -239,7 +239,8 @@ impl Rehearsal {
 /// What an expected downtime rests on.
 fn basis(tried: bool) -> String {
     let trial = if tried { ", with the trial in between" } else { "" };
-    format!("from its stop until it is well again{trial}; each boot taken as {} s", Twin::BOOT.as_secs())
+    let top = if tried { ", and what migrations take on top" } else { "" };
+    format!("from its stop until it is well again{trial}; each boot taken as {} s{top}", Twin::BOOT.as_secs())
 }
 
 /// Only effects can be taken back.

@@ -76,9 +76,7 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
              answers"
         }
         Left::Settings => "somebody's edit of the env file was left in it",
-        Left::Removed => {
-            "backups and kept databases that were removed before it stopped do not come back; `uplift show` names them"
-        }
+        Left::Removed => "what was removed before it stopped does not come back; `uplift show` names it",
         Left::Uploads => {
             "not all uploaded files of before came back: rows that name the others point to nothing, and only a backup may \
              hold them; `uplift show` names them"

@@ -292,7 +292,7 @@ impl Check<'_> {
     fn import(&mut self, file: &Expr, position: rhai::Position) {
         let Expr::StringConstant(name, at) = file else {
             let error = ScriptError::new("computed_import", "the name of an import must be written out");
-            self.problem(error, position);
+            self.problem(error.hint("e.g. `import \"lib/checks\" as checks;`"), position);
             return;
         };
         if !self.compiled.contains_key(name.as_str()) {

@@ -13,7 +13,7 @@ use rhai::{
 use serde_json::Value;
 
 use super::{
-    limits,
+    limits, order,
     session::{Res, Session, Unknown, throw},
     syntax,
     value::from_json,
@@ -30,6 +30,7 @@ pub(super) fn engine(session: &Arc<Session>, params: &Value, site: &Value) -> En
         engine.disable_symbol(symbol);
     }
     closed(&mut engine);
+    order::register(&mut engine);
     primitives(&mut engine, session);
     own(&mut engine, session);
     unknown(&mut engine, session);

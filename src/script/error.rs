@@ -35,7 +35,7 @@ impl ScriptError {
     }
 
     pub(super) fn from_failure(failure: Failure) -> Self {
-        let mut error = Self::new(&failure.code, &failure.message);
+        let mut error = ScriptError::new(&failure.code, &failure.message);
         error.hint.clone_from(&failure.hint);
         error.failure = Some(Box::new(failure));
         error
@@ -44,7 +44,8 @@ impl ScriptError {
     /// The host itself went wrong; the journal is intact.
     #[must_use]
     pub fn internal(what: &str) -> Self {
-        Self::new("internal", what).hint("the journal is intact: `uplift status` says where the site stands")
+        ScriptError::new("internal", what)
+            .hint("the journal is intact: `uplift status` says where the site stands")
     }
 
     /// The failure of a call that nobody caught, if that is what ended the script.

@@ -161,11 +161,11 @@ impl Param {
             ParamType::Bool => text
                 .parse::<bool>()
                 .map(Value::Bool)
-                .map_err(|_| wrong(format!("`{text}` is not `true` or `false`"))),
+                .map_err(|_| wrong(format!("`{text}` is neither of its words")).hint("`true` or `false`")),
             ParamType::Number => text
                 .parse::<i64>()
                 .map(Value::from)
-                .map_err(|_| wrong(format!("`{text}` is no whole number"))),
+                .map_err(|_| wrong(format!("`{text}` is no whole number")).hint("e.g. `3`")),
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::primitives::contract::Catalogue;
 /// Names of functions with the numbers of arguments that each takes.
 pub(super) type Functions = BTreeMap<String, BTreeSet<usize>>;
 
+/// Values that a closure may be given; no more than anybody would write.
+const MOST: usize = 16;
+
 /// Everything that a file can call without a namespace: the engine's, the host's, its own.
 pub(super) fn callable(engine: &Engine, ast: &AST) -> Functions {
     let mut known = Functions::new();
@@ -22,10 +25,12 @@ pub(super) fn callable(engine: &Engine, ast: &AST) -> Functions {
         known.entry(name).or_default().insert(parameters);
     }
     // Functions of the language itself, which no package lists.
-    for (name, parameters) in
-        [("print", 1), ("type_of", 1), ("is_def_fn", 2), ("is_def_var", 1), ("Fn", 1), ("call", 1)]
-    {
+    for (name, parameters) in [("print", 1), ("type_of", 1), ("is_def_fn", 2), ("is_def_var", 1), ("Fn", 1)] {
         known.entry(name.to_owned()).or_default().insert(parameters);
+    }
+    // How many depends on the closure. `curry` is what the language makes of one that uses a value from around it.
+    for name in ["call", "curry"] {
+        known.entry(name.to_owned()).or_default().extend(0..=MOST);
     }
     for (name, parameters) in own(ast) {
         known.entry(name).or_default().insert(parameters);

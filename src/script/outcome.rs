@@ -29,11 +29,11 @@ pub(super) fn parse_error(error: &ParseError, file: &str) -> ScriptError {
     let kind = error.err_type().to_string();
     let text = lower(&kind);
     let made = ScriptError::new("cannot_be_read", text);
-    let made = if kind.contains("eserved") || kind.contains("keyword") {
-        made.hint("that is one of the language's own words: use another name")
+    let made = made.hint(if kind.contains("eserved") || kind.contains("keyword") {
+        "that is one of the language's own words: use another name"
     } else {
-        made
-    };
+        "look at the marked place and just before it; `uplift runbook show compose/upgrade` shows how it is written"
+    });
     match place(file, error.position()) {
         Some(place) => made.at(place),
         None => made,
@@ -91,13 +91,15 @@ fn root_error(error: &EvalAltResult) -> ScriptError {
                 return at.filter(|at| !here(at)).into_iter().fold(made, ScriptError::at);
             }
             match value.read_lock::<rhai::ImmutableString>() {
-                Some(text) => ScriptError::new("thrown", text.to_string()),
-                None => ScriptError::new("thrown", format!("the script threw {}", kind(value))),
+                Some(text) => ScriptError::new("thrown", text.to_string()).hint(THROWN),
+                None => ScriptError::new("thrown", format!("the script threw {}", kind(value)))
+                    .hint("throw a text, or `fail(\"a_code\", \"what is wrong\")`"),
             }
         }
         EvalAltResult::ErrorFunctionNotFound(name, _) => {
             let (name, rest) = name.split_once(' ').unwrap_or((name, ""));
             ScriptError::new("no_such_function", format!("there is no `{name}` that takes {rest}"))
+                .hint("give it what it takes: the types in brackets are those that it was given")
         }
         EvalAltResult::ErrorTooManyOperations(_) => {
             ScriptError::new("too_many_operations", "the script does not come to an end")
@@ -105,12 +107,47 @@ fn root_error(error: &EvalAltResult) -> ScriptError {
         }
         EvalAltResult::ErrorStackOverflow(_) => {
             ScriptError::new("too_deep", "functions call each other without end")
+                .hint("give the function a condition to end at, or use a `for` over a list")
         }
         EvalAltResult::ErrorDataTooLarge(what, _) => {
-            ScriptError::new("too_large", format!("too large: {}", lower(what)))
+            ScriptError::new("too_large", format!("too large: {}", lower(what))).hint(
+                "look for a loop in which it only grows: a text may have 1 MiB, a list or map 10000 items",
+            )
         }
-        EvalAltResult::ErrorTerminated(..) => ScriptError::new("ended", "the script was ended"),
-        other => ScriptError::new("script_error", lower(&without_position(other))),
+        EvalAltResult::ErrorTerminated(..) => ScriptError::new("ended", "the script was ended")
+            .hint("`uplift status` says where the site stands"),
+        other => ScriptError::new("script_error", lower(&without_position(other))).hint(instead(other)),
+    }
+}
+
+const THROWN: &str = "the runbook itself gave up at the marked line: mend what it says, or that line";
+
+/// What to write instead.
+fn instead(error: &EvalAltResult) -> &'static str {
+    match error {
+        EvalAltResult::ErrorParsing(..) => "that is one of the language's own words: use another name",
+        EvalAltResult::ErrorArithmetic(..) => {
+            "look at the numbers first with `if`: whole numbers have 64 bits, and nothing is divided by 0"
+        }
+        EvalAltResult::ErrorVariableNotFound(..) => "define it before with `let`, or look at its spelling",
+        EvalAltResult::ErrorPropertyNotFound(..) | EvalAltResult::ErrorIndexNotFound(..) => {
+            "ask first whether it is there: `if \"name\" in map { ... }`"
+        }
+        EvalAltResult::ErrorArrayBounds(..) | EvalAltResult::ErrorStringBounds(..) => {
+            "ask first how many there are: `list.len()`"
+        }
+        EvalAltResult::ErrorAssignmentToConstant(..)
+        | EvalAltResult::ErrorNonPureMethodCallOnConstant(..) => {
+            "copy it first: `let own = NAME;`, and change the copy"
+        }
+        EvalAltResult::ErrorFor(..) => "`for` goes through a list, `map.keys()` or a range like `0..3`",
+        EvalAltResult::ErrorMismatchDataType(..) | EvalAltResult::ErrorMismatchOutputType(..) => {
+            "give it a value of that type: `type_of(value)` says which one it has"
+        }
+        EvalAltResult::ErrorIndexingType(..) | EvalAltResult::ErrorDotExpr(..) => {
+            "only maps, lists and texts have parts: `type_of(value)` says what it is"
+        }
+        _ => "look at the marked line; `uplift runbook show compose/upgrade` shows how things are written",
     }
 }
 

@@ -20,6 +20,8 @@ use super::{
 };
 use crate::primitives::contract::Catalogue;
 
+const OVER: &str = "look for a loop that never stops, or for a value that only grows";
+
 /// Runs a runbook to its end on a thread of its own, and gives the value that it ends with.
 ///
 /// Blocks the caller; must not be called from an asynchronous worker. What a conductor ended (a cancel, an unknown
@@ -68,7 +70,7 @@ fn run(
             match session.watch.over() {
                 Some(over) if made.code == "ended" => {
                     let places = made.places;
-                    Err(ScriptError { places, ..ScriptError::new("over_limit", over) })
+                    Err(ScriptError { places, ..ScriptError::new("over_limit", over).hint(OVER) })
                 }
                 _ => Err(made),
             }

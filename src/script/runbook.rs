@@ -32,7 +32,10 @@ impl Runbook {
         let too_large: Vec<_> = bundle
             .sources()
             .filter(|source| source.text.len() > limits::FILE)
-            .map(|source| ScriptError::new("too_large", format!("`{}` is larger than 1 MiB", source.name)))
+            .map(|source| {
+                ScriptError::new("too_large", format!("`{}` is larger than 1 MiB", source.name))
+                    .hint("move functions into files of their own, and `import` them")
+            })
             .collect();
         if !too_large.is_empty() {
             return Err(too_large);
@@ -100,8 +103,10 @@ fn header(engine: &Engine, ast: &AST, file: &str) -> Result<Header, ScriptError>
         );
     };
     let value = flat(&value);
-    let json =
-        to_json(&value).map_err(|why| at(ScriptError::new("bad_header", format!("`RUNBOOK`: {why}"))))?;
+    let json = to_json(&value).map_err(|why| {
+        let error = ScriptError::new("bad_header", format!("`RUNBOOK`: {why}"));
+        at(error.hint("use texts, numbers, `true`, `false`, lists and maps only"))
+    })?;
     let header: Header = serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let text = format!("`RUNBOOK`: `{path}`: {}", error.inner());
@@ -109,7 +114,11 @@ fn header(engine: &Engine, ast: &AST, file: &str) -> Result<Header, ScriptError>
         let wrong = hint.split('`').nth(1).unwrap_or("").to_owned();
         let known = ["api", "summary", "on_failure", "params", "type", "help", "of", "initial"];
         let made = ScriptError::new("bad_header", text);
-        at(if hint.starts_with("unknown field") { made.hint(suggest(&wrong, &known)) } else { made })
+        at(made.hint(if hint.starts_with("unknown field") {
+            suggest(&wrong, &known)
+        } else {
+            "`uplift runbook show compose/upgrade` shows a header".to_owned()
+        }))
     })?;
     header.check().map_err(at)?;
     Ok(header)

@@ -26,6 +26,7 @@ pub(super) type Res<T> = Result<T, Box<EvalAltResult>>;
 
 /// Steps inside steps, at most: the engine's own guard does not see through custom syntax.
 const DEEPEST: usize = 16;
+const UNNEST: &str = "write them one after the other; does a function with a step in it call itself?";
 
 pub(super) struct Session {
     pub(super) conduct: Arc<dyn Conduct>,
@@ -99,9 +100,13 @@ impl Session {
         let verb = self
             .catalogue
             .get(name)
-            .ok_or_else(|| fail(Failure::new("primitive_missing", format!("there is no `{name}`"))))?;
-        let input = to_json(&Dynamic::from_map(options))
-            .map_err(|why| fail(Failure::new("bad_option", format!("`{name}`: {why}"))))?;
+            .ok_or_else(|| fail(Failure::inside("primitive_missing", format!("there is no `{name}`"))))?;
+        let input = to_json(&Dynamic::from_map(options)).map_err(|why| {
+            fail(
+                Failure::new("bad_option", format!("`{name}`: {why}"))
+                    .hint("use texts, numbers, `true`, `false`, lists and maps only"),
+            )
+        })?;
         // Understood here, so that a wrong option stops the script where it stands.
         verb.parse(input.clone()).map_err(fail)?;
         let asked = self.asked(verb.name, input, verb.kind, place.clone()).map_err(fail)?;
@@ -161,7 +166,12 @@ impl Session {
         }
         let budget = match with.map(read_with).transpose() {
             Ok(budget) => budget.unwrap_or_default(),
-            Err(why) => return wrong(Failure::new("bad_option", format!("`with`: {why}"))),
+            Err(why) => {
+                return wrong(
+                    Failure::new("bad_option", format!("`with`: {why}"))
+                        .hint("e.g. `with #{ timeout: \"5m\", retries: 2 }`"),
+                );
+            }
         };
         let path = match self.enter(name) {
             Ok(path) => path,
@@ -207,7 +217,8 @@ impl Session {
             }
             if state.path.len() >= DEEPEST {
                 let text = format!("steps stand in steps more than {DEEPEST} deep");
-                return Err(throw(&Failure::new("steps_too_deep", text), place, position));
+                let failure = Failure::new("steps_too_deep", text).hint(UNNEST);
+                return Err(throw(&failure, place, position));
             }
             state.path.push(format!("host:{host}"));
         }
@@ -232,7 +243,8 @@ impl Session {
             nested
         };
         if nested {
-            let failure = Failure::new("nested_together", "`together` cannot stand inside `together`");
+            let failure = Failure::new("nested_together", "`together` cannot stand inside `together`")
+                .hint("end the outer block first, or write all calls into one");
             return Err(throw(&failure, place, position));
         }
         let result = body();
@@ -250,13 +262,15 @@ impl Session {
     fn enter(&self, name: &str) -> Result<String, Failure> {
         let mut state = self.state();
         if state.collecting.is_some() {
-            return Err(Failure::new("step_in_together", "a step cannot stand inside `together`"));
+            return Err(Failure::new("step_in_together", "a step cannot stand inside `together`")
+                .hint("write `together { ... }` inside the step"));
         }
         if state.path.len() >= DEEPEST {
             return Err(Failure::new(
                 "steps_too_deep",
                 format!("steps stand in steps more than {DEEPEST} deep"),
-            ));
+            )
+            .hint(UNNEST));
         }
         state.path.push(name.to_owned());
         let path = state.path.join("/");

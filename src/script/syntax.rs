@@ -48,17 +48,18 @@ fn step(engine: &mut Engine, session: Arc<Session>) {
 }
 
 fn on(engine: &mut Engine, session: Arc<Session>) {
-    let run =
-        move |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>]| -> Res<Dynamic> {
-            let position = inputs[0].position();
-            let place = session.place(context.source(), position);
-            let host = context.eval_expression_tree(&inputs[0])?;
-            let host = host.into_immutable_string().map_err(|kind| {
-                let text = format!("`on` takes the name of a host, not a value of type `{kind}`");
-                throw(&Failure::new("bad_host", text), &place, position)
-            })?;
-            session.on(&host, &place, position, || context.eval_expression_tree(&inputs[1]))
-        };
+    let run = move |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
+                    inputs: &[Expression<'_>]|
+          -> Res<Dynamic> {
+        let position = inputs[0].position();
+        let place = session.place(context.source(), position);
+        let host = context.eval_expression_tree(&inputs[0])?;
+        let host = host.into_immutable_string().map_err(|kind| {
+            let text = format!("`on` takes the name of a host, not a value of type `{kind}`");
+            throw(&Failure::new("bad_host", text).hint("e.g. `on site::hosts[0] { ... }`"), &place, position)
+        })?;
+        session.on(&host, &place, position, || context.eval_expression_tree(&inputs[1]))
+    };
     let registered = engine.register_custom_syntax(["on", "$expr$", "$block$"], false, run);
     debug_assert!(registered.is_ok(), "`on` is no reserved word");
 }

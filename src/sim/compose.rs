@@ -76,7 +76,8 @@ impl State {
         let volumes = self.model.volumes.keys();
         let volumes = volumes.map(|name| (name.clone(), format!("{}_{name}", self.model.project.name)));
         let networks = [("default".to_owned(), format!("{}_default", self.model.project.name))].into();
-        Ok(Config { services: services.collect(), volumes: volumes.collect(), networks })
+        let name = if project.name.is_empty() { &self.model.project.name } else { &project.name };
+        Ok(Config { name: name.clone(), services: services.collect(), volumes: volumes.collect(), networks })
     }
 
     /// One service as it is configured now.
@@ -338,6 +339,7 @@ pub(super) fn container(
         restarts: 0,
         health: None,
         restart_policy: config.restart.clone(),
+        command: config.command.clone(),
         stop_timeout: config.stop_grace.map(|grace| grace.as_secs()),
         labels: labels.map(|(key, value)| (format!("com.docker.compose.{key}"), value)).into(),
         mounts: config.mounts.iter().map(mount).collect(),

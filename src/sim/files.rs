@@ -1,14 +1,40 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use super::{disk::Disk, world::World};
 use crate::{
     event::Failure,
-    ports::files::{CopyFile, File, Files, FilesRead, MakeFolder, Remove, Rename, Space, WriteFile},
+    ports::files::{
+        CopyFile, File, Files, FilesRead, Grown, Lies, LineLog, MakeFolder, Position, Remove, Rename, Space,
+        WriteFile,
+    },
 };
 
+/// Who owns what nobody in particular has made.
+const OWNER: (u32, u32) = (1000, 1000);
+
 impl Disk {
+    fn lies(&self, path: &Path) -> Option<Lies> {
+        if !self.exists(path) {
+            return None;
+        }
+        let owner = self.files.get(path).map_or(OWNER, |file| (file.uid, file.gid));
+        let mut found = Lies { owner, ..Lies::default() };
+        for (path, file) in self.files.iter().filter(|(known, _)| known.starts_with(path)) {
+            if self.links.contains(path) {
+                found.strange.push(path.clone());
+            } else {
+                found.bytes += file.bytes.len() as u64;
+            }
+        }
+        Some(found)
+    }
+
     pub(super) fn readable(&self, path: &Path) -> Result<Option<&File>, Failure> {
         if self.denied.contains(path) {
             let message = format!("`{}` may not be read", path.display());
@@ -50,11 +76,48 @@ impl FilesRead for World {
         })
     }
 
+    async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
+        self.look(|state| Ok(state.disk.lies(path)))
+    }
+
+    async fn real(&self, path: &Path) -> Result<PathBuf, Failure> {
+        Ok(path.to_owned())
+    }
+
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         self.look(|state| {
             let none = || Failure::new("no_file_system", format!("nothing holds `{}`", path.display()));
             state.disk.system(path).cloned().ok_or_else(none)
         })
+    }
+
+    async fn grown(&self, path: &Path, from: Option<Position>) -> Result<Option<Grown>, Failure> {
+        self.look(|state| {
+            let Some(file) = state.disk.readable(path)? else { return Ok(None) };
+            let offset = from.and_then(|from| usize::try_from(from.offset).ok()).unwrap_or_default();
+            let rest = file.bytes.get(offset..);
+            let position = Position { file: 0, offset: file.bytes.len() as u64 };
+            Ok(Some(Grown { bytes: rest.unwrap_or(&file.bytes).to_vec(), position, again: rest.is_none() }))
+        })
+    }
+}
+
+/// A log in a world: no write that a fault could stand in the way of.
+struct Lines {
+    world: World,
+    path: PathBuf,
+}
+
+impl LineLog for Lines {
+    fn line(&self, text: &str) {
+        let mut state = self.world.lock();
+        let line = format!("{text}\n");
+        if state.disk.take(&self.path, line.len() as u64).is_err() {
+            return;
+        }
+        state.disk.make_folders(self.path.parent().unwrap_or(Path::new("/")), 0o700);
+        let new = || File { bytes: Vec::new(), mode: 0o600, uid: 1000, gid: 1000 };
+        state.disk.files.entry(self.path.clone()).or_insert_with(new).bytes.extend(line.bytes());
     }
 }
 
@@ -106,6 +169,10 @@ impl Files for World {
             state.disk.rename(&request.from, &request.to);
             Ok(())
         })
+    }
+
+    fn log(&self, path: &Path) -> Arc<dyn LineLog> {
+        Arc::new(Lines { world: self.clone(), path: path.to_owned() })
     }
 }
 

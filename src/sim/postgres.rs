@@ -161,6 +161,13 @@ impl PostgresRead for World {
         })
     }
 
+    async fn direct(&self, endpoint: &Endpoint, _: &str) -> Result<(), Failure> {
+        self.look(|state| {
+            state.session(endpoint)?;
+            state.server.pooler.as_ref().map_or(Ok(()), |pooler| Err(lock::pooled(pooler)))
+        })
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         self.look(|state| {
             let server = state.session(endpoint)?;

@@ -93,6 +93,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         faults: Faults::default(),
         elsewhere: BTreeMap::new(),
         writer: Writer::default(),
+        told: super::notices::Told::default(),
     }
 }
 

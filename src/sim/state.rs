@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use crate::ports::postgres::Way;
 
-use super::{compose::Model, disk::Disk, engine::Host, faults::Faults, registry::Registry, server::Server};
+use super::{
+    compose::Model, disk::Disk, engine::Host, faults::Faults, notices::Told, registry::Registry,
+    server::Server,
+};
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
 #[derive(Debug, Clone)]
@@ -23,6 +26,7 @@ pub(super) struct State {
     /// Answers of addresses that are no container of this world, by URL.
     pub elsewhere: BTreeMap<String, u16>,
     pub writer: Writer,
+    pub told: Told,
 }
 
 /// Users who place orders all the time, and remember each that web said it had.

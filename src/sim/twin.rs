@@ -7,6 +7,7 @@ mod databases;
 mod diff;
 mod engine;
 mod files;
+mod notices;
 mod once;
 mod postgres;
 mod tree;
@@ -32,6 +33,7 @@ use crate::{
         docker::DockerRead,
         files::FilesRead,
         http::Http,
+        notices::NoticesRead,
         postgres::PostgresRead,
         trees::{TreeFacts, TreesRead},
     },
@@ -54,6 +56,7 @@ pub struct Reading {
     trees: Arc<dyn TreesRead>,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
+    notices: Arc<dyn NoticesRead>,
     outside: Outside,
 }
 
@@ -67,6 +70,7 @@ impl From<&Ports> for Reading {
             trees: Arc::new(Once::new(Arc::clone(&ports.trees) as Arc<dyn TreesRead>)),
             http: Arc::clone(&ports.http),
             clock: Arc::clone(&ports.clock),
+            notices: Arc::clone(&ports.notices) as Arc<dyn NoticesRead>,
             outside: ports.outside.reading(),
         }
     }
@@ -128,6 +132,7 @@ impl Twin {
             trees: Arc::new(self.clone()),
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
+            notices: Arc::new(self.clone()),
             outside: self.live().outside.clone(),
         }
     }

@@ -69,6 +69,7 @@ impl World {
             trees: Arc::new(self.clone()),
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
+            notices: Arc::new(self.clone()),
             outside: Outside::default(),
         }
     }
@@ -138,6 +139,7 @@ impl World {
                     .collect(),
             },
             compatible: Vec::new(),
+            notify: None,
             state: state.model.project.dir.join(".uplift"),
             secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             settings,

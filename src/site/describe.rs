@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Notify, Secret};
 
 /// How the product was put on its hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,6 +165,9 @@ pub struct Site {
     /// Releases whose databases the release before them runs on, by the settings file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compatible: Vec<String>,
+    /// Who is told of runs, by the settings file of today. Never written anywhere: the command may hold a key.
+    #[serde(skip)]
+    pub notify: Option<Notify>,
     /// Where uplift keeps its own things: `.uplift` in the site folder unless set otherwise.
     pub state: PathBuf,
 }

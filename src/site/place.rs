@@ -151,7 +151,7 @@ impl Written {
     pub fn in_words(&self) -> Vec<String> {
         let line = |one: &WrittenTable| {
             let kinds = one.added.map_or(String::new(), |added| kinds(added, one.rows - added));
-            format!("{} rows written in `{}`.`{}`{kinds} since", one.rows, one.database, one.table)
+            format!("{} written in `{}`.`{}`{kinds} since", rows(one.rows), one.database, one.table)
         };
         self.tables.iter().map(line).collect()
     }
@@ -161,8 +161,12 @@ impl Written {
     pub fn cost(&self) -> String {
         let added: Option<u64> = self.tables.iter().map(|table| table.added).sum();
         let kinds = added.filter(|_| self.rows > 0).map(|added| kinds(added, self.rows - added));
-        format!("{} rows of {} min{}", self.rows, self.minutes, kinds.unwrap_or_default())
+        format!("{} of {} min{}", rows(self.rows), self.minutes, kinds.unwrap_or_default())
     }
+}
+
+fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }
 
 /// A row that was added is put aside; one that was changed becomes what it was.

@@ -3,14 +3,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{own::own, platform::supported, roles::roles, route::way, settings::parted};
+use super::{
+    own::own,
+    platform::supported,
+    project::{self, Search},
+    roles::roles,
+    route::way,
+    settings::parted,
+};
 use crate::{
     event::Failure,
     ports::{
         Ports,
         compose::{Config, ServiceConfig},
         docker::{Container, Select},
-        files::FilesRead,
         product::{databases, storage},
         project::of_service,
     },
@@ -42,20 +48,10 @@ impl Start {
     }
 }
 
-/// Names of compose files in the order in which compose looks for them, with the override that it adds.
-const FILES: [(&str, &str); 4] = [
-    ("compose.yaml", "compose.override.yaml"),
-    ("compose.yml", "compose.override.yml"),
-    ("docker-compose.yml", "docker-compose.override.yml"),
-    ("docker-compose.yaml", "docker-compose.override.yaml"),
-];
-
 /// Where uplift keeps its own things of the site in this folder, unless it is told otherwise.
 fn state_in(dir: &Path) -> PathBuf {
     dir.join(".uplift")
 }
-
-const LABEL: &str = "com.docker.compose";
 
 /// Finds the site and everything that is constant about it, and the way to its databases, which is not: the ports are
 /// told it. `recorded` is how compose was told the project when a backup set was made: it counts where no container is
@@ -65,16 +61,22 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
     let containers = ports.docker.containers(&Select::All).await?;
     let dir = match &start.dir {
         Some(dir) => dir.clone(),
-        None => only_project(&containers)?,
+        None => project::only(&containers)?,
     };
-    let mut project = project(&dir, start, (&containers, recorded), &*ports.files).await?;
-    let config = active_config(ports, &mut project, &containers).await?;
+    let own = own(&dir, &*ports.files).await?;
+    let (own_site, files) = (&own.site, &*ports.files);
+    let search = Search { start, own: own_site, containers: &containers, recorded, files };
+    let mut project = search.in_folder(&dir).await?;
+    let config = active_config(ports, &mut project, &containers).await;
+    let without_env = ports.files.size(&project.env_file()).await?.is_none();
+    let config = config.map_err(|failure| {
+        if without_env { env_missing(&project).evidence([failure.message]) } else { failure }
+    })?;
+    search.is_from_here(&project).await?;
     let (web, job) = roles(&config)?;
     let environment = &config.services[&web.name].environment;
-    if ports.files.size(&project.env_file()).await?.is_none() {
-        let text = format!("there is no `{}`", project.env_file().display());
-        return Err(Failure::new("env_missing", text)
-            .hint("the product's settings live there; `-C DIR` names another site folder"));
+    if without_env {
+        return Err(env_missing(&project));
     }
     let (settings, secrets) = parted(environment);
     let databases = databases(environment)?;
@@ -91,8 +93,9 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
         version: web.tag.clone(),
         services: config.services.keys().cloned().collect(),
         hosts: vec!["localhost".to_owned()],
-        compatible: own(&dir, &*ports.files).await?.compatible,
-        state: start.state.clone().unwrap_or_else(|| state_in(&dir)),
+        compatible: own.compatible,
+        notify: own.notify,
+        state: start.state.clone().unwrap_or_else(|| state_in(&project.dir)),
         project,
         web,
         job,
@@ -108,18 +111,22 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
     Ok(site)
 }
 
+fn env_missing(project: &Project) -> Failure {
+    Failure::new("env_missing", format!("there is no `{}`", project.env_file().display()))
+        .hint("the product's settings live there; `-C DIR` names another site folder")
+}
+
 /// The project's services. A service behind a profile belongs to the site if it has a container: nobody writes down
 /// with which profiles a project was started.
-async fn active_config(
+pub(super) async fn active_config(
     ports: &Ports,
     project: &mut Project,
     containers: &[Container],
 ) -> Result<Config, Failure> {
     let all = Project { profiles: vec!["*".to_owned()], ..project.clone() };
     let mut config = ports.compose.config(&all, &BTreeMap::new()).await?;
-    let of_project = |one: &&Container| {
-        one.labels.get(&format!("{LABEL}.project")).is_some_and(|name| *name == project.name)
-    };
+    project.name.clone_from(&config.name);
+    let of_project = |one: &&Container| project::of(one) == Some(&config.name);
     let started: BTreeSet<_> = containers.iter().filter(of_project).filter_map(Container::service).collect();
     let recorded = |one: &ServiceConfig| one.profiles.iter().any(|name| project.profiles.contains(name));
     config
@@ -128,96 +135,6 @@ async fn active_config(
     let chosen: BTreeSet<_> = config.services.values().flat_map(|one| one.profiles.clone()).collect();
     project.profiles = chosen.into_iter().collect();
     Ok(config)
-}
-
-/// The folder of the engine's only project that runs Strata.
-fn only_project(containers: &[Container]) -> Result<PathBuf, Failure> {
-    let mut found = BTreeMap::new();
-    for container in containers.iter().filter(|container| container.image.contains("strata")) {
-        let label = |name: &str| container.labels.get(&format!("{LABEL}.{name}"));
-        if let (Some(project), Some(dir)) = (label("project"), label("project.working_dir")) {
-            found.insert(project.clone(), dir.clone());
-        }
-    }
-    match found.into_iter().collect::<Vec<_>>().as_slice() {
-        [(_, dir)] => Ok(PathBuf::from(dir)),
-        [] => {
-            Err(Failure::new("no_site", "no Strata project runs on this engine, and this folder holds none")
-                .hint("go to the site folder, or name it with `-C DIR`"))
-        }
-        several => {
-            let lines = several.iter().map(|(project, dir)| format!("`{project}` in `{dir}`"));
-            Err(Failure::new("several_sites", "several Strata projects run on this engine")
-                .hint("name one with `-C DIR`")
-                .evidence(lines))
-        }
-    }
-}
-
-/// The project as its running containers were made, else as it is recorded, else as compose would find it in the folder.
-async fn project(
-    dir: &Path,
-    start: &Start,
-    (containers, recorded): (&[Container], Option<&Project>),
-    files: &dyn FilesRead,
-) -> Result<Project, Failure> {
-    let label = |container: &Container, name: &str| container.labels.get(&format!("{LABEL}.{name}")).cloned();
-    let here = |container: &&Container| {
-        label(container, "project.working_dir").is_some_and(|found| Path::new(&found) == dir)
-            && start
-                .project
-                .as_ref()
-                .is_none_or(|wanted| label(container, "project").as_ref() == Some(wanted))
-    };
-    let ours: Vec<_> = containers.iter().filter(here).collect();
-    let names: BTreeSet<_> = ours.iter().filter_map(|container| label(container, "project")).collect();
-    if names.len() > 1 {
-        let text = format!("several compose projects run from `{}`", dir.display());
-        return Err(Failure::new("several_sites", text)
-            .hint("name one with `--project NAME`")
-            .evidence(names));
-    }
-    if let (true, Some(recorded)) = (ours.is_empty(), recorded.filter(|one| one.dir == dir)) {
-        let name = start.project.clone().unwrap_or_else(|| recorded.name.clone());
-        return Ok(Project { name, ..recorded.clone() });
-    }
-    let from_label = ours.iter().find_map(|container| label(container, "project.config_files"));
-    let found = match from_label {
-        Some(list) => list.split(',').map(PathBuf::from).collect(),
-        None => in_folder(dir, files).await?,
-    };
-    let env_files = ours.iter().find_map(|container| label(container, "project.environment_file"));
-    let mut env_files = env_files
-        .filter(|list| !list.is_empty())
-        .map_or_else(Vec::new, |list| list.split(',').map(PathBuf::from).collect::<Vec<_>>());
-    // What compose reads by itself needs no word; named beside others it does.
-    if env_files == [dir.join(".env")] {
-        env_files.clear();
-    }
-    let name = start.project.clone().or_else(|| names.into_iter().next()).unwrap_or_else(|| normalised(dir));
-    Ok(Project { name, dir: dir.to_owned(), files: found, env_files, profiles: Vec::new() })
-}
-
-async fn in_folder(dir: &Path, files: &dyn FilesRead) -> Result<Vec<PathBuf>, Failure> {
-    for (name, over) in FILES {
-        if files.size(&dir.join(name)).await?.is_some() {
-            let mut found = vec![dir.join(name)];
-            if files.size(&dir.join(over)).await?.is_some() {
-                found.push(dir.join(over));
-            }
-            return Ok(found);
-        }
-    }
-    Err(Failure::new("no_site", format!("`{}` holds no compose file", dir.display()))
-        .hint("go to the site folder, or name it with `-C DIR`"))
-}
-
-/// The project name that compose makes of a folder's name.
-fn normalised(dir: &Path) -> String {
-    let name = dir.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let kept: String =
-        name.chars().filter(|letter| letter.is_ascii_alphanumeric() || "_-".contains(*letter)).collect();
-    kept.trim_start_matches(['_', '-']).to_owned()
 }
 
 /// Secrets of every service: what must never be shown does not depend on who uses it.

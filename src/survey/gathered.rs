@@ -35,10 +35,7 @@ pub fn gathered(all: &[KeptStatus]) -> Vec<Gathered> {
 fn together(group: &[&KeptStatus]) -> Option<Gathered> {
     let first = *group.first()?;
     let what = match (first.kind, &first.run) {
-        (Some(kind), Some(run)) => {
-            let such = if group.len() == 1 { "" } else { " and so on" };
-            format!("{} (`{}`{such})", kind.of_run(group.len(), run), first.name)
-        }
+        (Some(kind), Some(run)) => kind.of_run(group.len(), run),
         _ => format!("`{}`: {}", first.name, first.what),
     };
     let mut owners: Vec<_> =

@@ -1,12 +1,15 @@
 //! `uplift.toml`: what an operator has to say that cannot be found out.
 
-use std::path::Path;
+mod notify;
+
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use crate::{
     event::{Failure, suggest},
-    ports::files::FilesRead,
+    ports::files::{FilesRead, quoted},
+    site::Notify,
 };
 
 /// The file's name in the site folder.
@@ -19,6 +22,38 @@ pub(super) struct Own {
     pub(super) port: Option<u16>,
     /// `compatible` under `[rollback]`: releases whose databases the release before them runs on.
     pub(super) compatible: Vec<String>,
+    /// `[notify]`: who is told of runs.
+    pub(super) notify: Option<Notify>,
+    pub(super) site: OwnSite,
+    /// There is a `[site]`, whatever it says.
+    pub(super) has_site: bool,
+}
+
+/// `[site]`: how compose is told the project, where its containers do not tell it, or not what is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct OwnSite {
+    /// The project's name.
+    pub(super) project: Option<String>,
+    /// Compose files in the order in which compose merges them, and env files.
+    pub(super) files: Option<Vec<PathBuf>>,
+    pub(super) env_files: Option<Vec<PathBuf>>,
+    pub(super) profiles: Vec<String>,
+}
+
+impl OwnSite {
+    /// Its compose files, below the site folder where they are not absolute.
+    pub(super) fn files(&self, dir: &Path) -> Option<Vec<PathBuf>> {
+        Some(below(dir, self.files.as_ref()?))
+    }
+
+    /// The same of its env files.
+    pub(super) fn env_files(&self, dir: &Path) -> Option<Vec<PathBuf>> {
+        Some(below(dir, self.env_files.as_ref()?))
+    }
+}
+
+fn below(dir: &Path, files: &[PathBuf]) -> Vec<PathBuf> {
+    files.iter().map(|file| dir.join(file)).collect()
 }
 
 /// What the site folder's own file says; nothing if there is none.
@@ -27,23 +62,38 @@ pub(super) async fn own(dir: &Path, files: &dyn FilesRead) -> Result<Own, Failur
     let Some(file) = files.read(&path).await? else { return Ok(Own::default()) };
     let place = path.display().to_string();
     let text = String::from_utf8(file.bytes).map_err(|_| wrong(&place, "it is no text"))?;
-    read(&text).map_err(|(why, hint)| wrong(&place, &why).hint(hint))
+    let own = read(&text).map_err(|(why, hint)| wrong(&place, &why).hint(hint))?;
+    // Whoever may write it says what is executed in the name of whoever upgrades.
+    if own.notify.is_some() && file.mode & 0o002 != 0 {
+        let why = "it names a command, and everybody may write it";
+        return Err(wrong(&place, why).hint(format!("`chmod o-w {}`", quoted(&path))));
+    }
+    Ok(own)
 }
 
 fn wrong(place: &str, why: &str) -> Failure {
-    Failure::new("settings_invalid", format!("`{place}`: {why}")).hint("correct it")
+    Failure::new("settings_invalid", format!("`{place}`: {why}")).hint("write the file as UTF-8 text")
 }
 
 /// Why something is wrong, and what to do.
 type Wrong = (String, String);
 
-fn read(text: &str) -> Result<Own, Wrong> {
+pub(super) fn read(text: &str) -> Result<Own, Wrong> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        (format!("line {line}: {}", error.message().trim()), "correct it".to_owned())
+        (
+            format!("line {line}: {}", error.message().trim()),
+            "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
+        )
     })?;
-    known(&table, "", &["database", "rollback"])?;
-    let mut own = Own { compatible: compatible(&table)?, ..Own::default() };
+    known(&table, "", &["database", "notify", "rollback", "site"])?;
+    let mut own = Own {
+        compatible: compatible(&table)?,
+        notify: notify::notify(&table)?,
+        site: site(&table)?,
+        has_site: table.contains_key("site"),
+        ..Own::default()
+    };
     let Some(database) = section(&table, "database")? else { return Ok(own) };
     known(database, "database.", &["host", "port"])?;
     match database.get("host") {
@@ -51,12 +101,12 @@ fn read(text: &str) -> Result<Own, Wrong> {
         Some(Value::String(host)) if !host.trim().is_empty() && !host.contains(['/', ' ']) => {
             own.host = Some(host.trim().to_owned());
         }
-        Some(value) => return Err(kind("host", value, "an address or a name, e.g. `\"10.0.0.5\"`")),
+        Some(value) => return Err(kind("database.host", value, "an address or a name, e.g. `\"10.0.0.5\"`")),
     }
     match database.get("port") {
         None => {}
         Some(Value::Integer(port)) if (1..=65_535).contains(port) => own.port = u16::try_from(*port).ok(),
-        Some(value) => return Err(kind("port", value, "a number from 1 to 65535")),
+        Some(value) => return Err(kind("database.port", value, "a number from 1 to 65535")),
     }
     Ok(own)
 }
@@ -72,12 +122,52 @@ fn section<'a>(table: &'a Table, name: &str) -> Result<Option<&'a Table>, Wrong>
 fn compatible(table: &Table) -> Result<Vec<String>, Wrong> {
     let Some(rollback) = section(table, "rollback")? else { return Ok(Vec::new()) };
     known(rollback, "rollback.", &["compatible"])?;
-    let wrong = || {
-        ("`rollback.compatible` is no list of tags".to_owned(), "e.g. `compatible = [\"1.1.0\"]`".to_owned())
+    Ok(words(rollback, "rollback.compatible", "list of tags", "\"1.1.0\"")?.unwrap_or_default())
+}
+
+fn site(table: &Table) -> Result<OwnSite, Wrong> {
+    let Some(site) = section(table, "site")? else { return Ok(OwnSite::default()) };
+    known(site, "site.", &["project", "files", "env_files", "profiles"])?;
+    let project = match site.get("project") {
+        None => None,
+        Some(Value::String(name)) if is_project(name) => Some(name.clone()),
+        Some(value) => {
+            return Err(kind(
+                "site.project",
+                value,
+                "a project's name: lower case letters, digits, `-`, `_`",
+            ));
+        }
     };
-    let Some(value) = rollback.get("compatible") else { return Ok(Vec::new()) };
-    let tags = value.as_array().ok_or_else(wrong)?;
-    tags.iter().map(|tag| tag.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+    let paths = |name: &str, like: &str| {
+        let list = words(site, &format!("site.{name}"), "list of files", like)?;
+        Ok::<_, Wrong>(list.map(|list| list.into_iter().map(PathBuf::from).collect()))
+    };
+    Ok(OwnSite {
+        project,
+        files: paths("files", "\"docker-compose.yml\", \"site.yml\"")?,
+        env_files: paths("env_files", "\".env\"")?,
+        profiles: words(site, "site.profiles", "list of profiles", "\"mail\"")?.unwrap_or_default(),
+    })
+}
+
+/// What compose takes for a project's name.
+fn is_project(name: &str) -> bool {
+    let fits = |letter: char| {
+        letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '_'
+    };
+    name.chars().all(fits) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// A list of texts; an empty one says nothing, and is a mistake.
+fn words(table: &Table, name: &str, what: &str, like: &str) -> Result<Option<Vec<String>>, Wrong> {
+    let own = name.rsplit('.').next().unwrap_or(name);
+    let wrong = || (format!("`{name}` is no {what}"), format!("e.g. `{own} = [{like}]`"));
+    let Some(value) = table.get(own) else { return Ok(None) };
+    let list = value.as_array().filter(|list| !list.is_empty()).ok_or_else(wrong)?;
+    let text =
+        |one: &Value| one.as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(wrong);
+    list.iter().map(text).collect::<Result<_, _>>().map(Some)
 }
 
 fn kind(name: &str, value: &Value, wanted: &str) -> Wrong {
@@ -86,7 +176,7 @@ fn kind(name: &str, value: &Value, wanted: &str) -> Wrong {
         Value::Integer(number) => format!("`{number}`"),
         other => format!("of the kind `{}`", other.type_str()),
     };
-    (format!("`database.{name}` cannot be {found}"), format!("it is {wanted}"))
+    (format!("`{name}` cannot be {found}"), format!("it is {wanted}"))
 }
 
 /// Unknown names are mistakes: what an operator wrote for nothing, he would trust.
@@ -107,6 +197,10 @@ mod tests {
         assert_eq!(own, Own { host: Some("10.0.0.5".to_owned()), port: Some(6543), ..Own::default() });
         let own = read("[rollback]\ncompatible = [\"1.1.0\"]\n").unwrap();
         assert_eq!(own, Own { compatible: vec!["1.1.0".to_owned()], ..Own::default() });
+        let own = read("[site]\nproject = \"strata\"\nfiles = [\"a.yml\", \"/etc/b.yml\"]\n").unwrap().site;
+        let files = own.files(Path::new("/srv")).unwrap();
+        assert_eq!(files, [PathBuf::from("/srv/a.yml"), PathBuf::from("/etc/b.yml")]);
+        assert_eq!((own.project.as_deref(), own.env_files), (Some("strata"), None));
         assert_eq!(read("# nothing yet\n").unwrap(), Own::default());
     }
 
@@ -118,7 +212,11 @@ mod tests {
             ("[database]\nport = \"5432\"", "`database.port` cannot be `\"5432\"`", "it is a number"),
             ("[database]\nhost = \"postgres://x/\"", "`database.host` cannot be", "it is an address"),
             ("[rollback]\ncompatible = true", "`rollback.compatible` is no list", "e.g. `compatible"),
-            ("\n[database\n", "line 2: ", "correct it"),
+            ("[rollback]\ncompatible = []", "`rollback.compatible` is no list", "e.g. `compatible"),
+            ("[site]\nproject = \"My Site\"", "`site.project` cannot be", "lower case"),
+            ("[site]\nfiles = \"a.yml\"", "`site.files` is no list of files", "e.g. `files = ["),
+            ("[site]\nenv_file = []", "`site.env_file` is no setting", "did you mean `env_files`?"),
+            ("\n[database\n", "line 2: ", "mend that line"),
         ] {
             let (said, hinted) = read(text).unwrap_err();
             assert!(said.contains(why) && hinted.contains(hint), "{text}: {said}; {hinted}");

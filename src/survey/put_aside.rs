@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use super::status::KeptStatus;
 use crate::{
@@ -10,9 +10,6 @@ use crate::{
     ports::{Observe, files::quoted, trees::BESIDE},
     site::Storage,
 };
-
-/// As long as databases that were replaced are kept.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A folder that is not there, or is a file system of its own, has had nothing put beside it.
 const NOTHING_BESIDE: [&str; 2] = ["folder_missing", "tree_is_mount"];
@@ -38,11 +35,10 @@ pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failur
         let Some(run) = name.strip_prefix(BESIDE) else { continue };
         let path = folder.join(&name);
         let made = moment(run);
-        let expires = made.and_then(|made| made.checked_add(KEPT_FOR).ok());
         found.push(KeptStatus {
             name: path.display().to_string(),
             what: format!(
-                "uploaded files that run {run} has put aside; once it is over and nobody needs them: `sudo rm -r {}`",
+                "uploaded files that run {run} has put aside; once nobody needs them: `sudo rm -r {}`",
                 quoted(&path)
             ),
             owner: String::new(),
@@ -50,7 +46,8 @@ pub(super) async fn uploads(site: Observe<'_>) -> Result<Vec<KeptStatus>, Failur
             run: Some(run.to_owned()),
             bytes: site.trees.facts(&path).await?.bytes,
             made: made.map(|at| at.to_string()),
-            expires: expires.map(|at| at.to_string()),
+            // They may have been put aside long after it began, and nothing removes them but a person.
+            expires: None,
         });
     }
     Ok(found)

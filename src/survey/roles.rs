@@ -10,7 +10,7 @@ use crate::{
 };
 
 const WEB: [&str; 4] = ["web", "strata", "app", "server"];
-const JOB: [&str; 4] = ["job", "jobs", "worker", "workers"];
+pub(super) const JOB: [&str; 4] = ["job", "jobs", "worker", "workers"];
 
 /// The product's services, recognised by name, command and image.
 pub(super) fn roles(config: &Config) -> Result<(Service, Option<Service>), Failure> {
@@ -20,18 +20,23 @@ pub(super) fn roles(config: &Config) -> Result<(Service, Option<Service>), Failu
             .find_map(|name| config.services.get_key_value(*name))
             .filter(|(_, one)| one.image.is_some())
     };
-    let looks_like_web = |service: &ServiceConfig| {
-        is_strata(service) && !runs_jobs(service) && (!service.ports.is_empty() || prepares(service))
+    // A proxy in front may be called `web` too: what runs the product comes before what is called like it.
+    let place = |name: &String| WEB.iter().position(|known| known == name).unwrap_or(WEB.len());
+    let likely = |(name, one): &(&String, &ServiceConfig)| {
+        (!runs_strata(one), place(name), !prepares(one), one.ports.is_empty())
     };
-    let web = named(&WEB)
-        .filter(|(_, one)| !runs_jobs(one))
-        .or_else(|| config.services.iter().find(|(_, service)| looks_like_web(service)));
+    let looks_like_web = |(name, one): &(&String, &ServiceConfig)| {
+        let serves = WEB.contains(&name.as_str()) || !one.ports.is_empty() || prepares(one);
+        one.image.is_some() && is_strata(one) && !runs_jobs(one) && serves
+    };
+    let web = config.services.iter().filter(looks_like_web).min_by_key(likely);
     let Some((web_name, web)) = web else {
         let known: Vec<_> = config.services.keys().map(|name| format!("`{name}`")).collect();
         let text = "no service of these compose files looks like Strata's web";
-        return Err(
-            Failure::new("no_web_service", text).hint(format!("their services: {}", known.join(", ")))
-        );
+        return Err(Failure::new("no_web_service", text).hint(format!(
+            "go to the site folder, or name it with `-C DIR`; their services: {}",
+            known.join(", ")
+        )));
     };
     let image = repository(web.image.as_deref().unwrap_or_default()).to_owned();
     let same =
@@ -68,7 +73,11 @@ fn prepares(service: &ServiceConfig) -> bool {
     service.environment.get("STRATA_RUN_DB_PREPARE").is_some_and(|value| value.reveal() == "true")
 }
 
-fn is_strata(service: &ServiceConfig) -> bool {
+fn runs_strata(service: &ServiceConfig) -> bool {
     service.image.as_deref().is_some_and(|image| image.contains("strata"))
-        || service.environment.keys().any(|name| name.starts_with("STRATA_"))
+}
+
+/// An image from a mirror may be called anything; the product's settings are still its own.
+fn is_strata(service: &ServiceConfig) -> bool {
+    runs_strata(service) || service.environment.keys().any(|name| name.starts_with("STRATA_"))
 }

@@ -4,10 +4,7 @@
 //! names that everybody knows. In another order a name that by chance means something here too would lead to another
 //! server than the product's.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::own::{FILE, own};
 use crate::{
@@ -16,7 +13,7 @@ use crate::{
         Ports,
         docker::{Container, DockerRead, Select},
         postgres::{There, Way},
-        project::{named, networks, surroundings},
+        project::{Planned, named, networks, planned, surroundings},
     },
     site::{Endpoint, Site, SslMode},
 };
@@ -27,7 +24,7 @@ pub async fn way(ports: &Ports, site: &Site) -> Result<Way, Failure> {
     let own = own(&site.project.dir, &*ports.files).await?;
     let containers = ports.docker.containers(&Select::All).await?;
     let around = surroundings(&containers, &site.project.name, &site.web.name);
-    let planned = if around.is_empty() { planned(ports, site).await? } else { Planned::default() };
+    let planned = if around.is_empty() { planned(&*ports.compose, site).await? } else { Planned::default() };
     let (mut networks, mut told) = (networks(&around), Vec::new());
     networks.extend(planned.networks.iter().map(String::as_str));
     told.extend(around.iter().flat_map(|one| &one.extra_hosts).chain(&planned.extra_hosts).cloned());
@@ -66,19 +63,16 @@ struct From<'a> {
     empty: bool,
 }
 
-/// Where the product's containers will be, by the project's files.
-#[derive(Default)]
-struct Planned {
-    networks: Vec<String>,
-    extra_hosts: Vec<String>,
-}
-
-/// A host that has lost its containers is told by the files what they will find.
-async fn planned(ports: &Ports, site: &Site) -> Result<Planned, Failure> {
-    let mut config = ports.compose.config(&site.project, &BTreeMap::new()).await?;
-    let Some(web) = config.services.remove(&site.web.name) else { return Ok(Planned::default()) };
-    let networks = web.networks.iter().filter_map(|name| config.networks.remove(name)).collect();
-    Ok(Planned { networks, extra_hosts: web.extra_hosts })
+impl From<'_> {
+    /// What `localhost` is to web: this host only where they share its network.
+    fn itself(&self, host: &str) -> Found {
+        let own = |network: &&str| *network == "host";
+        if self.networks.is_empty() || self.networks.iter().any(own) {
+            return Found::AsItIs;
+        }
+        let web = &self.site.web.name;
+        Found::Nowhere(format!("`{host}` is the container of `{web}` itself, where no database is"))
+    }
 }
 
 enum Found {
@@ -88,7 +82,11 @@ enum Found {
 }
 
 async fn looked_up(from: &From<'_>, host: &str) -> Result<Found, Failure> {
-    if host.parse::<IpAddr>().is_ok() || host == "localhost" {
+    let address = host.parse::<IpAddr>().ok();
+    if host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback()) {
+        return Ok(from.itself(host));
+    }
+    if address.is_some() {
         return Ok(Found::AsItIs);
     }
     let mut told = from.told.iter().filter_map(|line| line.split_once(':'));

@@ -2,11 +2,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::Failure,
+    event::{Failure, moment},
     ports::{
         Observe,
         compose::by_hand,
-        docker::{Container, Select},
+        docker::{Container, Select, State},
         http::Probe,
         postgres::{Kept, KeptDatabase},
         project::trial_of,
@@ -24,6 +24,12 @@ pub struct Status {
     /// How `docker compose` is called for the site by hand.
     pub compose: String,
     pub services: Vec<ServiceStatus>,
+    /// What differs between the containers and the files, and who else runs on the databases; a sentence each.
+    #[serde(default)]
+    pub differs: Vec<String>,
+    /// What to type about the differences, in words.
+    #[serde(default)]
+    pub way: Option<String>,
     /// Containers in which a run tries, or was trying, a release where no user reaches it.
     #[serde(default)]
     pub trials: Vec<TrialStatus>,
@@ -59,9 +65,11 @@ pub struct ServiceStatus {
     pub service: String,
     pub image: String,
     pub digest: Option<String>,
-    /// In words: `running since ...`, `exited with 1`.
+    /// In words: `up since ...`, `exited with 1`.
     pub state: String,
     pub running: bool,
+    /// Where it stands still: what starts it, or shows why, e.g. `start it: COMMAND` in words.
+    pub next: Option<String>,
     /// When its container was started last, if ever.
     pub started: Option<Timestamp>,
     /// For web: what `/up` answers, in words.
@@ -119,6 +127,8 @@ pub async fn status(site: Observe<'_>) -> Status {
         version: site.site.version.clone(),
         compose: by_hand(&site.site.project),
         services,
+        differs: Vec::new(),
+        way: None,
         trials,
         database,
         storage,
@@ -138,8 +148,9 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             service: service.name.clone(),
             image: container.image.clone(),
             digest: image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned)),
-            state: state(container),
+            state: state(container, site.clock.now()),
             running: container.is_running(),
+            next: next(container, &service.name, &by_hand(&site.site.project)),
             started: container.started,
             health,
         });
@@ -151,6 +162,11 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             digest: None,
             state: "has no container".to_owned(),
             running: false,
+            next: Some(format!(
+                "make it: `{} up -d --no-deps {}`",
+                by_hand(&site.site.project),
+                service.name
+            )),
             started: None,
             health: None,
         });
@@ -166,7 +182,7 @@ async fn trials_of(site: Observe<'_>) -> Result<Vec<TrialStatus>, Failure> {
             run: trial_of(one, &site.site.project)?.to_owned(),
             name: one.name.clone(),
             image: one.image.clone(),
-            state: state(one),
+            state: state(one, site.clock.now()),
         })
     };
     Ok(all.iter().filter_map(shown).collect())
@@ -182,16 +198,38 @@ async fn health(container: &Container, site: Observe<'_>) -> String {
 }
 
 /// The state of a container in words.
-fn state(container: &Container) -> String {
-    let started =
-        container.started.map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default();
+fn state(container: &Container, now: Timestamp) -> String {
+    let started = container.started.map(moment).unwrap_or_default();
+    match container.state {
+        State::Paused => return "paused".to_owned(),
+        _ if container.dies_often(now) => {
+            return format!("KEEPS DYING: `docker logs --tail 50 {}`", container.name);
+        }
+        _ => {}
+    }
     match (container.is_running(), container.exit_code) {
         (true, _) if container.restarts > 0 => {
-            format!("running since {started}, restarted {} times", container.restarts)
+            format!("up since {started}, restarted {} times", container.restarts)
         }
-        (true, _) => format!("running since {started}"),
+        (true, _) => format!("up since {started}"),
         (false, Some(code)) if container.started.is_some() => format!("stopped, exit code {code}"),
         _ => "created, never started".to_owned(),
+    }
+}
+
+/// What to type where it stands still.
+fn next(container: &Container, service: &str, compose: &str) -> Option<String> {
+    match (container.state, container.exit_code) {
+        (State::Paused, _) => Some(format!("let it go on: `docker unpause {}`", container.name)),
+        // Ended as it was told to, or killed because it did not.
+        (State::Exited, Some(0 | 137 | 143)) if !container.oom_killed => {
+            Some(format!("start it: `{compose} start {service}`"))
+        }
+        (State::Created, _) => Some(format!("start it: `{compose} start {service}`")),
+        (State::Exited | State::Dead, _) => {
+            Some(format!("see why: `docker logs --tail 50 {}`", container.name))
+        }
+        (State::Running | State::Restarting | State::Removing, _) => None,
     }
 }
 

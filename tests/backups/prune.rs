@@ -67,7 +67,7 @@ async fn a_fault_at_every_removal_leaves_no_half_set_under_a_good_name() {
                 Ok(Ending::TakenBack { left, .. }) => {
                     assert_eq!(
                         gone,
-                        left.iter().any(|line| line.contains("do not come back")),
+                        left.iter().any(|line| line.contains("does not come back")),
                         "{when}: {ended:?}"
                     );
                     half_way += usize::from(gone);

@@ -110,3 +110,12 @@ pub(super) async fn intended(world: &World, verb: &str) -> Value {
     let call = verb.parse(verb.example.clone()).unwrap();
     call.intend(ports.observe(&site, RUN, &tell)).await.unwrap().0.unwrap()
 }
+
+/// Names in a folder of a world, sorted.
+pub(super) fn names(world: &World, folder: &std::path::Path) -> Vec<String> {
+    let below =
+        |path: PathBuf| Some(path.strip_prefix(folder).ok()?.iter().next()?.to_string_lossy().into_owned());
+    let mut names: Vec<_> = world.files_in(folder).into_iter().filter_map(below).collect();
+    names.dedup();
+    names
+}

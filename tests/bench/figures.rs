@@ -54,7 +54,7 @@ impl fmt::Display for Figures {
             if let Some((other, most)) = &line.against
                 && let Some(other) = self.median(other)
             {
-                write!(f, ": {:.2} of that by hand, aim {most}", median / other)?;
+                write!(f, ": {:.2} of that by hand, aim at most {most}", median / other)?;
             }
             writeln!(f)?;
         }

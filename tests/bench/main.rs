@@ -5,7 +5,7 @@
 //! each figure stands beside the server's own rate of giving out rows at that moment.
 //!
 //! It needs what the tests need, 15 GB of disk and a quiet machine for a quarter of an hour. `UPLIFT_BENCH_ROUNDS`
-//! (3), `UPLIFT_BENCH_PERCENT` of 2 GB of rows and 2 GB of files (100).
+//! (3), `UPLIFT_BENCH_PERCENT` of 2 GB of rows and 2 GB of files (100), `UPLIFT_BENCH_ONLY` of `upgrades` and `data`.
 #![expect(clippy::print_stdout, reason = "figures")]
 #![expect(clippy::disallowed_methods, reason = "it stands outside of uplift, where an operator stands")]
 
@@ -15,6 +15,7 @@ mod figures;
 #[path = "../lab.rs"]
 mod lab;
 mod rounds;
+mod upgrades;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -38,8 +39,15 @@ fn measure() -> Result<()> {
     let tools = Tools::bring()?;
     let images = Images::bring(&tools)?;
     let registry = Registry::start(&tools, &images)?;
-    for release in ["1.0.0", "1.1.0"] {
+    for release in ["1.0.0", "1.1.0", "1.1.1"] {
         registry.push(release)?;
+    }
+    let only = std::env::var("UPLIFT_BENCH_ONLY").unwrap_or_default();
+    if only != "data" {
+        upgrades::all(&tools, &images, &registry, from_env("UPLIFT_BENCH_ROUNDS", 3))?;
+    }
+    if only == "upgrades" {
+        return Ok(());
     }
     let stack = Stack::start(&tools, &images, &registry, Shape::Present, "1.0.0")?;
     let site = Site { stack };

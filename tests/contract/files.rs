@@ -136,3 +136,37 @@ pub(super) async fn a_folder_is_no_file(fixture: &dyn Fixture) {
     let file = File { bytes: Vec::new(), mode: 0o600, uid, gid };
     assert_eq!(code(files.write(&WriteFile { path, file, what: what() }).await), "is_a_folder");
 }
+
+pub(super) async fn a_log_grows_and_is_read_as_it_grows(fixture: &dyn Fixture) {
+    let (files, path) = (fixture.ports().files, folder(fixture, "grows").await.join("logs/a.jsonl"));
+    let log = files.log(&path);
+    assert!(files.grown(&path, None).await.unwrap().is_none(), "it is made with its first line");
+    log.line("one");
+    let first = files.grown(&path, None).await.unwrap().unwrap();
+    assert_eq!((first.bytes.as_slice(), first.again), (&b"one\n"[..], false));
+    log.line("two");
+    files.log(&path).line("three");
+    let more = files.grown(&path, Some(first.position)).await.unwrap().unwrap();
+    assert_eq!((more.bytes.as_slice(), more.again), (&b"two\nthree\n"[..], false));
+    let none = files.grown(&path, Some(more.position)).await.unwrap().unwrap();
+    assert!(none.bytes.is_empty() && none.position == more.position, "{none:?}");
+    assert_eq!(files.read(&path).await.unwrap().unwrap().mode, 0o600);
+}
+
+pub(super) async fn a_log_that_is_moved_away_grows_at_its_place(fixture: &dyn Fixture) {
+    let (files, folder) = (fixture.ports().files, folder(fixture, "moved").await);
+    let path = folder.join("logs/a.jsonl");
+    let log = files.log(&path);
+    log.line("a line of before");
+    let before = files.grown(&path, None).await.unwrap().unwrap();
+    let to = folder.join("logs/a.jsonl.1");
+    files.rename(&Rename { from: path.clone(), to: to.clone(), what: what() }).await.unwrap();
+    log.line("after");
+    assert_eq!(text(fixture, &path).await.as_deref(), Some("after\n"));
+    assert_eq!(text(fixture, &to).await.as_deref(), Some("a line of before\n"));
+    let after = files.grown(&path, Some(before.position)).await.unwrap().unwrap();
+    assert_eq!((after.bytes.as_slice(), after.again), (&b"after\n"[..], true));
+    files.remove(&Remove { path: folder.join("logs"), what: what() }).await.unwrap();
+    log.line("and again");
+    assert_eq!(text(fixture, &path).await.as_deref(), Some("and again\n"));
+}

@@ -19,11 +19,12 @@ use std::path::PathBuf;
 use uplift::{
     Host, Start,
     clients::{self, Environment, Hands},
-    ports::Ports,
-    site::{Secret, Site},
+    ports::{Ports, notices::Notice},
+    sim::Notifier,
+    site::{Notify, Secret, Site},
 };
 
-use super::{ALL, Fixture};
+use super::{ALL, Fixture, notices};
 use crate::lab::{Images, Registry, Shape, Stack, Tools};
 
 /// A stand-in site with the real clients on it. Taken away when it is dropped.
@@ -102,6 +103,14 @@ impl Fixture for Real {
         let (ports, hands) = clients::real_in(self.environment.clone()).unwrap();
         hands.set_password(Secret::new("another"));
         ports
+    }
+
+    fn notifier(&self, does: Notifier) -> Notify {
+        notices::on_disk(&self.scratch(), does)
+    }
+
+    fn told(&self) -> Vec<Notice> {
+        notices::told_on_disk(&self.scratch())
     }
 }
 

@@ -1,6 +1,10 @@
 use std::path::PathBuf;
 
-use uplift::{ports::Ports, sim::Twin, site::Site};
+use uplift::{
+    ports::{Ports, notices::Notice},
+    sim::{Notifier, Twin},
+    site::{Notify, Site},
+};
 
 use super::{ALL, Fixture, world::Simulated};
 
@@ -34,6 +38,14 @@ impl Fixture for Rehearsed {
     fn with_wrong_password(&self) -> Ports {
         self.below.with_wrong_password();
         self.twin.ports()
+    }
+
+    fn notifier(&self, does: Notifier) -> Notify {
+        self.below.notifier(does)
+    }
+
+    fn told(&self) -> Vec<Notice> {
+        self.below.told()
     }
 }
 

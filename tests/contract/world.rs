@@ -2,7 +2,11 @@ mod data;
 
 use std::path::PathBuf;
 
-use uplift::{ports::Ports, sim::World, site::Site};
+use uplift::{
+    ports::{Ports, notices::Notice},
+    sim::{Notifier, World},
+    site::{Notify, Occasion, Site},
+};
 
 use super::Fixture;
 
@@ -41,6 +45,16 @@ impl Fixture for Simulated {
     fn with_wrong_password(&self) -> Ports {
         self.0.set_server_password("another");
         self.0.ports()
+    }
+
+    fn notifier(&self, does: Notifier) -> Notify {
+        let path = "/srv/strata/tell";
+        self.0.put_notifier(path, does);
+        Notify { command: vec![path.to_owned()], on: Occasion::ALL.to_vec(), timeout: Notify::TIMEOUT }
+    }
+
+    fn told(&self) -> Vec<Notice> {
+        self.0.notices()
     }
 }
 

@@ -30,10 +30,11 @@ fn the_second_is_told_who_has_the_site() {
         let error = Lock::take(&story.folder, holder("")).unwrap_err();
         assert_eq!(error.to_string(), format!("another run holds the site: {line}"));
         assert_eq!((error.code(), error.exit()), ("site_held", ExitClass::Held));
-        assert_eq!(error.hint().unwrap(), "wait for it, or watch it with `uplift status`");
+        let watch = format!("wait for it, or watch it: `uplift show {RUN} --follow`");
+        assert_eq!(error.hint().unwrap(), watch);
     };
     let by = format!(
-        "`uplift upgrade --to 1.2.3` by `alice` on `app1`, process {}, since 2026-11-24T03:15:00Z",
+        "`uplift upgrade --to 1.2.3` by `alice` on `app1`, process {}, since 2026-11-24 03:15:00 UTC",
         std::process::id()
     );
     held(&format!("run `{RUN}`, {by}"));

@@ -8,7 +8,8 @@ pub const RELEASES: [&str; 12] = [
     "1.9.0",
 ];
 
-const BASE: &str = "uplift-lab/base:bookworm";
+/// A Debian with nothing in it but itself.
+pub const BASE: &str = "uplift-lab/base:bookworm";
 
 /// The stand-in's images on this engine, named after what they were built from.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use std::{
 use super::{Result, Shell, janitor};
 
 /// Programs that the laboratory needs, with the Debian package that brings each.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
+    ("/usr/bin/strace", "strace"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/lib/postgresql/15/bin/pg_dump", "postgresql-client-15"),

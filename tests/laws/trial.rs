@@ -14,7 +14,7 @@ use uplift::{
     site::Site,
 };
 
-use super::{FAULTS, worlds::Start};
+use super::{FAULTS, record, worlds::Start};
 
 pub(super) const RUN: &str = "20261124-031500-7f3a";
 
@@ -67,7 +67,7 @@ impl<'v> Trial<'v> {
     /// Decided on, nothing written; the failure if it is refused here.
     pub(super) async fn begin(verb: &'v Verb, start: &Start) -> Result<Self, Failure> {
         let world = start.world();
-        let ports = world.ports();
+        let ports = record::known(&world);
         let mut trial = Self::on(verb, world, ports);
         trial.intend().await;
         match &trial.intent {
@@ -79,7 +79,7 @@ impl<'v> Trial<'v> {
     /// On the twin, down to the end.
     pub(super) async fn planned(verb: &'v Verb, start: &Start) -> Self {
         let world = start.world();
-        let twin = Twin::new(&world.ports(), &world.site());
+        let twin = Twin::new(&record::known(&world), &world.site());
         let mut trial = Self::on(verb, world, twin.ports());
         trial.intend().await;
         if verb.kept().is_some() && trial.intent.is_ok() {

@@ -103,6 +103,12 @@ fn upgraded() -> World {
     for left in ["20261103-031500-00aa.partial", ".deleting-20261101-031500-00bb"] {
         world.put_file(format!("/srv/strata/.uplift/backups/{left}/config-0-env"), "A=1", 0o600);
     }
+    // What runs of long ago have left, and a removal of it that was not finished.
+    for run in super::record::LONG_AGO {
+        world.put_file(format!("/srv/strata/.uplift/kept/{run}/before/0-env"), "A=1", 0o600);
+        world.put_file(format!("/srv/strata/.uplift/logs/{run}.jsonl"), "{}\n", 0o600);
+    }
+    world.put_file("/srv/strata/.uplift/kept/.deleting-20260901-031500-00cc/before/0-env", "A=1", 0o600);
     world.pulled("1.1.0");
     world.set("STRATA_VERSION", "1.1.0");
     let services = vec!["web".to_owned(), "job".to_owned()];

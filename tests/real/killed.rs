@@ -13,6 +13,7 @@ mod plain;
 mod points;
 mod record;
 mod restarted;
+mod signals;
 mod walk;
 
 pub(super) use record::left_over;

@@ -98,7 +98,7 @@ fn in_the_middle(field: &Field, killed: Killed) -> String {
             std::thread::sleep(Duration::from_secs(1));
             goes_on();
             run.signal("CONT").unwrap();
-            field.ended(run, words).ends(6).shows(&["is as it was before", "the container of `web` died"]);
+            field.ended(run, words).ends(6).shows(&["is as it was before", "container of `web` died"]);
         }
         Killed::Uplift => {
             run.signal("KILL").unwrap();

@@ -1,6 +1,9 @@
 //! What a person chose counts for the question that was asked, and no longer than it stands.
 
-use uplift::{Ending, World, event::ExitClass};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use uplift::{Ending, World, event::ExitClass, ports::postgres::Kept};
 
 use super::night::Night;
 
@@ -123,3 +126,22 @@ async fn the_data_may_return_after_the_code_has() {
 }
 
 const UPLOAD: &str = "k9aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// What users wrote is in what is put aside: its time counts from that moment, however late somebody chooses.
+#[tokio::test]
+async fn what_is_put_aside_late_is_kept_for_as_long() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.8.0").await;
+    night.world.advance(Duration::from_hours(6 * 24));
+    let told = night.rollback(Some("restore-data")).await;
+    assert_eq!(told.ending.exit(), ExitClass::Done, "{:?}", told.ending);
+    let host = night.host().await;
+    let week = host.now().checked_add(SignedDuration::from_hours(7 * 24 - 1)).unwrap();
+    let kept = host.status().await.kept;
+    let aside: Vec<_> = kept.iter().filter(|one| one.kind == Some(Kept::Failed)).collect();
+    assert_eq!(aside.len(), 4, "{kept:?}");
+    for one in aside {
+        let until: Timestamp = one.expires.as_deref().unwrap().parse().unwrap();
+        assert!(until > week, "`{}` is kept until {until}", one.name);
+    }
+}

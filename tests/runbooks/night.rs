@@ -48,7 +48,7 @@ impl Night {
         Host::at(start).ports(ports).open().await.unwrap()
     }
 
-    fn folder(&self) -> std::path::PathBuf {
+    pub(super) fn folder(&self) -> std::path::PathBuf {
         self.state.path().join(".uplift")
     }
 
@@ -147,6 +147,12 @@ impl Night {
         for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
             let _none = std::fs::remove_file(self.folder().join(name));
         }
+    }
+
+    /// One text of the record, by a query.
+    pub(super) fn record(&self, sql: &str) -> String {
+        let record = rusqlite::Connection::open(self.folder().join("journal.db")).unwrap();
+        record.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// Changes the record behind everybody's back.

@@ -2,7 +2,7 @@
 
 use uplift::{
     Ending, World,
-    ports::{docker::State, postgres::Session},
+    ports::{compose::Up, docker::State, postgres::Session},
     run::PlanEnd,
     sim::Manner,
 };
@@ -25,6 +25,70 @@ async fn an_edit_that_nobody_has_applied_is_named_without_its_value() {
     let (code, text) = refused(&night).await;
     assert_eq!(code, "drift");
     assert!(text.contains("`LICENSE_KEY`") && !text.contains("another-licence"), "{text}");
+}
+
+/// What goes back is what ran, with the values that it had.
+#[tokio::test]
+async fn an_edit_is_applied_with_the_release_where_a_person_says_so() {
+    let night = Night::of(World::strata());
+    night.world.set("WEB_CONCURRENCY", "7");
+    let edits = [("edits", "apply")];
+    let told = night.run("compose/upgrade", &[("to", "1.7.0"), edits[0]]).await;
+    assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
+    assert_eq!(refused(&night).await.0, "drift", "the old containers have the old value");
+    let told = night.run("compose/upgrade", &[("to", "1.1.0"), edits[0]]).await;
+    assert_eq!(told.ending, Ending::Done);
+    assert_eq!(night.host().await.status().await.differs, Vec::<String>::new(), "it is applied now");
+    // Where no release is brought nothing would apply it.
+    night.world.set("WEB_CONCURRENCY", "8");
+    let told = night.run("compose/upgrade", &[("to", "1.1.0"), edits[0]]).await;
+    let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+    assert!(failure.code == "drift" && !failure.hint.unwrap().contains("--edits"));
+    // With other keys nothing could be read any more, and half a release is none.
+    for (name, value) in [("STRATA_ENCRYPTION_PRIMARY_KEY", "other"), ("STRATA_VERSION", "1.1.0")] {
+        let night = Night::of(World::strata());
+        night.world.set(name, value);
+        let told = night.run("compose/upgrade", &[("to", "1.1.1"), edits[0]]).await;
+        let Ending::Refused { failure } = told.ending else { panic!("{name}: {:?}", told.ending) };
+        assert_eq!(failure.code, "drift", "{name}: {failure}");
+    }
+}
+
+/// Another release in the files is brought by an upgrade, which makes a backup: nothing that is told to type starts it,
+/// whatever else stands still.
+#[tokio::test]
+async fn no_advice_starts_another_release_without_a_backup() {
+    for worker in [State::Running, State::Exited] {
+        let night = Night::of(World::strata());
+        night.world.edit_container("strata-job-1", |job| job.state = worker);
+        night.world.set("STRATA_VERSION", "1.1.0");
+        let told = night.run("compose/upgrade", &[("to", "1.1.0")]).await;
+        let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+        let status = night.host().await.status().await;
+        for way in [failure.hint, status.way] {
+            let way = way.unwrap();
+            assert!(way.contains("STRATA_VERSION=1.0.0") && !way.contains("up -d"), "{worker:?}: {way}");
+        }
+    }
+}
+
+/// What somebody has begun by hand is finished, and a worker that stands still is not started by the way.
+#[tokio::test]
+async fn a_release_that_was_begun_by_hand_is_finished() {
+    for (worker, expected) in
+        [(State::Running, "up -d --no-deps job"), (State::Exited, "up --no-start --no-deps job")]
+    {
+        let night = Night::of(World::strata());
+        night.world.set("STRATA_VERSION", "1.1.0");
+        night.world.pulled("1.1.0");
+        let up = Up { project: night.world.site().project, services: vec!["web".to_owned()] };
+        night.world.ports().compose.up(&up).await.unwrap();
+        night.world.edit_container("strata-job-1", |job| job.state = worker);
+        let told = night.run("compose/upgrade", &[("to", "1.1.1")]).await;
+        let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
+        let way = failure.hint.unwrap();
+        assert!(way.contains(expected), "{worker:?}: {way}");
+    }
 }
 
 /// The site's databases are those that its containers use: a backup of what somebody has typed into the env file for
@@ -103,6 +167,34 @@ async fn a_service_that_keeps_dying_is_told_from_one_that_is_stopped() {
         night.world.edit_container("strata-job-1", |job| (job.state, job.restarts) = (state, 5));
         assert_eq!(refused(&night).await.0, expected);
     }
+    // At this moment it runs. One that has died twice may have waited for its database.
+    for (restarts, dies) in [(3, true), (2, false)] {
+        let night = Night::of(World::strata());
+        let now = night.world.ports().clock.now();
+        night.world.edit_container("strata-job-1", |job| (job.started, job.restarts) = (Some(now), restarts));
+        let told = night.run("compose/upgrade", &[("to", "1.1.0")]).await;
+        let refused = matches!(&told.ending, Ending::Refused { failure } if failure.code == "service_dying");
+        assert_eq!(refused, dies, "{restarts}: {:?}", told.ending);
+    }
+}
+
+/// Where a worker writes its files is where the data is, and what it runs is an edit like others.
+#[tokio::test]
+async fn another_command_and_another_place_for_files_are_seen() {
+    let night = Night::of(World::strata());
+    night.world.edit_container("strata-job-1", |job| job.command = vec!["./bin/old".to_owned()]);
+    let (code, text) = refused(&night).await;
+    assert!(code == "drift" && text.contains("another `command`"), "{code}: {text}");
+    let applied = [("to", "1.1.0"), ("edits", "apply")];
+    assert_eq!(night.run("compose/upgrade", &applied).await.ending, Ending::Done);
+    let night = Night::of(World::strata());
+    night.world.edit_container("strata-job-1", |job| job.mounts.clear());
+    let told = night.run("compose/upgrade", &applied).await;
+    assert!(
+        matches!(&told.ending, Ending::Refused { failure } if failure.code == "drift"),
+        "{:?}",
+        told.ending
+    );
 }
 
 #[tokio::test]
@@ -123,6 +215,38 @@ async fn a_second_worker_that_would_go_on_with_the_old_code_is_named() {
         Ending::Done,
         "one that stands still is nobody's business"
     );
+}
+
+/// A copy of the site folder that somebody has started beside the site.
+#[tokio::test]
+async fn another_project_on_the_same_databases_is_named() {
+    let world = World::strata();
+    let image = format!("{}:1.0.0", world.site().web.repository);
+    world.put_container("copy-web-1", &image, |one| {
+        one.labels = [("com.docker.compose.project".to_owned(), "copy".to_owned())].into();
+    });
+    let settings = world.site().settings;
+    world.edit_environment("copy-web-1", |environment| environment.extend(settings));
+    let (code, text) = refused(&Night::of(world)).await;
+    assert!(code == "databases_shared" && text.contains("`copy-web-1`"), "{code}: {text}");
+}
+
+/// Another site whose server has the same name on its own network.
+#[tokio::test]
+async fn another_site_with_a_server_of_the_same_name_is_nobodys_business() {
+    let world = World::strata();
+    let (site, image) = (world.site(), format!("{}:1.0.0", world.site().web.repository));
+    let beside = |name: &str, image: &str, alias: &str| {
+        world.put_container(name, image, |one| {
+            one.labels = [("com.docker.compose.project".to_owned(), "other".to_owned())].into();
+            one.networks = [("other_default".to_owned(), "172.30.0.9".to_owned())].into();
+            one.aliases = [("other_default".to_owned(), vec![alias.to_owned()])].into();
+        });
+    };
+    beside("other-db-1", "postgres:15", &site.databases.endpoint.host);
+    beside("other-web-1", &image, "web");
+    world.edit_environment("other-web-1", |environment| environment.extend(site.settings));
+    assert_eq!(Night::of(world).run("compose/backup", &[]).await.ending, Ending::Done);
 }
 
 /// While the site still runs: at the trial itself it would be down.

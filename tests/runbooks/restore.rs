@@ -54,7 +54,10 @@ async fn a_restore_brings_databases_files_and_release_back() {
     let folder = format!("/uplift-restore-{}", night.newest().await.0.id);
     let files =
         kept.iter().find(|one| one.name.ends_with(&folder)).expect("the uploads of before are listed");
-    assert!(files.bytes > 0 && files.made.is_some() && files.expires.is_some(), "{files:?}");
+    assert!(
+        files.bytes > 0 && files.made.is_some() && files.expires.is_none(),
+        "nobody removes them: {files:?}"
+    );
     assert!(files.what.contains("sudo rm -r /var/lib/docker/volumes/"), "{files:?}");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free again");
 }
@@ -196,7 +199,9 @@ async fn a_fault_at_every_write_of_a_restore() {
 async fn faulty(before: &Night, set: &str, n: usize, fault: Fault) {
     let night = before.fork();
     let when = format!("{fault:?} at write {n}");
-    let before = night.world.running();
+    let policies =
+        |world: &World| world.containers().into_iter().map(|one| (one.name, one.restart_policy)).collect();
+    let (before, kept): (_, Vec<_>) = (night.world.running(), policies(&night.world));
     night.world.fault(n, fault);
     let told = night.try_restore(set, &ALWAYS).await;
     night.world.clear_faults();
@@ -205,7 +210,10 @@ async fn faulty(before: &Night, set: &str, n: usize, fault: Fault) {
         return;
     };
     match told.ending.exit() {
-        ExitClass::Done => assert_eq!(night.runs(), "1.0.0 1.0.0", "{when}"),
+        ExitClass::Done => {
+            assert_eq!(night.runs(), "1.0.0 1.0.0", "{when}");
+            assert_eq!(policies(&night.world), kept, "{when}: after a reboot it is there again");
+        }
         ExitClass::Refused | ExitClass::TakenBack => assert_eq!(night.world.running(), before, "{when}"),
         ExitClass::NeedsPerson | ExitClass::Unfinished => {
             let choice = told.ending.question().and_then(|question| question.choices.first());

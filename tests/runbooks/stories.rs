@@ -292,6 +292,18 @@ async fn a_site_that_has_changed_since_the_plan_is_not_touched() {
     assert_eq!(night.world.writes(), writes);
 }
 
+/// Somebody installs a package, or another site's unit goes away.
+#[tokio::test]
+async fn a_plan_does_not_rest_on_the_units_of_others() {
+    let night = Night::of(World::strata());
+    let unit = "/etc/systemd/system/other.service";
+    night.world.put_file(unit, "[Service]\nExecStart=/usr/bin/other\n", 0o644);
+    let upgrade = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
+    let plan = upgrade.plan().await;
+    night.world.remove_file(unit);
+    assert!(upgrade.start(plan, "uplift upgrade").await.is_ok());
+}
+
 /// Another site of this host may pull the same image in between: what it holds is certain by its digest.
 #[tokio::test]
 async fn a_plan_outlives_the_arrival_of_its_own_image() {

@@ -165,6 +165,13 @@ note: called from here
 }
 
 #[test]
+fn a_closure_may_use_what_stands_around_it() {
+    let script = "let least = 2; let add = |a, b| a + b; let zero = || 0; \
+                  [[1, 2, 3].filter(|n| n >= least), add.call(1, 2), zero.call()]";
+    assert_eq!(play(script).result.unwrap(), json!([[2, 3], 3, 0]));
+}
+
+#[test]
 fn a_closure_is_found_in_its_own_file() {
     let failing = Recorder { fails: vec!["a/look#1".into()], ..Recorder::default() };
     let lib = "fn each(list, f) {\n    for item in list { f.call(item); }\n}\n";

@@ -170,7 +170,16 @@ pub(super) fn bundle(main: &str, libs: &[(&str, &str)]) -> Bundle {
 }
 
 pub(super) fn load(bundle: &Bundle) -> Result<Runbook, Vec<ScriptError>> {
-    Runbook::load(bundle.clone(), &catalogue(), &["name", "web", "hosts"])
+    let loaded = Runbook::load(bundle.clone(), &catalogue(), &["name", "web", "hosts"]);
+    loaded.as_ref().err().into_iter().flatten().for_each(on_the_page);
+    loaded
+}
+
+/// What calls and runbooks fail with is theirs; all else must be explained.
+fn on_the_page(error: &ScriptError) {
+    if error.failure().is_none() {
+        crate::reasons::stands_on_the_page(&error.code);
+    }
 }
 
 /// What a script did.
@@ -210,5 +219,7 @@ pub(super) fn play_with(main: &str, libs: &[(&str, &str)], recorder: Recorder) -
     let site = json!({ "name": "shop", "web": "web", "hosts": ["a", "b"] });
     let started = Instant::now();
     let result = perform(&runbook, Arc::new(catalogue()), params, site, recorder.clone());
-    Played { result, recorder, took: started.elapsed(), bundle }
+    let took = started.elapsed();
+    result.as_ref().err().into_iter().for_each(on_the_page);
+    Played { result, recorder, took, bundle }
 }

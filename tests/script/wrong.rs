@@ -71,7 +71,7 @@ fn wrong_names_are_found_with_their_places() {
         ),
         (
             "let f = \"lib/checks\"; import f as c;",
-            "site/test:2:23: the name of an import must be written out",
+            "site/test:2:23: the name of an import must be written out [e.g. `import \"lib/checks\" as checks;`]",
         ),
     ] {
         let found = problems(script, &[("lib/checks", "fn host() { look() } private fn hidden() { 1 }")]);

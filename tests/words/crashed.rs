@@ -18,6 +18,18 @@ async fn a_run_that_a_crash_has_ended() {
     screen("crashed_history", &desk, "uplift history").await;
 }
 
+/// Somebody has removed what the way back needs: that is said before it fails somewhere on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_kept_copies_are_gone() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    crashed(&desk, false);
+    desk.world.remove_file(desk.folder().join("kept"));
+    desk.world.remove_file(desk.folder().join("logs"));
+    screen("gone_show", &desk, "uplift show").await;
+    screen("gone_rollback", &desk, "uplift rollback --dry-run").await;
+}
+
 /// From there only one way leads on, so only that is offered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_a_crash_has_ended_while_it_went_back() {
@@ -50,6 +62,11 @@ fn crashed(desk: &Desk, going_back: bool) {
 
 /// An upgrade whose process was killed in the middle of this call, or while it was taken back.
 fn killed_in(desk: &Desk, call: NewEntry, going_back: bool) {
+    let _gone = at_work(desk, call, going_back);
+}
+
+/// A run that is at this call, for as long as both are kept.
+pub(super) fn at_work(desk: &Desk, call: NewEntry, going_back: bool) -> (Lock, Writer) {
     let folder = Folder::prepare(&desk.folder()).unwrap();
     let at: jiff::Timestamp = "2026-11-24T03:15:00Z".parse().unwrap();
     let id = CRASHED.to_owned();
@@ -75,11 +92,14 @@ fn killed_in(desk: &Desk, call: NewEntry, going_back: bool) {
         })
         .unwrap();
     writer.intend(&id, vec![call], at).unwrap();
+    desk.world.put_file(desk.folder().join("kept").join(&id).join("before/0-env"), "A=1", 0o600);
+    desk.world.put_file(desk.folder().join("logs").join(format!("{id}.jsonl")), "", 0o600);
     if going_back {
         let stopped = serde_json::json!({ "stopped": ["job", "web"] });
         writer.outcome(&id, 1, Ok(stopped), at).unwrap();
         writer.undo_started(&id, 1, at).unwrap();
     }
+    (lock, writer)
 }
 
 /// The name that runs of these sites have.

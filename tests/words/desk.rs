@@ -106,6 +106,7 @@ impl Desk {
         };
         let words: Vec<OsString> = line.split(' ').map(|word| word.replace('_', " ").into()).collect();
         let exit = uplift::cli::run(words, stage).await;
+        crate::reasons::stand_on_the_page(&out.text());
         Seen { exit, out: self.plain(&out.text()), err: self.plain(&err.text()) }
     }
 
@@ -118,7 +119,7 @@ impl Desk {
             text = text.replace(&by, "you@here");
         }
         // The hour of a first run, and of one that comes ten minutes later.
-        for hour in ["0315", "0325"] {
+        for hour in ["0315", "0324", "0325"] {
             for joint in ['-', '_'] {
                 text = drawn(&text, hour, joint);
             }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Event,
@@ -17,6 +17,62 @@ async fn a_good_run() {
     screen("good_show", &desk, "uplift show").await;
     screen("good_rollback", &desk, "uplift rollback").await;
     screen("good_again", &desk, "uplift upgrade --to 1.1.0").await;
+}
+
+/// A page for people, all of it for programs, unless they say how much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_shortened() {
+    let desk = Desk::new();
+    for _ in 0..23 {
+        assert_eq!(desk.types("uplift backup create -y").await.exit.code(), 0);
+    }
+    for (line, lines, ends) in [
+        ("uplift history", 22, "and 3 older runs: `uplift history --all`"),
+        ("uplift history -n 1", 3, "and 22 older runs: `uplift history --all`"),
+        ("uplift history -n 22", 24, "and 1 older run: `uplift history --all`"),
+        ("uplift history -n 23", 24, "backup create -y"),
+        ("uplift history -n 2 --all", 24, "backup create -y"),
+        ("uplift history -o json", 23, "}"),
+        ("uplift history -o json -n 4", 4, "}"),
+    ] {
+        let seen = desk.types(line).await;
+        assert_eq!((seen.exit.code(), seen.out.lines().count()), (0, lines), "{line}: {}", seen.page());
+        assert!(seen.out.trim_end().ends_with(ends), "{line}: {}", seen.page());
+    }
+    let none = desk.types("uplift history -n 0").await;
+    assert!(none.exit.code() == 2 && none.err.contains("`--all` shows all runs"), "{}", none.page());
+}
+
+/// The first thing to type on any host is read at a glance.
+#[test]
+fn a_site_is_told_in_ten_lines() {
+    for name in ["good", "decide", "kept", "stopped", "crashed", "status_database_down"] {
+        let name = if name.contains("status") { name.to_owned() } else { format!("{name}_status") };
+        let path = format!("{}/tests/words/screens/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(path).unwrap();
+        let lines = page.lines().filter(|line| !line.starts_with("----")).count();
+        assert!(lines <= 10, "{lines} lines:\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_is_new() {
+    let desk = Desk::new();
+    let own = std::path::Path::new("/srv/strata/uplift.toml");
+    screen("init_plan", &desk, "uplift init --dry-run").await;
+    assert!(desk.world.file(own).is_none(), "only looked");
+    screen("init", &desk, "uplift init").await;
+    let written = desk.world.file(own).unwrap().bytes;
+    screen("init_again", &desk, "uplift init").await;
+    assert_eq!(desk.world.file(own).unwrap().bytes, written);
+    desk.types("uplift status").await;
+    desk.world.put_file(own, "[site]\nproject = \"strata\"\nfiles = [\".env\"]\n", 0o644);
+    screen("init_differs", &desk, "uplift init").await;
+    desk.world.put_file(own, "[rollback]\ncompatible = [\"1.1.0\"]\n", 0o644);
+    desk.types("uplift init").await;
+    let added = String::from_utf8(desk.world.file(own).unwrap().bytes).unwrap();
+    assert!(added.starts_with("[rollback]\ncompatible = [\"1.1.0\"]\n\n# Which"), "{added}");
+    assert_eq!(desk.types("uplift status").await.exit.code(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +204,22 @@ async fn a_person_decides() {
     screen("decide_status", &desk, "uplift status").await;
     screen("decide_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
     screen("decide_dry_run", &desk, "uplift rollback --dry-run").await;
+    screen("decide_tried", &desk, "uplift rollback --choose return-code --reason x --dry-run").await;
+    let other = desk.types("uplift rollback --choose keep-calm --reason x --dry-run").await;
+    assert!(
+        other.exit.code() == 2 && other.err.contains("`keep-calm` is none of the answers"),
+        "{}",
+        other.page()
+    );
+    let flag = desk.types("uplift rollback --restore-data always -y").await;
+    assert!(flag.exit.code() == 2 && flag.err.contains("`--restore-data`"), "{}", flag.page());
+    for planned in ["upgrade --to 1.1.0 --dry-run", "backup create --dry-run"] {
+        let planned = desk.types(&format!("uplift {planned}")).await;
+        assert!(planned.exit.code() == 7 && planned.err.contains("is not over"), "{}", planned.page());
+    }
+    let desk = desk.answering("go away");
+    screen("decide_asked", &desk, "uplift rollback").await;
+    assert_eq!(desk.types("uplift status").await.exit.code(), 7, "it waits on");
     screen("decided", &desk, "uplift rollback --choose return-code --reason users_wait").await;
     screen("decided_history", &desk, "uplift history").await;
 }
@@ -177,6 +249,12 @@ async fn backups_are_made_listed_and_proved() {
     );
     screen("backup_verify", &desk, &format!("uplift backup verify {name} --restore")).await;
     screen("backup_status", &desk, "uplift status").await;
+    let own = desk.types("uplift status -o json").await.out;
+    let own = &serde_json::from_str::<serde_json::Value>(&own).unwrap()["own"];
+    assert!(
+        own["old"] == true && own["runs"].as_u64() > Some(0) && own["backups"].as_u64() > Some(10_000),
+        "{own}"
+    );
     desk.world.advance(Duration::from_hours(48));
     screen("backup_prune_plan", &desk, "uplift backup prune --dry-run").await;
     screen("backup_prune", &desk, "uplift backup prune -y").await;
@@ -280,6 +358,8 @@ async fn what_programs_read() {
     assert!(matches!(kinds.last(), Some(Event::RunEnded { .. })));
     screen("json_refused", &desk, "uplift upgrade --to 9.9.9 -y -o json").await;
     screen("json_no_terminal", &desk, "uplift upgrade --to 1.1.0 -o json").await;
+    let failed = Desk::new().types("uplift upgrade --to 1.7.0 -y -o json").await;
+    golden("json_taken_back", failed.out.lines().last().unwrap());
     let status = desk.types("uplift status -o json").await;
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["site"]["version"], "1.1.1");
@@ -347,30 +427,4 @@ async fn no_secret_is_shown() {
         assert!(!seen.out.contains(&password) && !seen.err.contains(&password), "{line}");
     }
     assert!(desk.types("uplift show").await.out.contains("cannot connect with [secret]"));
-}
-
-/// Somebody else looks on from another terminal, and is told who is at work.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_followed_by_others() {
-    let desk = Arc::new(Desk::new());
-    asking::hold(&desk);
-    let at_work = tokio::spawn({
-        let desk = Arc::clone(&desk);
-        async move { desk.types(&format!("uplift run {} -y", asking::HALF)).await }
-    });
-    while desk.host().await.unfinished().unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let status = desk.types("uplift status").await;
-    assert!(status.out.contains("is at work: `uplift run"), "{}", status.out);
-    assert_eq!(status.exit.code(), 0);
-    let second = desk.types("uplift upgrade --to 1.1.0 -y").await;
-    assert!(second.err.contains("is at work on this site"), "{}", second.err);
-    assert_eq!(second.exit.code(), 5);
-    let (followed, ()) = tokio::join!(desk.types("uplift show --follow"), async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        asking::go(&desk);
-    });
-    assert_eq!(at_work.await.unwrap().exit.code(), 0);
-    golden("followed", &followed.page());
 }

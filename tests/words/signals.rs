@@ -22,7 +22,7 @@ fn a_signal_stops_a_run_that_has_changed_the_site() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "sends a signal to its own process"]
 async fn stopped_in_the_middle() {
-    let desk = Desk::new().interrupted_at("is well and stays so");
+    let desk = Desk::new().interrupted_at("...   wait until `web` is well");
     let seen = desk.types("uplift upgrade --to 1.1.0 -y").await;
     assert_eq!(seen.exit, ExitClass::Unfinished, "{}", seen.page());
     assert!(seen.err.contains("stopping in good order"), "{}", seen.err);
@@ -53,7 +53,7 @@ fn a_closed_terminal_stops_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "sends a signal to its own process"]
 async fn hung_up() {
-    let desk = Desk::new().hung_up_at("is well and stays so");
+    let desk = Desk::new().hung_up_at("...   wait until `web` is well");
     let seen = desk.types("uplift upgrade --to 1.1.0 -y").await;
     assert_eq!(seen.exit, ExitClass::Done, "{}", seen.page());
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::golden;
 
-fn uplift(words: &[&str]) -> Command {
+pub(super) fn uplift(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_uplift"));
     command.args(words).stdin(Stdio::null()).current_dir(env!("CARGO_TARGET_TMPDIR"));
     for (name, _) in std::env::vars_os() {
@@ -15,7 +15,7 @@ fn uplift(words: &[&str]) -> Command {
     command
 }
 
-fn page(words: &[&str]) -> String {
+pub(super) fn page(words: &[&str]) -> String {
     let output = uplift(words).output().unwrap();
     let mut page = String::new();
     for (name, bytes) in [("standard output", output.stdout), ("standard error", output.stderr)] {
@@ -25,19 +25,6 @@ fn page(words: &[&str]) -> String {
     }
     page.extend([format!("---- exit {}\n", output.status.code().unwrap())]);
     page
-}
-
-#[test]
-fn every_command_teaches_itself() {
-    golden("help", &page(&["--help"]));
-    for verb in ["upgrade", "resume", "rollback", "status", "history", "show", "run", "runbook"] {
-        golden(&format!("help_{verb}"), &page(&[verb, "--help"]));
-    }
-    golden("help_backup", &page(&["backup", "--help"]));
-    for verb in ["create", "list", "show", "verify", "prune"] {
-        golden(&format!("help_backup_{verb}"), &page(&["backup", verb, "--help"]));
-    }
-    golden("help_run_upgrade", &page(&["run", "compose/upgrade", "--help"]));
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl ComposeCommand {
             Some(there) => Ok(there.id),
             None => {
                 Err(Failure::new("compose_failed", "`docker compose run` said yes and made no container")
+                    .hint("see what there is: `docker ps -a`")
                     .unknown())
             }
         }
@@ -62,14 +63,15 @@ impl ComposeCommand {
     }
 }
 
-/// What is laid over the project's files. YAML tags have no JSON: the text is JSON, which YAML reads, but for them.
+/// What is laid over the project's files. No user reaches the container, so there is nothing that it would have to drain
+/// when it stops, and all that time the site is away. YAML tags have no JSON: the text is JSON, which YAML reads, but for them.
 fn hidden<'a>(service: &str, silenced: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let silent: Map<String, Value> = silenced.map(|(name, value)| (name.to_owned(), value.into())).collect();
     let environment =
         if silent.is_empty() { String::new() } else { format!(", environment: {}", Value::from(silent)) };
     format!(
         "services: {{ {}: {{ labels: !reset {{}}, ports: !reset [], container_name: !reset null, restart: \"no\", \
-         pull_policy: never{environment} }} }}\n",
+         stop_grace_period: 2s, pull_policy: never{environment} }} }}\n",
         json!(service)
     )
 }
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(
             hidden("web", [("VIRTUAL_HOST", "")].into_iter()),
             "services: { \"web\": { labels: !reset {}, ports: !reset [], container_name: !reset null, \
-             restart: \"no\", pull_policy: never, environment: {\"VIRTUAL_HOST\":\"\"} } }\n"
+             restart: \"no\", stop_grace_period: 2s, pull_policy: never, environment: {\"VIRTUAL_HOST\":\"\"} } }\n"
         );
     }
 }

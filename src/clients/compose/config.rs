@@ -12,6 +12,8 @@ use crate::{
 #[derive(Deserialize)]
 struct Whole {
     #[serde(default)]
+    name: String,
+    #[serde(default)]
     services: BTreeMap<String, Service>,
     #[serde(default)]
     volumes: BTreeMap<String, Option<Named>>,
@@ -47,6 +49,7 @@ struct Service {
     volumes: Option<Vec<Mount>>,
     healthcheck: Option<Healthcheck>,
     restart: Option<String>,
+    deploy: Option<Deploy>,
     stop_grace_period: Option<String>,
     #[serde(default)]
     depends_on: Option<BTreeMap<String, Value>>,
@@ -89,6 +92,31 @@ struct Port {
     host_ip: String,
     published: Option<Value>,
     target: u16,
+    protocol: Option<String>,
+}
+
+/// Compose takes a restart policy from here too, and rather from here.
+#[derive(Deserialize)]
+struct Deploy {
+    restart_policy: Option<DeployRestart>,
+}
+
+#[derive(Deserialize)]
+struct DeployRestart {
+    condition: Option<String>,
+    max_attempts: Option<u64>,
+}
+
+impl DeployRestart {
+    /// As the engine calls it.
+    fn policy(&self) -> String {
+        match (self.condition.as_deref().unwrap_or("any"), self.max_attempts) {
+            ("none", _) => "no".to_owned(),
+            ("on-failure", Some(most)) => format!("on-failure:{most}"),
+            ("any", _) => "always".to_owned(),
+            (other, _) => other.to_owned(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,10 +146,11 @@ pub(super) fn read(printed: &[u8]) -> Result<Config, Failure> {
             "compose_failed",
             format!("`docker compose config` printed what cannot be read: {place}"),
         )
+        .hint("see it: `docker compose config --format json`")
     })?;
     let services = whole.services.into_iter().map(|(name, service)| (name, service.shown()));
     let (volumes, networks) = (real_names(whole.volumes), real_names(whole.networks));
-    Ok(Config { services: services.collect(), volumes, networks })
+    Ok(Config { name: whole.name, services: services.collect(), volumes, networks })
 }
 
 impl Service {
@@ -132,7 +161,9 @@ impl Service {
             source: mount.source,
             target: mount.target,
         });
-        let ports = self.ports.unwrap_or_default().into_iter().map(|port| PublishedPort {
+        let is_tcp = |port: &Port| port.protocol.as_deref().is_none_or(|name| name == "tcp");
+        let deployed = self.deploy.and_then(|deploy| deploy.restart_policy).map(|policy| policy.policy());
+        let ports = self.ports.unwrap_or_default().into_iter().filter(is_tcp).map(|port| PublishedPort {
             host_ip: port.host_ip,
             published: port.published.and_then(|port| text(&port)?.parse().ok()),
             target: port.target,
@@ -147,7 +178,10 @@ impl Service {
             ports: ports.collect(),
             mounts: mounts.collect(),
             has_healthcheck: self.healthcheck.is_some_and(Healthcheck::asks),
-            restart: self.restart.filter(|word| !word.is_empty()).unwrap_or_else(|| "no".to_owned()),
+            restart: deployed
+                .or(self.restart)
+                .filter(|word| !word.is_empty())
+                .unwrap_or_else(|| "no".to_owned()),
             stop_grace: self.stop_grace_period.as_deref().and_then(duration),
             depends_on: self.depends_on.unwrap_or_default().into_keys().collect(),
             profiles: self.profiles.unwrap_or_default(),

@@ -36,6 +36,7 @@ impl ComposeCommand {
         let mut containers = BTreeMap::new();
         for service in &request.services {
             let own = self.own(request, service).await.map_err(Failure::unknown)?;
+            self.engine.give_usual_names(&own).await.map_err(Failure::unknown)?;
             containers.insert(service.clone(), own.into_iter().map(|one| one.id).collect());
         }
         Ok(UpReport { containers })

@@ -26,7 +26,7 @@ pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failur
     let id = found.id.unwrap_or_default();
     let unclear = |what: &str| {
         let text = format!("the engine says nothing of the {what} of the container `{id}`");
-        Failure::new("engine_failed", text)
+        Failure::new("engine_failed", text).hint(format!("see what it says: `docker inspect {id}`"))
     };
     let config = found.config.unwrap_or_default();
     let host = found.host_config.unwrap_or_default();
@@ -51,6 +51,7 @@ pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failur
         oom_killed: status.oom_killed.unwrap_or_default(),
         restarts: found.restart_count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
         health,
+        command: config.cmd.unwrap_or_default(),
         restart_policy: policy_word(host.restart_policy.as_ref()),
         stop_timeout: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()),
         labels: config.labels.unwrap_or_default().into_iter().collect(),

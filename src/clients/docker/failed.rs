@@ -1,7 +1,10 @@
 use bollard::errors::Error;
 
 use super::{EngineClient, place::Place};
-use crate::{event::Failure, ports::files::quote};
+use crate::{
+    event::Failure,
+    ports::{files::quote, project::tag},
+};
 
 /// Why the engine did not do what it was asked, with what to do about it.
 pub(super) fn answered(place: &Place, error: &Error) -> Failure {
@@ -19,7 +22,8 @@ pub(super) fn answered(place: &Place, error: &Error) -> Failure {
         }
         other if is_unreached(other) => return unreached(place, other),
         other => {
-            return Failure::new("engine_failed", format!("the docker engine cannot be understood: {other}"));
+            return Failure::new("engine_failed", format!("the docker engine cannot be understood: {other}"))
+                .hint("see what answers: `docker version`");
         }
     };
     let text = message.to_lowercase();
@@ -28,8 +32,33 @@ pub(super) fn answered(place: &Place, error: &Error) -> Failure {
             .hint("make room there: `docker system df`")
             .evidence([message.to_owned()]);
     }
-    let failure = Failure::new("engine_failed", format!("the docker engine refuses: {}", one_line(message)));
+    if let Some(failure) = port_taken(message) {
+        return failure;
+    }
+    let failure = Failure::new("engine_failed", format!("the docker engine refuses: {}", one_line(message)))
+        .hint("mend what it says, and type the command again; it says more in `journalctl -u docker`");
     if status == 503 { failure.retryable() } else { failure }
+}
+
+/// A container cannot be started because its published port is taken. The engine itself may hold it for a container that
+/// it has lost, after a crash or a power cut, until it is started again.
+pub(in crate::clients) fn port_taken(message: &str) -> Option<Failure> {
+    let taken = ["port is already allocated", "address already in use"];
+    if !taken.iter().any(|words| message.contains(words)) {
+        return None;
+    }
+    let mut addresses = message.split_whitespace().filter_map(|word| {
+        let word = word.trim_end_matches([':', ',']);
+        word.split('/').next()?.parse::<std::net::SocketAddr>().ok()
+    });
+    let address = addresses.next_back()?;
+    let text = format!("`{address}` is taken, and a container that publishes it cannot be started");
+    let port = address.port();
+    let hint = format!(
+        "see who holds it: `docker ps --filter publish={port}`, `ss -ltnp 'sport = :{port}'`; if nobody does, the engine holds \
+         it for a container that it has lost: `sudo systemctl restart docker`; then type the command again"
+    );
+    Some(Failure::new("port_taken", text).hint(hint).evidence([one_line(message)]))
 }
 
 impl EngineClient {
@@ -60,10 +89,12 @@ pub(super) fn is_missing(error: &Error) -> bool {
 
 pub(super) fn missing(id: &str) -> Failure {
     Failure::new("container_missing", format!("there is no container `{id}`"))
+        .hint("see which there are: `docker ps -a`")
 }
 
 pub(super) fn not_on_host(image: &str) -> Failure {
     Failure::new("not_on_host", format!("the image `{image}` is not on this host"))
+        .hint("see which there are: `docker image ls --digests`")
 }
 
 /// What a registry answered, passed on by the engine in words that differ from version to version.
@@ -89,7 +120,7 @@ pub(super) fn registry(place: &Place, reference: &str, error: &Error) -> Failure
             .hint(format!("log in: `docker login {}`", quote(registry_of(reference))))
     } else if says(&["manifest unknown", "name unknown", "not found", "repository does not exist"]) {
         Failure::new("tag_not_found", format!("the registry has no `{reference}`"))
-            .hint("look at the vendor's list of releases, and check the tag's spelling")
+            .hint(spelling(tag(reference)))
     } else {
         Failure::new("registry_unreachable", format!("the registry of `{reference}` does not answer"))
             .hint(format!("try it: `docker pull {}`", quote(reference)))
@@ -128,6 +159,9 @@ fn unreached(place: &Place, error: &Error) -> Failure {
     let failure = Failure::new("engine_unreachable", "the docker engine does not answer");
     match &place.said_by {
         Some(by) => failure.hint(format!("{by} names `{}`: start the engine there", place.address)),
+        None if matches!(error, Error::SocketNotFoundError(_)) => failure.hint(
+            "start it: `sudo systemctl start docker`; if Docker is not installed here, Strata runs on another host",
+        ),
         None => failure.hint("start it: `sudo systemctl start docker`"),
     }
 }
@@ -136,9 +170,49 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What to look at where the registry has no such tag.
+fn spelling(tag: &str) -> String {
+    let bare =
+        tag.strip_prefix(['v', 'V']).filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    let meant = bare.map(|bare| format!("did you mean `{bare}`? ")).unwrap_or_default();
+    format!("{meant}look at the vendor's list of releases, and check the tag's spelling")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::environment::Environment;
+
+    #[test]
+    fn a_host_without_docker_is_told_from_an_engine_that_is_down() {
+        let place = Place::of(&Environment::default());
+        let hint = |error: &Error| unreached(&place, error).hint.unwrap_or_default();
+        let none = hint(&Error::SocketNotFoundError("/var/run/docker.sock".to_owned()));
+        assert!(none.contains("another host") && none.contains("systemctl start docker"), "{none}");
+        let down = hint(&Error::IOError { err: std::io::ErrorKind::ConnectionRefused.into() });
+        assert!(!down.contains("another host"), "{down}");
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named_however_the_engine_says_it() {
+        for (said, address) in [
+            (
+                "driver failed programming external connectivity on endpoint web-1 (befe82): Bind for \
+                 127.0.0.1:27339 failed: port is already allocated",
+                "127.0.0.1:27339",
+            ),
+            (
+                "Error starting userland proxy: listen tcp4 0.0.0.0:3000: bind: address already in use",
+                "0.0.0.0:3000",
+            ),
+            ("failed to bind host port [::]:3000/tcp: address already in use", "[::]:3000"),
+        ] {
+            let failure = port_taken(said).unwrap();
+            assert_eq!(failure.code, "port_taken");
+            assert!(failure.message.contains(address), "{failure}");
+        }
+        assert!(port_taken("no such image").is_none());
+    }
 
     /// What the library says of it names nothing that an operator knows.
     #[test]

@@ -1,7 +1,10 @@
 use bollard::models::ImageInspect;
 
 use super::{EngineClient, credentials, failed};
-use crate::{event::Failure, ports::docker::Image};
+use crate::{
+    event::Failure,
+    ports::{docker::Image, files::quote},
+};
 
 /// What is shown of an image.
 pub(super) fn shown(found: ImageInspect) -> Image {
@@ -28,7 +31,9 @@ impl EngineClient {
         let found = found.map_err(|error| failed::registry(&self.place, reference, &error))?;
         found.descriptor.digest.filter(|digest| !digest.is_empty()).ok_or_else(|| {
             let text = format!("the registry gives no digest for `{reference}`");
-            Failure::new("registry_unreachable", text).retryable()
+            Failure::new("registry_unreachable", text)
+                .hint(format!("try it: `docker pull {}`", quote(reference)))
+                .retryable()
         })
     }
 }

@@ -35,6 +35,7 @@ impl EngineClient {
             move |error: io::Error| {
                 let text = format!("the image `{image}` cannot be read: {error}");
                 Failure::new("image_unreadable", text)
+                    .hint(format!("see whether it is whole: `docker image save {image} | wc -c`"))
             }
         };
         let reading = blocking(move || read(Pieces::new(pieces), &folder).map_err(unreadable));

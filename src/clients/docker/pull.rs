@@ -8,6 +8,7 @@ use crate::{
     event::{Failure, Teller, Unit},
     ports::{
         docker::{Docker as _, DockerRead as _, Image, Pull, Tag},
+        files::quote,
         project::repository,
     },
 };
@@ -46,7 +47,9 @@ impl EngineClient {
         loop {
             let step = tokio::time::timeout(SILENCE, steps.next()).await.map_err(|_| {
                 let text = format!("the registry of `{reference}` sends nothing more");
-                Failure::new("registry_unreachable", text).retryable()
+                Failure::new("registry_unreachable", text)
+                    .hint(format!("try it: `docker pull {}`", quote(reference)))
+                    .retryable()
             })?;
             let Some(step) = step else { break };
             layers.note(step.map_err(|error| failed::registry(&self.place, reference, &error))?);

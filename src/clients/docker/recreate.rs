@@ -82,7 +82,9 @@ impl EngineClient {
         let removed = self.api().await?.remove_container(&id, Some(options)).await;
         removed.map_err(|error| self.answered(&error))?;
         let text = format!("the image `{}` changed its name meanwhile", definition.image_id);
-        Err(Failure::new("image_moved", text).retryable())
+        Err(Failure::new("image_moved", text)
+            .hint("let whoever tags or pulls images here come to an end, and type the command again")
+            .retryable())
     }
 
     async fn connect(&self, id: &str, definition: &Definition, names: &[&String]) -> Result<(), Failure> {

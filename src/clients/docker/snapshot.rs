@@ -27,7 +27,7 @@ pub(super) struct Definition {
 impl Definition {
     pub(super) fn of(found: ContainerInspectResponse) -> Result<Self, Failure> {
         let broken = |error: serde_json::Error| {
-            Failure::new("not_recordable", format!("the container cannot be recorded: {error}"))
+            Failure::inside("not_recordable", format!("the container cannot be recorded: {error}"))
         };
         let id = found.id.unwrap_or_default();
         let config = serde_json::to_value(found.config.unwrap_or_default()).map_err(broken)?;
@@ -53,15 +53,18 @@ impl Definition {
     }
 
     pub(super) fn recorded(&self) -> Result<Snapshot, Failure> {
-        let text = serde_json::to_string(self)
-            .map_err(|error| Failure::new("not_recordable", format!("cannot be recorded: {error}")))?;
+        let text = serde_json::to_string(self).map_err(|error| {
+            Failure::inside("not_recordable", format!("the container cannot be recorded: {error}"))
+        })?;
         Ok(Snapshot { definition: Secret::new(text) })
     }
 
     pub(super) fn read(snapshot: &Snapshot) -> Result<Self, Failure> {
         // The parser's words may quote what it read, and that holds secrets.
-        let damaged =
-            || Failure::new("snapshot_unreadable", "the kept definition of the container cannot be read");
+        let damaged = || {
+            Failure::new("snapshot_unreadable", "the kept definition of the container cannot be read")
+                .hint("make the container by hand: `docker compose up -d`")
+        };
         let known: Self = serde_json::from_str(snapshot.definition.reveal()).map_err(|_| damaged())?;
         if known.format > FORMAT {
             return Err(damaged().hint("it was written by a newer uplift: use that one"));

@@ -18,7 +18,8 @@ fn failed(path: &Path, verb: &str, error: &io::Error) -> Failure {
             Failure::new("permission_denied", format!("`{shown}` may not be {verb}"))
                 .hint("run it again with `sudo`")
         }
-        io::ErrorKind::IsADirectory => Failure::new("is_a_folder", format!("`{shown}` is a folder")),
+        io::ErrorKind::IsADirectory => Failure::new("is_a_folder", format!("`{shown}` is a folder"))
+            .hint("name a file, or move the folder away"),
         io::ErrorKind::ReadOnlyFilesystem => {
             Failure::new("read_only", format!("`{shown}` lies on a file system that is mounted read-only"))
                 .hint("mount it for writing, or choose another folder")
@@ -28,6 +29,7 @@ fn failed(path: &Path, verb: &str, error: &io::Error) -> Failure {
         _ => {
             let why = error.to_string().to_lowercase();
             Failure::new("file_failed", format!("`{shown}` cannot be {verb}: {why}"))
+                .hint("look at the disk with `dmesg`, and type the command again")
         }
     }
 }
@@ -41,7 +43,7 @@ pub(in crate::clients) fn unread(path: &Path, error: &io::Error) -> Option<Failu
     }
     let failure = reading(path, error);
     let hint = "this says nothing of the backup: look at the disk with `dmesg`, and type the command again";
-    Some(if failure.hint.is_none() { failure.hint(hint) } else { failure })
+    Some(if failure.code == "file_failed" { failure.hint(hint) } else { failure })
 }
 
 /// The disk, or what one user may use of it, is full.
@@ -65,10 +67,12 @@ pub(in crate::clients) fn not_made(path: &Path, error: &io::Error) -> Failure {
 
 pub(super) fn missing(path: &Path) -> Failure {
     Failure::new("file_missing", format!("`{}` does not exist", path.display()))
+        .hint("put it back, or name another")
 }
 
 pub(super) fn taken(path: &Path) -> Failure {
     Failure::new("file_exists", format!("`{}` is there already, with other content", path.display()))
+        .hint("look at it, and move it away if it may go")
 }
 
 /// Refuses a file whose folder is not there, and a folder where a file would go.
@@ -76,7 +80,8 @@ pub(super) fn folder_in_place(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     if !folder.is_dir() {
         let text = format!("the folder `{}` does not exist", folder.display());
-        return Err(Failure::new("folder_missing", text));
+        return Err(Failure::new("folder_missing", text)
+            .hint(format!("make it: `mkdir -p {}`", crate::ports::files::quoted(folder))));
     }
     if path.is_dir() {
         return Err(reading(path, &io::ErrorKind::IsADirectory.into()));

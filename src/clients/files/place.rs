@@ -17,7 +17,10 @@ use crate::{
 /// Room on the file system of the nearest folder that is there.
 pub(super) fn space(path: &Path) -> Result<Space, Failure> {
     let path = std::path::absolute(path).map_err(|error| reading(path, &error))?;
-    let none = || Failure::new("no_file_system", format!("nothing holds `{}`", path.display()));
+    let none = || {
+        Failure::new("no_file_system", format!("nothing holds `{}`", path.display()))
+            .hint("name a folder that is there")
+    };
     let here = path.ancestors().find(|folder| folder.exists()).ok_or_else(none)?;
     let look = || -> std::io::Result<Space> {
         let open = File::open(here)?;

@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::failed::{missing, taken, writing};
-use crate::{event::Failure, ports::files::File};
+use crate::{event::Failure, ports::files::OWN_GROUP};
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -40,16 +40,31 @@ impl Beside {
         Ok(Self { at, place: place.to_owned(), open })
     }
 
-    /// Writes all of `content`, gives it the owner and mode of `file`, and waits until the disk has it.
-    pub(super) fn filled(mut self, content: &mut impl Read, file: &File) -> Result<Self, Failure> {
+    /// Writes all of `content`, gives it the mode and, where one is named, the owner, and waits until the disk has it.
+    pub(super) fn filled(
+        mut self,
+        content: &mut impl Read,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Self, Failure> {
         let mut work = || {
             io::copy(content, &mut self.open)?;
             let now = self.open.metadata()?;
-            if (now.uid(), now.gid()) != (file.uid, file.gid) {
-                fchown(&self.open, Some(file.uid), Some(file.gid))?;
+            match owner.filter(|owner| *owner != (now.uid(), now.gid())) {
+                Some((uid, OWN_GROUP)) => {
+                    let group =
+                        self.place.parent().and_then(|folder| fs::metadata(folder).ok()?.gid().into());
+                    match fchown(&self.open, Some(uid), group) {
+                        // Only root may name every group.
+                        Err(error) if error.kind() == ErrorKind::PermissionDenied && uid == now.uid() => {}
+                        given => given?,
+                    }
+                }
+                Some((uid, gid)) => fchown(&self.open, Some(uid), Some(gid))?,
+                None => {}
             }
             // After the owner, whose change takes bits away.
-            self.open.set_permissions(Permissions::from_mode(file.mode))?;
+            self.open.set_permissions(Permissions::from_mode(mode))?;
             self.open.sync_all()
         };
         work().map_err(|error| writing(&self.place, &error))?;
@@ -67,6 +82,31 @@ impl Beside {
         into_free_place(&self.at, &self.place)?;
         synced_folder(&self.place)
     }
+}
+
+/// Who is to have what root makes at `path`: the owner of its folder. `None` for anybody else, who has it already, and
+/// could not give it away.
+pub(super) fn heir(path: &Path) -> Option<(u32, u32)> {
+    let folder = path.parent().filter(|_| rustix::process::geteuid().is_root())?;
+    fs::metadata(folder).ok().map(|about| (about.uid(), about.gid()))
+}
+
+/// A new file, empty, 0600, of the folder's owner; what an earlier try left there goes. Never what a link leads to: as root
+/// that would give away any file of the system.
+pub(in crate::clients) fn fresh(path: &Path) -> io::Result<Open> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    if let Some((uid, gid)) = heir(path) {
+        match fchown(&open, Some(uid), Some(gid)) {
+            // Some file systems of the network know no other owner than their own.
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(open)
 }
 
 /// Where a file really lies: a link to it must stay a link.
@@ -158,23 +198,14 @@ mod tests {
 
     use super::*;
 
-    fn file(bytes: &[u8], about: &fs::Metadata) -> File {
-        File { bytes: bytes.to_vec(), mode: 0o640, uid: about.uid(), gid: about.gid() }
-    }
-
     #[test]
     fn a_link_stays_a_link() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("shared.env"), folder.path().join(".env"));
         fs::write(&real, "old").unwrap();
         symlink("shared.env", &link).unwrap();
-        let file = file(b"new", &fs::metadata(&real).unwrap());
-        Beside::new(&behind_links(&link))
-            .unwrap()
-            .filled(&mut &*file.bytes, &file)
-            .unwrap()
-            .replace()
-            .unwrap();
+        let beside = Beside::new(&behind_links(&link)).unwrap();
+        beside.filled(&mut &b"new"[..], 0o640, heir(&real)).unwrap().replace().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o640);
@@ -200,6 +231,24 @@ mod tests {
             let about = fs::metadata(made).unwrap();
             assert_eq!((about.uid(), about.gid(), about.mode() & 0o7777), (above.uid(), above.gid(), 0o700));
         }
+    }
+
+    /// As root, for somebody who will not be root tomorrow; and what a link in its place leads to stays as it is.
+    #[test]
+    fn a_new_file_is_private_and_belongs_to_whom_its_folder_does() {
+        let folder = tempfile::tempdir().unwrap();
+        if rustix::process::geteuid().is_root() {
+            chown(folder.path(), Some(4321), Some(4322)).unwrap();
+        }
+        let above = fs::metadata(folder.path()).unwrap();
+        let (path, other) = (folder.path().join("a"), folder.path().join("other"));
+        fs::write(&other, "mine").unwrap();
+        symlink(&other, &path).unwrap();
+        fresh(&path).unwrap();
+        let about = fs::symlink_metadata(&path).unwrap();
+        assert!(about.is_file());
+        assert_eq!((about.uid(), about.gid(), about.mode() & 0o7777), (above.uid(), above.gid(), 0o600));
+        assert_eq!(fs::read(&other).unwrap(), b"mine");
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub(super) async fn list(
             return no_room(&place);
         }
         Failure::new("dump_failed", format!("the list of uploaded files cannot be written: {error}"))
+            .hint("look at the disk with `dmesg`, and type the command again")
     };
     let (lines, from) = mpsc::channel(AHEAD);
     let rows = async {

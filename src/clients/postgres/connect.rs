@@ -60,14 +60,18 @@ fn word(mode: SslMode) -> &'static str {
     }
 }
 
+/// What to do about a program that has failed and said why.
+pub(super) const MEND: &str = "mend what it says, and type the command again";
+
 /// Nothing if a program ended well; else its own word for why.
 pub(super) fn judge(
     code: &str,
     what: &str,
     ended: io::Result<(ExitStatus, Vec<String>)>,
 ) -> Result<(), Failure> {
-    let failed =
-        |why: &str, lines: Vec<String>| Failure::new(code, format!("{what} failed: {why}")).evidence(lines);
+    let failed = |why: &str, lines: Vec<String>| {
+        Failure::new(code, format!("{what} failed: {why}")).hint(MEND).evidence(lines)
+    };
     let (status, lines) = ended.map_err(|error| failed(&error.to_string(), Vec::new()))?;
     if status.success() {
         return Ok(());

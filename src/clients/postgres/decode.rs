@@ -25,6 +25,10 @@ use crate::{
     },
 };
 
+const DISTRUST: &str = "do not rely on this backup; make a new one";
+const AWAY: &str =
+    "this says nothing of the backup: see what ended it with `dmesg`, and type the command again";
+
 /// Bytes moved at a time.
 const PIECE: usize = 256 << 10;
 const STRIDE: u64 = 16 << 20;
@@ -46,7 +50,8 @@ pub(super) async fn decode(
     };
     let what = format!("reading `{}` with `pg_restore`", file.display());
     let start = client.processes.program(restore).args(["-f", "-"]).start_fed();
-    let failed = |error: io::Error| Failure::new("dump_unreadable", format!("{what} failed: {error}"));
+    let failed =
+        |error: io::Error| Failure::new("dump_unreadable", format!("{what} failed: {error}")).hint(AWAY);
     let (mut running, input, out) = start.map_err(failed)?;
     let input = input.into_owned_fd().map(File::from).map_err(failed)?;
     let (unpacked, counted, ended) =
@@ -54,7 +59,8 @@ pub(super) async fn decode(
     let (sums, all_taken) = unpacked?;
     read_all(&what, ended)?;
     if !all_taken {
-        return Err(Failure::new("set_damaged", format!("{what} ended before the dump did")));
+        let text = format!("{what} ended before the dump did");
+        return Err(Failure::new("set_damaged", text).hint(DISTRUST));
     }
     Ok(sums.decoded(Some(counted.map_err(failed)?)))
 }
@@ -68,10 +74,9 @@ fn read_all(what: &str, ended: io::Result<(ExitStatus, Vec<String>)>) -> Result<
         }
     };
     if !not_its_own {
-        return judge("set_damaged", what, ended);
+        return judge("set_damaged", what, ended).map_err(|failure| failure.hint(DISTRUST));
     }
-    let hint = "this says nothing of the backup: see what ended it with `dmesg`, and type the command again";
-    judge("dump_unreadable", what, ended).map_err(|failure| failure.hint(hint))
+    judge("dump_unreadable", what, ended).map_err(|failure| failure.hint(AWAY))
 }
 
 /// Lengths and hashes of both sides of the compression.
@@ -100,7 +105,7 @@ async fn unpack(file: &Path, to: Option<File>, tell: &Teller) -> Result<(Sums, b
             unread(&path, &error).unwrap_or_else(|| {
                 let why = not_unpacked(&error);
                 let text = format!("`{}` cannot be read to its end: {why}", path.display());
-                Failure::new("set_damaged", text).hint("do not rely on this backup; make a new one")
+                Failure::new("set_damaged", text).hint(DISTRUST)
             })
         };
         let open = File::open(&path).map_err(damaged)?;

@@ -149,7 +149,7 @@ impl One<'_> {
 
     fn failed(&self, why: &str, lines: Vec<String>) -> Failure {
         let text = format!("`pg_dump` of `{}` failed: {why}", self.name);
-        Failure::new("dump_failed", text).evidence(lines)
+        Failure::new("dump_failed", text).hint(connect::MEND).evidence(lines)
     }
 
     fn cannot_write(&self, place: &Path, error: &io::Error) -> Failure {
@@ -157,6 +157,6 @@ impl One<'_> {
             return no_room(place);
         }
         let text = format!("the dump of `{}` cannot be written: {error}", self.name);
-        Failure::new("dump_failed", text)
+        Failure::new("dump_failed", text).hint("look at the disk with `dmesg`, and type the command again")
     }
 }

@@ -43,7 +43,10 @@ pub(super) async fn give(
 
 /// Reads back what a database has.
 async fn compare(session: &Session, database: &str, wanted: &DatabaseFacts) -> Result<(), Failure> {
-    let missing = || Failure::new("not_as_before", format!("the database `{database}` is gone"));
+    let missing = || {
+        Failure::new("not_as_before", format!("the database `{database}` is gone"))
+            .hint("see who has dropped or renamed it: `psql -l`")
+    };
     let mut found = facts::named(session, &[database.to_owned()]).await?;
     let found = found.pop().ok_or_else(missing)?;
     let mut wrong = Vec::new();
@@ -67,7 +70,9 @@ async fn compare(session: &Session, database: &str, wanted: &DatabaseFacts) -> R
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(Failure::new("not_as_before", format!("`{database}` could not be given what it had")).evidence(wrong))
+    Err(Failure::new("not_as_before", format!("`{database}` could not be given what it had"))
+        .hint("name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`")
+        .evidence(wrong))
 }
 
 /// `name=value`, or `role: name=value`.

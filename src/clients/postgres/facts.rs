@@ -39,6 +39,7 @@ pub(super) async fn database(session: &Connection) -> Result<DatabaseFacts, Fail
     let found = named(session, std::slice::from_ref(&name)).await?.pop();
     let facts = found.ok_or_else(|| {
         Failure::new("database_missing", format!("the database `{name}` does not exist any more"))
+            .hint("see who has dropped or renamed it: `psql -l`")
     })?;
     Ok(DatabaseFacts { extensions: extensions(session).await?, ..facts })
 }

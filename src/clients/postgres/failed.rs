@@ -31,6 +31,18 @@ impl Where {
             .retryable()
     }
 
+    /// It answers: it starts, stops, or is out of connections, and another moment may be better.
+    fn closed(&self, why: &str) -> Failure {
+        let text =
+            format!("the database server at `{}` answers, but refuses `{}`: {why}", self.place, self.user);
+        Failure::new("database_unreachable", text)
+            .hint(
+                "if it is starting, wait a moment; if it is out of connections, end some or raise `max_connections`; then \
+                 type the command again",
+            )
+            .retryable()
+    }
+
     pub(super) fn untrusted(&self, why: &dyn std::fmt::Display) -> Failure {
         let text =
             format!("the database server at `{}` offers no TLS connection that can be trusted", self.place);
@@ -66,8 +78,7 @@ pub(super) fn connecting(at: &Where, error: &Error) -> Failure {
         denied(format!("`{user}` may not connect to `{database}`"))
             .hint(format!("as its owner: `GRANT CONNECT ON DATABASE \"{database}\" TO \"{user}\"`"))
     } else {
-        // Starting, stopping, or out of connections: another moment may be better.
-        at.unreachable(&said)
+        at.closed(&said)
     }
 }
 
@@ -97,6 +108,13 @@ fn without_answer(at: &Where, error: &Error) -> Failure {
     if is_tls { at.untrusted(&why) } else { at.unreachable(&why) }
 }
 
+/// A connection pooler stands before the server.
+pub(super) fn pooled(place: &str) -> Failure {
+    Failure::new("pooled", format!("`{place}` is a connection pooler, not the database server")).hint(
+        "locks and copies need the server itself: set `host` and `port` under `[database]` in `uplift.toml` to it",
+    )
+}
+
 /// The server's refusal because somebody is in a database; for the verbs that can say who.
 pub(super) const IN_USE: &str = "database_in_use";
 /// The server's refusal because something that a statement names is not there.
@@ -114,13 +132,19 @@ pub(super) fn asking(at: &Where, error: &Error) -> Failure {
     if ends.contains(code) {
         return at.unreachable(&said);
     }
+    // What was prepared is gone, or somebody else's is there: another of the server's sessions answers than before.
+    if [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT].contains(code) {
+        return pooled(&at.place).evidence([said]);
+    }
     let text = format!("the database server refuses in `{}`: {said}", at.database);
-    let kind = match code {
-        code if *code == SqlState::OBJECT_IN_USE => IN_USE,
-        code if *code == SqlState::UNDEFINED_OBJECT => NOT_THERE,
-        _ => "database_failed",
+    let failure = if *code == SqlState::OBJECT_IN_USE {
+        Failure::new(IN_USE, text)
+    } else if *code == SqlState::UNDEFINED_OBJECT {
+        Failure::new(NOT_THERE, text)
+    } else {
+        Failure::new("database_failed", text)
     };
-    let failure = Failure::new(kind, text);
+    let failure = failure.hint("mend what it says; it says more in its own log; then type the command again");
     if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::QUERY_CANCELED {
         failure.retryable()
     } else {

@@ -112,7 +112,8 @@ async fn fill(
     tell: &Teller,
 ) -> Result<(), Failure> {
     let what = format!("`pg_restore` of `{}`", request.facts.name);
-    let failed = |error: io::Error| Failure::new("load_failed", format!("{what} failed: {error}"));
+    let failed =
+        |error: io::Error| Failure::new("load_failed", format!("{what} failed: {error}")).hint(connect::MEND);
     let password = admin.password.as_ref().map(PassFile::new).transpose()?;
     let program = client.processes.program(program::restore(&request.client));
     let program = program

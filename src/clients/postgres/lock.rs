@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::{
     PostgresClient,
     admin::{MAINTENANCE, literal},
+    pooler,
     session::Session,
 };
 use crate::{
@@ -31,8 +32,13 @@ fn key(primary: &str) -> i64 {
 pub(super) async fn take(client: &PostgresClient, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
     // As the product's own user where it may: that needs no other rights.
     let session = open(client, &request.endpoint).await?;
-    let pid = own_pid(&session).await?;
-    direct(client, &request.endpoint, pid).await?;
+    let pid = pooler::own_pid(&session).await?;
+    let second = open(client, &request.endpoint).await?;
+    let pooled = pooler::shares(&second, pid).await;
+    second.close().await;
+    if pooled? {
+        return Err(pooler::refused(&request.endpoint));
+    }
     // PostgreSQL cuts names at 63 bytes, in the middle of a letter if need be.
     let holder: String = request.holder.chars().filter(char::is_ascii).take(63).collect();
     session.simple(&format!("SET application_name = {}", literal(&holder))).await?;
@@ -80,31 +86,6 @@ async fn open(client: &PostgresClient, endpoint: &Endpoint) -> Result<Session, F
             ))
             .evidence([failure.message])
     })
-}
-
-async fn own_pid(session: &Session) -> Result<i32, Failure> {
-    let row = session.row("SELECT pg_backend_pid()").await?;
-    session.column(&row, 0)
-}
-
-/// Behind a pooler two sessions share one of the server's, and a lock belongs to whoever has it at the moment.
-async fn direct(client: &PostgresClient, endpoint: &Endpoint, pid: i32) -> Result<(), Failure> {
-    let second = open(client, endpoint).await?;
-    let mut same = false;
-    for _ in 0..3 {
-        second.simple("BEGIN").await?;
-        same |= own_pid(&second).await? == pid;
-        second.simple("ROLLBACK").await?;
-    }
-    second.close().await;
-    if !same {
-        return Ok(());
-    }
-    let text =
-        format!("`{}:{}` is a connection pooler, not the database server", endpoint.host, endpoint.port);
-    Err(Failure::new("pooled", text).hint(
-        "locks and copies need the server itself: set `host` and `port` under `[database]` in `uplift.toml` to it",
-    ))
 }
 
 async fn holder_of(session: &Session, key: i64) -> Result<Option<String>, Failure> {

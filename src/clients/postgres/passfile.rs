@@ -21,6 +21,7 @@ impl PassFile {
         let line = line(password.reveal())?;
         Self::of(&line).map_err(|error| {
             Failure::new("dump_failed", format!("the password cannot be handed to `pg_dump`: {error}"))
+                .hint("see whether memory has run out with `free -h`, and type the command again")
         })
     }
 

@@ -39,6 +39,7 @@ pub(super) async fn written(
 ) -> Result<Vec<WrittenRows>, Failure> {
     let moment = moment(snapshot).ok_or_else(|| {
         Failure::new("bad_snapshot", format!("`{snapshot}` is no moment that this server could have given"))
+            .hint("take another set: `uplift backup list`")
     })?;
     session.simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let row =
@@ -47,7 +48,9 @@ pub(super) async fn written(
     let next = with_epoch(seen.unsigned_abs(), low);
     if moment.next > next {
         let text = "the moment lies in the future of this server: it is of another one";
-        return Err(Failure::new("other_server", text));
+        return Err(
+            Failure::new("other_server", text).hint("see whether `DB_HOST` names the server that you mean")
+        );
     }
     let behind = i64::try_from(next - moment.next).unwrap_or(i64::MAX);
     let running: Vec<_> = moment.running.iter().map(|xid| (xid & 0xffff_ffff).to_string()).collect();

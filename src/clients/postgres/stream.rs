@@ -3,14 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "the clients write files")]
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::clients::{
-    files::blocking,
+    files::{blocking, fresh},
     hashed::{Hashed, workers},
 };
 use crate::event::Failure;
@@ -52,9 +51,8 @@ impl Partial {
             name.push(".partial");
             let at = PathBuf::from(name);
             let partial = Self { at, place };
-            let file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial.at);
-            Ok((partial, file?))
+            let file = fresh(&partial.at)?;
+            Ok((partial, file))
         });
         made.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }

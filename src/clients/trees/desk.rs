@@ -2,9 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "the clients write files")]
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,7 +12,10 @@ use std::{
 };
 
 use super::failed::stopped;
-use crate::{clients::files::blocking, event::Failure};
+use crate::{
+    clients::files::{blocking, fresh},
+    event::Failure,
+};
 
 /// Knows what must go if the work does not come to its end. Names change only under its lock, so that nothing new
 /// appears once the work was stopped.
@@ -63,7 +65,7 @@ impl Desk {
     /// A new file, empty; what an earlier try left there goes.
     pub(super) fn make(&self, path: &Path) -> io::Result<File> {
         let mut made = self.locked()?;
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = fresh(path)?;
         made.push(path.to_owned());
         Ok(file)
     }

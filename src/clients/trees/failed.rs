@@ -34,5 +34,5 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 
 /// Whoever asked for the work listens no more.
 pub(super) fn stopped() -> Failure {
-    Failure::new("stopped", "the work was stopped")
+    Failure::new("stopped", "the work was stopped").hint("type the command again")
 }

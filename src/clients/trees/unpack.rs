@@ -147,7 +147,9 @@ impl Unpacker<'_> {
     }
 
     fn current(&self) -> Result<&(PathBuf, File), Failure> {
-        self.now.as_ref().ok_or_else(|| Failure::new("file_failed", "no file is open"))
+        self.now
+            .as_ref()
+            .ok_or_else(|| Failure::inside("internal", "a file of the set has content before it has a name"))
     }
 }
 

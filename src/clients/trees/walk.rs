@@ -275,4 +275,5 @@ fn names(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
 
 pub(super) fn missing(path: &Path) -> Failure {
     Failure::new("folder_missing", format!("the folder `{}` does not exist", path.display()))
+        .hint("mount or make it, or name another")
 }

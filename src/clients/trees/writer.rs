@@ -118,7 +118,9 @@ impl<'a> Writer<'a> {
     }
 
     fn current(&mut self) -> Result<&mut Open, Failure> {
-        self.open.as_mut().ok_or_else(|| Failure::new("file_failed", "no pack is open"))
+        self.open
+            .as_mut()
+            .ok_or_else(|| Failure::inside("internal", "a file is written before an archive is open for it"))
     }
 
     fn start(&mut self) -> Result<Open, Failure> {

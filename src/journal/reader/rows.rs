@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, types::Type};
 use serde::de::DeserializeOwned;
@@ -10,18 +12,71 @@ use super::super::{
 
 type Found<T> = rusqlite::Result<T>;
 
-/// `alive`: somebody holds the lock, so that the run of the latest taking is at work.
-pub(super) fn runs(connection: &Connection, alive: bool) -> Found<Vec<RunRow>> {
-    let mut query = connection.prepare(
+/// Which runs are read.
+#[derive(Clone, Copy)]
+pub(super) enum Which<'a> {
+    All,
+    Newest(u32),
+    One(&'a str),
+    Unfinished,
+}
+
+/// Newest first. `alive`: somebody holds the lock, so that the run of the latest taking is at work.
+pub(super) fn runs(connection: &Connection, alive: bool, which: Which<'_>) -> Found<Vec<RunRow>> {
+    let (only, most, id) = match which {
+        Which::All => ("", -1, None),
+        Which::Newest(count) => ("", i64::from(count), None),
+        Which::One(id) => ("AND id = ?2", 1, Some(id)),
+        Which::Unfinished => ("AND state IN ('running', 'needs_person', 'stuck', 'unfinished')", 1, None),
+    };
+    let mut query = connection.prepare_cached(&format!(
         "SELECT id, runbook, command, started_by, started_at, ended_at, state, ending, params, on_failure, uplift,
             resumed, epoch = (SELECT epoch FROM meta) AS latest,
-            EXISTS (SELECT 1 FROM undo WHERE undo.run = run.id) AS going_back FROM run ORDER BY number DESC",
-    )?;
-    let mut runs = query.query_map([], |row| run(row, alive))?.collect::<Found<Vec<_>>>()?;
+            EXISTS (SELECT 1 FROM undo WHERE undo.run = run.id) AS going_back FROM run
+            WHERE ?2 IS ?2 {only} ORDER BY number DESC LIMIT ?1",
+    ))?;
+    let mut runs = query.query_map((most, id), |row| run(row, alive))?.collect::<Found<Vec<_>>>()?;
+    let mut decided = of_runs(connection)?;
     for run in &mut runs {
-        run.decisions = decisions(connection, &run.id, 0)?;
+        run.decisions = decided.remove(&run.id).unwrap_or_default();
     }
     Ok(runs)
+}
+
+pub(super) fn count(connection: &Connection) -> Found<usize> {
+    let count: i64 = connection.query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// The names of all runs, newest first.
+pub(super) fn ids(connection: &Connection) -> Found<Vec<String>> {
+    let mut query = connection.prepare("SELECT id FROM run ORDER BY number DESC")?;
+    query.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Whether a run has called this verb.
+pub(super) fn called(connection: &Connection, run: &str, verb: &str) -> Found<bool> {
+    let mut query =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM entry WHERE run = ? AND verb = ?)")?;
+    query.query_row((run, verb), |row| row.get(0))
+}
+
+/// What was decided about runs as a whole. Persons decide, so there is little of it, and all of it is read at once.
+fn of_runs(connection: &Connection) -> Found<HashMap<String, Vec<Decided>>> {
+    let mut query = connection.prepare_cached(
+        "SELECT choice, reason, made_by, made_at, epoch, run FROM decision WHERE seq = 0 ORDER BY id",
+    )?;
+    let mut found: HashMap<String, Vec<Decided>> = HashMap::new();
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        found.entry(row.get("run")?).or_default().push(decided(row, 0)?);
+    }
+    Ok(found)
+}
+
+fn decided(row: &Row<'_>, seq: i64) -> Found<Decided> {
+    let decision = Choosing { choice: row.get(0)?, reason: row.get(1)?, by: row.get(2)? };
+    Ok(Decided { seq, decision, at: time(row, "made_at")?, epoch: row.get("epoch")? })
 }
 
 fn run(row: &Row<'_>, alive: bool) -> Found<RunRow> {
@@ -147,11 +202,7 @@ fn decisions(connection: &Connection, run: &str, seq: i64) -> Found<Vec<Decided>
     let mut query = connection.prepare_cached(
         "SELECT choice, reason, made_by, made_at, epoch FROM decision WHERE run = ? AND seq = ? ORDER BY id",
     )?;
-    let decided = |row: &Row<'_>| {
-        let decision = Choosing { choice: row.get(0)?, reason: row.get(1)?, by: row.get(2)? };
-        Ok(Decided { seq, decision, at: time(row, "made_at")?, epoch: row.get("epoch")? })
-    };
-    query.query_map((run, seq), decided)?.collect()
+    query.query_map((run, seq), |row| decided(row, seq))?.collect()
 }
 
 pub(super) fn bundle(connection: &Connection, run: &str) -> Found<Vec<(String, String)>> {

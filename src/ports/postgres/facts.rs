@@ -278,6 +278,13 @@ impl Mark {
         format!("{}{}", Self::BEFORE, serde_json::to_string(self).unwrap_or_default())
     }
 
+    /// Whether the comment says the same of a database, at whatever time it was said.
+    #[must_use]
+    pub fn is_said_by(&self, comment: Option<&str>) -> bool {
+        let said = comment.and_then(Self::read);
+        said.is_some_and(|said| (said.kind, &said.of, &said.run) == (self.kind, &self.of, &self.run))
+    }
+
     #[must_use]
     pub fn read(comment: &str) -> Option<Self> {
         serde_json::from_str(comment.strip_prefix(Self::BEFORE)?).ok()

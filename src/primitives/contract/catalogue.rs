@@ -147,5 +147,6 @@ fn options<P: DeserializeOwned + JsonSchema>(name: &str, value: Value) -> Result
         let place = error.path().to_string();
         let option = if place == "." { String::new() } else { format!(": option `{place}`") };
         Failure::new("bad_option", format!("`{name}`{option}: {}", error.inner()))
+            .hint("`uplift runbook show compose/upgrade` shows options at work")
     })
 }

@@ -12,8 +12,16 @@ impl<T: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static> Recor
 
 /// A record as JSON.
 pub fn to_value<T: Serialize>(record: &T) -> Result<Value, Failure> {
-    serde_json::to_value(record)
-        .map_err(|error| Failure::new("not_recordable", format!("cannot be recorded: {error}")))
+    serde_json::to_value(record).map_err(|error| not_recordable(&error))
+}
+
+/// A record as the bytes of a file.
+pub(in crate::primitives) fn to_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(record).map_err(|error| not_recordable(&error))
+}
+
+fn not_recordable(error: &serde_json::Error) -> Failure {
+    Failure::inside("not_recordable", format!("what a call has to note cannot be recorded: {error}"))
 }
 
 /// A record read back; the message names the place inside it.
@@ -21,6 +29,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let place = error.path().to_string();
         let place = if place == "." { String::new() } else { format!("`{place}`: ") };
-        Failure::new("not_readable", format!("{place}{}", error.inner()))
+        Failure::new("bad_record", format!("what a call has noted cannot be read: {place}{}", error.inner()))
+            .hint("use the uplift that began the run")
     })
 }

@@ -100,7 +100,7 @@ impl<P: Effect> Call for EffectCall<P> {
     }
 
     fn look<'a>(&'a self, _site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>> {
-        Box::pin(async { Err(Failure::new("not_a_read", format!("`{}` changes the site", P::NAME))) })
+        Box::pin(async { Err(Failure::inside("not_a_read", format!("`{}` changes the site", P::NAME))) })
     }
 
     fn decided(&self, _: &str) -> Option<Result<(Value, String), Failure>> {

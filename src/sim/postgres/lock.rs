@@ -12,14 +12,18 @@ struct Holding {
     session: u64,
 }
 
+pub(super) fn pooled(pooler: &str) -> Failure {
+    let text = format!("{pooler} stands before the database server: a lock would not hold there");
+    Failure::new("pooled", text).hint("give the server's own address")
+}
+
 impl World {
     pub(super) fn take_lock(&self, request: &LockSite) -> Result<Box<dyn SiteLock>, Failure> {
         let session = self.look(|state| {
             state.session(&request.endpoint)?;
             let server = &mut state.server;
             if let Some(pooler) = &server.pooler {
-                let text = format!("{pooler} stands before the database server: a lock would not hold there");
-                return Err(Failure::new("pooled", text).hint("give the server's own address"));
+                return Err(pooled(pooler));
             }
             if server.lock == Lock::Denied {
                 let text = format!("`{}` may not connect to the database `postgres`", server.user);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Twin, short, tree::Node};
 use crate::{
-    event::Failure,
+    event::{Change, Failure, Write},
     ports::{
         compose::{Compose, ComposeRead, Config, RunAside, ServiceConfig, Up, UpReport},
         docker::{Container, DockerRead, Select},
@@ -152,6 +152,11 @@ impl Twin {
         let one = Up { project: request.project.clone(), services: vec![service.to_owned()] };
         let gone = replaces.map(|old| (service.to_owned(), old.id.clone())).into_iter().collect();
         let images = [(service.to_owned(), image.to_owned())].into();
+        // Compose stops what it replaces.
+        if let Some(old) = replaces.filter(|old| old.is_running()) {
+            let (service, container) = (service.to_owned(), old.id.clone());
+            self.wrote(Write { change: Change::ServiceDown { service, container }, shell: None });
+        }
         for write in one.changes(&gone, &images) {
             self.wrote(write);
         }

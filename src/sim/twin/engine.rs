@@ -41,7 +41,7 @@ impl Twin {
         let project = &self.site().project;
         let config = self.live().compose.config(project, &std::collections::BTreeMap::new()).await?;
         let config = config.services.get(service).ok_or_else(|| {
-            Failure::new("service_missing", format!("the compose files have no service `{service}`"))
+            Failure::new("no_such_service", format!("the compose files have no service `{service}`"))
         })?;
         let now = self.lock().now;
         let mut made = crate::sim::compose::container(project, service, config, &image.id, "", now);

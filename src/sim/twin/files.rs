@@ -1,11 +1,18 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use super::{Twin, diff, short, tree::Node};
 use crate::{
     event::Failure,
-    ports::files::{CopyFile, File, Files, FilesRead, MakeFolder, Remove, Rename, Space, WriteFile},
+    ports::files::{
+        CRONTAB, CopyFile, File, Files, FilesRead, Grown, Lies, LineLog, MakeFolder, Position, Remove,
+        Rename, Space, UNITS, WriteFile,
+    },
     sim::files::{missing, taken},
 };
 
@@ -52,6 +59,14 @@ impl Twin {
     }
 }
 
+impl Twin {
+    /// What lies there is warned of, and comes and goes with every package that somebody installs: no plan rests on it.
+    fn is_the_hosts(&self, path: &Path) -> bool {
+        let is_one = path == Path::new(CRONTAB) || UNITS.iter().any(|folder| path.starts_with(folder));
+        is_one && !path.starts_with(&self.site().project.dir)
+    }
+}
+
 #[async_trait]
 impl FilesRead for Twin {
     async fn read(&self, path: &Path) -> Result<Option<File>, Failure> {
@@ -66,7 +81,7 @@ impl FilesRead for Twin {
             Node::Live { path, mode } => (path, mode),
         };
         let file = self.live().files.read(&live).await?;
-        if !self.is_ours(&live) {
+        if !self.is_ours(&live) && !self.is_the_hosts(&live) {
             let hash = file.as_ref().map(|file| blake3::hash(&file.bytes).to_hex().to_string());
             let value = hash.as_deref().map_or("missing", short);
             self.remember(format!("file `{}`", live.display()), value);
@@ -118,10 +133,48 @@ impl FilesRead for Twin {
         Ok(names.into_iter().collect())
     }
 
+    async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
+        let touched = self.lock().tree.touched_below(path);
+        match self.place(path) {
+            Node::Gone => return Ok(None),
+            Node::File(File { bytes, uid, gid, .. }) => {
+                let lies = Lies { bytes: bytes.len() as u64, owner: (uid, gid), strange: Vec::new() };
+                return Ok(Some(lies));
+            }
+            Node::Assumed { bytes, .. } => return Ok(Some(Lies { bytes, ..Lies::default() })),
+            Node::Live { path, .. } if !touched => return self.live().files.lies(&path).await,
+            Node::Live { .. } | Node::Folder => {}
+        }
+        // Of a folder that the rehearsal has made: as a run would make it, like the one above.
+        let mut found = Lies::default();
+        for above in path.ancestors() {
+            if let Node::Live { path, .. } = self.place(above)
+                && let Some(live) = self.live().files.lies(&path).await?
+            {
+                found.owner = live.owner;
+                break;
+            }
+        }
+        for name in self.list(path).await? {
+            let inner = self.lies(&path.join(name)).await?.unwrap_or_default();
+            found.bytes += inner.bytes;
+            found.strange.extend(inner.strange);
+        }
+        Ok(Some(found))
+    }
+
+    async fn real(&self, path: &Path) -> Result<PathBuf, Failure> {
+        self.live().files.real(path).await
+    }
+
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         let space = self.live().files.space(path).await?;
         let used = self.lock().tree.used.get(&space.device).copied().unwrap_or_default();
         Ok(Space { free: space.free.saturating_sub(used), ..space })
+    }
+
+    async fn grown(&self, path: &Path, from: Option<Position>) -> Result<Option<Grown>, Failure> {
+        self.live().files.grown(path, from).await
     }
 }
 
@@ -203,6 +256,17 @@ impl Files for Twin {
         self.wrote(request.change());
         Ok(())
     }
+
+    fn log(&self, _: &Path) -> Arc<dyn LineLog> {
+        Arc::new(Unheard)
+    }
+}
+
+/// Nothing of a rehearsal is logged.
+struct Unheard;
+
+impl LineLog for Unheard {
+    fn line(&self, _: &str) {}
 }
 
 fn is_a_folder(path: &Path) -> Failure {

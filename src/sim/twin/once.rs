@@ -126,6 +126,10 @@ impl PostgresRead for Once<dyn PostgresRead> {
         self.ask(format!("server {endpoint:?} {database}"), self.live.server(endpoint, database)).await
     }
 
+    async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure> {
+        self.ask(format!("direct {endpoint:?} {database}"), self.live.direct(endpoint, database)).await
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         self.ask(format!("databases {endpoint:?} {names:?}"), self.live.databases(endpoint, names)).await
     }

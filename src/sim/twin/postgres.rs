@@ -118,6 +118,10 @@ impl PostgresRead for Twin {
         Ok(server)
     }
 
+    async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure> {
+        self.live().postgres.direct(endpoint, database).await
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         let live = self.live().postgres.databases(endpoint, names).await?;
         let mut found = Vec::new();

@@ -61,6 +61,11 @@ impl Tree {
         Node::Live { path: path.to_owned(), mode: None }
     }
 
+    /// Whether the rehearsal did anything below a path.
+    pub(super) fn touched_below(&self, path: &Path) -> bool {
+        self.nodes.keys().any(|known| known != path && known.starts_with(path))
+    }
+
     pub(super) fn put(&mut self, path: &Path, node: Node) {
         self.nodes.insert(path.to_owned(), node);
     }

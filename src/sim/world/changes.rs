@@ -28,6 +28,11 @@ impl World {
         state.disk.files.insert(path.to_owned(), file);
     }
 
+    /// Makes a file a link to one that holds the same.
+    pub fn link_file(&self, path: impl AsRef<Path>) {
+        self.lock().disk.links.insert(path.as_ref().to_owned());
+    }
+
     /// A file as it is; `None` if there is none.
     #[must_use]
     pub fn file(&self, path: impl AsRef<Path>) -> Option<File> {
@@ -230,6 +235,7 @@ impl World {
             restarts: 0,
             health: None,
             restart_policy: "unless-stopped".to_owned(),
+            command: Vec::new(),
             stop_timeout: None,
             labels: BTreeMap::new(),
             mounts: Vec::new(),

@@ -30,6 +30,7 @@ async fn containers_come_back_as_they_were() {
     drop(rich);
     a_stop_is_never_shorter_than_the_container_s_own(&real).await;
     the_next_up_leaves_everything_alone(&real).await;
+    an_exchange_that_was_broken_off_ends_with_the_usual_name(&real).await;
 }
 
 /// A container with all that a definition may hold.
@@ -199,4 +200,19 @@ async fn the_next_up_leaves_everything_alone(real: &Real) {
         assert!(!said.stderr.contains(made), "{}", said.stderr);
     }
     assert!(said.stderr.contains("Running"), "{}", said.stderr);
+}
+
+/// Compose was killed after it had removed the old container and before it had given the new one its name.
+///
+/// The container is one that was exchanged before, by the same words: compose makes any other again.
+async fn an_exchange_that_was_broken_off_ends_with_the_usual_name(real: &Real) {
+    let project = real.stack.project();
+    let (usual, found) = (format!("{project}-job-1"), format!("0123456789ab_{project}-job-1"));
+    let container = real.docker(&format!("inspect -f {{{{.Id}}}} {usual}"));
+    real.docker(&format!("stop -t 1 {usual}"));
+    real.docker(&format!("rename {usual} {found}"));
+    let up = Up { project: real.site().project, services: vec!["job".to_owned()] };
+    let report = real.ports().compose.up(&up).await.unwrap();
+    assert_eq!(report.containers["job"], [container.as_str()], "the very same");
+    assert_eq!(real.docker(&format!("inspect -f {{{{.State.Running}}}} {usual}")), "true");
 }

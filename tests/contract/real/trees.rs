@@ -26,9 +26,11 @@ use uplift::{
     event::{Event, Failure, Teller},
     ports::{
         Ports,
+        notices::Notice,
         trees::{CheckTree, ExchangeTrees, PackTree, Packed, UnpackTree},
     },
-    site::Site,
+    sim::Notifier,
+    site::{Notify, Site},
 };
 
 use crate::contract::{Fixture, trees as behaviours};
@@ -70,6 +72,14 @@ impl Fixture for Bare {
 
     fn with_wrong_password(&self) -> Ports {
         unreachable!("behaviours of trees ask for no database")
+    }
+
+    fn notifier(&self, _: Notifier) -> Notify {
+        unreachable!("behaviours of trees tell nobody")
+    }
+
+    fn told(&self) -> Vec<Notice> {
+        unreachable!("behaviours of trees tell nobody")
     }
 }
 

@@ -46,6 +46,9 @@ fn what_keeps_a_savepoint_from_being_made_is_said_first() {
     standby(&site, true);
     site.refuses("standby", &["standby"]);
     standby(&site, false);
+    // Without its database the worker has died again and again.
+    site.field.stack.compose("restart -t 1 job").unwrap();
+    site.field.assert_up();
     let screen = site.field.uplift(UPGRADE).ends(0);
     row("savepoint: nothing, afterwards", &screen);
     site.field.assert_runs("1.1.0");

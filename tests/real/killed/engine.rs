@@ -10,6 +10,7 @@ use std::{
 use super::{
     super::{Field, field::lab},
     end::Way,
+    judge::Scene,
     walk::{Flow, Walk},
 };
 use crate::lab::{Images, RELEASES, Registry, Shape, Shell, Stack, Tools, wait_until};
@@ -46,6 +47,39 @@ fn an_engine_that_is_restarted_in_the_middle_costs_no_data() {
     }
 }
 
+/// Power is lost, or somebody has pressed the button: the engine, every container and uplift are gone at once. Nothing of
+/// ours starts by itself, and the first command tells where the site stands, with and without its database.
+#[test]
+#[ignore = "it needs an engine of its own, and some minutes"]
+fn a_machine_that_is_rebooted_in_the_middle_is_told_where_it_stands() {
+    let mut engine = Engine::start(false);
+    let images = Images::bring(&engine.tools).unwrap();
+    let registry = Registry::start(&engine.tools, &images).unwrap();
+    registry.push("1.0.0").unwrap();
+    registry.push("1.1.0").unwrap();
+    let stack = Stack::quick(&engine.tools, &images, &registry, Shape::Present, "1.0.0").unwrap();
+    let mut walk = Walk::on(Field::of(stack));
+    for (number, (flow, address, after)) in WHEN.into_iter().enumerate() {
+        walk.reach(flow);
+        let scene = walk.scene(flow, false);
+        let words = format!("{} -o json", walk.words(flow));
+        let run = walk.field.start(&words);
+        super::super::told::until_it_begins(&run, address);
+        std::thread::sleep(Duration::from_millis(after));
+        let postgres = walk.field.stack.postgres().to_owned();
+        engine.power_cut(run.pid());
+        drop(run);
+        let status = walk.field.uplift("status").ends(9);
+        let status = status.shows(&["is not finished (interrupted)", "uplift resume", "uplift rollback"]);
+        assert!(status.seconds() < 15.0, "{status}");
+        engine.database_back(&postgres);
+        let way = if number % 2 == 0 { Way::Rollback } else { Way::Resume };
+        ended(&mut engine, &mut walk, scene, way);
+        eprintln!("{flow:?}: power cut in `{address}`, told in {:.1} s, then {way:?}", status.seconds());
+    }
+    walk.field.end();
+}
+
 fn restart(
     engine: &mut Engine,
     walk: &mut Walk,
@@ -55,16 +89,23 @@ fn restart(
 ) -> Option<i32> {
     let postgres = walk.field.stack.postgres().to_owned();
     let (scene, exit) = walk.disturbed(flow, ("call_started", address, after), |_| engine.restart(&postgres));
-    // An engine that kept its containers may hold the port of one that it lost, until it is restarted once more.
+    ended(engine, walk, scene, way);
+    exit
+}
+
+/// An engine may hold the port of a container that it has lost, until it is restarted once more: uplift says so.
+fn ended(engine: &mut Engine, walk: &mut Walk, scene: Scene, way: Way) {
+    let postgres = walk.field.stack.postgres().to_owned();
     walk.ended_with(scene, way, &mut |screen| {
-        let holds = screen.to_string().contains("port is already allocated");
+        let said = screen.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let holds = said.contains("port is already allocated");
         if holds {
+            assert!(said.contains("systemctl restart docker"), "{said}");
             eprintln!("the engine holds a port: restarted once more");
             engine.restart(&postgres);
         }
         holds
     });
-    exit
 }
 
 /// A Docker Engine with a bridge, a socket and a folder of its own.
@@ -102,7 +143,11 @@ impl Engine {
 
     fn wait(&self) {
         let answers = || self.tools.docker().arg("version").output().is_ok();
-        wait_until("the engine", Duration::from_mins(1), answers).unwrap();
+        wait_until("the engine", Duration::from_mins(1), answers).unwrap_or_else(|error| {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let end: Vec<_> = log.lines().rev().take(20).collect();
+            panic!("{error}; the end of its log, last line first:\n{}", end.join("\n"));
+        });
     }
 
     fn load(&self) {
@@ -123,6 +168,50 @@ impl Engine {
         self.stop();
         self.daemon = daemon(&self.folder);
         self.wait();
+        self.database_back(postgres);
+    }
+
+    /// All is gone at once, and the engine comes back.
+    fn power_cut(&mut self, uplift: u32) {
+        let pids = |pattern: &str| {
+            let found = Shell::new("pgrep").arg("-f").arg(pattern).run().unwrap().stdout;
+            found.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let held = self.tools.docker().args("ps -q").output().unwrap();
+        let inside: Vec<_> = held
+            .lines()
+            .filter_map(|id| self.tools.docker().args("inspect -f {{.State.Pid}}").arg(id).output().ok())
+            .collect();
+        let shims = pids(&format!("containerd-shim.*{}", self.folder.display()));
+        let containerd = pids(&format!("containerd .*{}", self.folder.display()));
+        let own = [uplift.to_string(), self.daemon.id().to_string()];
+        // Among them what holds the published ports.
+        let children = Shell::new("pgrep").arg("-P").arg(self.daemon.id().to_string()).run().unwrap().stdout;
+        let children: Vec<_> = children.split_whitespace().map(str::to_owned).collect();
+        for pid in own.iter().chain(&children).chain(&containerd).chain(&shims).chain(&inside) {
+            let _gone = Shell::new("kill").arg("-KILL").arg(pid).run();
+        }
+        let _ended = self.daemon.wait();
+        let _stale = fs::remove_file(self.folder.join("pid"));
+        self.empty_memory();
+        self.daemon = daemon(&self.folder);
+        self.wait();
+    }
+
+    /// What a machine keeps in its memory, mounts and what lies in `/run`, is not there after it was started again.
+    fn empty_memory(&self) {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let folder = format!("{}/", self.folder.display());
+        let below =
+            |line: &str| line.split(' ').nth(1).filter(|at| at.starts_with(&folder)).map(str::to_owned);
+        // What was mounted last lies in what was mounted before.
+        for mount in mounts.lines().rev().filter_map(below) {
+            let _unmounted = Shell::new("umount").arg("-l").arg(mount).run();
+        }
+        fs::remove_dir_all(self.folder.join("exec")).unwrap();
+    }
+
+    fn database_back(&self, postgres: &str) {
         // Nothing restarts it, as the operator's own server would be.
         self.tools.docker().arg("start").arg(postgres).output().unwrap();
         let answers = "/usr/lib/postgresql/15/bin/pg_isready -q -h /var/run/postgresql";

@@ -42,6 +42,14 @@ class Web(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def refused(self):
+        """Host authorization: names that the site does not know get nothing, `/up` included."""
+        known = os.environ.get("STAND_IN_HOSTS", "").split()
+        if known and self.headers.get("Host", "").split(":")[0] not in known:
+            self.answer(403, "Blocked hosts")
+            return True
+        return False
+
     def redirected(self):
         if truthy("FORCE_SSL") and self.headers.get("X-Forwarded-Proto") != "https":
             host = self.headers.get("Host", "")
@@ -50,7 +58,7 @@ class Web(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self):
-        if self.redirected():
+        if self.refused() or self.redirected():
             return
         if self.path == "/up":
             # Without a look at the database, as in the product.
@@ -68,7 +76,7 @@ class Web(BaseHTTPRequestHandler):
         return self.answer(404, "")
 
     def do_POST(self):
-        if self.redirected():
+        if self.refused() or self.redirected():
             return
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))) or b"{}")
         try:

@@ -7,12 +7,12 @@
 use std::{collections::BTreeMap, ops::Range};
 
 /// Where the value of the last assignment of `name` stands, quotes included, comment excluded.
-pub(super) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
+pub(crate) fn value_range(text: &str, name: &str) -> Option<Range<usize>> {
     assignments(text).into_iter().rfind(|(key, _)| *key == name).map(|(_, range)| range)
 }
 
 /// All values by name, as a container gets them where nothing else has to be filled in.
-pub(super) fn values(text: &str) -> BTreeMap<String, String> {
+pub(crate) fn values(text: &str) -> BTreeMap<String, String> {
     let all = assignments(text).into_iter();
     all.map(|(key, range)| (key.to_owned(), unquoted(&text[range]))).collect()
 }
@@ -64,7 +64,7 @@ fn unquoted(value: &str) -> String {
 }
 
 /// `text` with `name` set to `value`; appended on a line of its own if it is not there.
-pub(super) fn set(text: &str, name: &str, value: &str) -> String {
+pub(crate) fn set(text: &str, name: &str, value: &str) -> String {
     if let Some(range) = value_range(text, name) {
         return format!(
             "{}{}{}",
@@ -79,7 +79,7 @@ pub(super) fn set(text: &str, name: &str, value: &str) -> String {
 }
 
 /// `text` without the last assignment of `name`, with the lines that it stands on.
-pub(super) fn without(text: &str, name: &str) -> String {
+pub(crate) fn without(text: &str, name: &str) -> String {
     let Some(range) = value_range(text, name) else { return text.to_owned() };
     let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
     let end = text[range.end..].find('\n').map_or(text.len(), |end| range.end + end + 1);

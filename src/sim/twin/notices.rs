@@ -1,0 +1,25 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+
+use super::Twin;
+use crate::{
+    event::Failure,
+    ports::notices::{GiveNotice, Notices, NoticesRead},
+    site::Notify,
+};
+
+#[async_trait]
+impl NoticesRead for Twin {
+    async fn ready(&self, to: &Notify, folder: &Path) -> Result<(), Failure> {
+        self.live().notices.ready(to, folder).await
+    }
+}
+
+#[async_trait]
+impl Notices for Twin {
+    /// Nobody is told of a rehearsal.
+    async fn give(&self, _: &GiveNotice) -> Result<(), Failure> {
+        Ok(())
+    }
+}

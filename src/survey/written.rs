@@ -1,0 +1,158 @@
+//! `uplift.toml` as `init` writes it: what was found, so that it is known also while no container tells it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{
+    Start,
+    find::active_config,
+    own::{FILE, Own, OwnSite, own},
+    project::{self, Search},
+};
+use crate::{
+    event::Failure,
+    ports::{Ports, docker::Select},
+    site::{Project, Site},
+};
+
+/// What the site folder's own file says of the project, and what it should say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Noted {
+    /// Where the file is, or would be.
+    pub path: PathBuf,
+    /// The project as its containers tell it, or as compose would find it.
+    pub project: Project,
+    /// No container has told it.
+    pub guessed: bool,
+    /// What the file says otherwise, a sentence each.
+    pub differs: Vec<String>,
+    /// The text that is missing in the file; `None` where it says all of it.
+    pub text: Option<String>,
+    /// The file is there: the text goes to its end.
+    pub there: bool,
+}
+
+/// Compares `uplift.toml` with what is found without it.
+pub async fn noted(ports: &Ports, start: &Start, site: &Site) -> Result<Noted, Failure> {
+    let containers = ports.docker.containers(&Select::All).await?;
+    let dir = &site.project.dir;
+    let path = dir.join(FILE);
+    let there = ports.files.size(&path).await?.is_some();
+    let said = own(dir, &*ports.files).await?;
+    let start = Start { dir: Some(dir.clone()), ..start.clone() };
+    let nothing = OwnSite::default();
+    let search = Search {
+        start: &start,
+        own: &nothing,
+        containers: &containers,
+        recorded: None,
+        files: &*ports.files,
+    };
+    let found = search.in_folder(dir).await;
+    let mut project = match found {
+        Ok(project) => project,
+        // Without the file nobody would know it.
+        Err(_) if said.site != nothing => site.project.clone(),
+        Err(failure) => return Err(failure),
+    };
+    active_config(ports, &mut project, &containers).await?;
+    let guessed = !containers.iter().any(|one| project::of(one) == Some(&project.name));
+    let differs = differs(&said.site, &project);
+    let text = (!said.has_site).then(|| text(&project, &said, there));
+    Ok(Noted { path, project, guessed, differs, text, there })
+}
+
+/// What is said and is not so. What is not said is no difference.
+fn differs(said: &OwnSite, found: &Project) -> Vec<String> {
+    let mut differs = Vec::new();
+    if let Some(name) = said.project.as_ref().filter(|name| **name != found.name) {
+        differs.push(format!("`project` is `{name}`, and what runs is `{}`", found.name));
+    }
+    let shown = |files: &[PathBuf]| {
+        files.iter().map(|path| format!("`{}`", below(path, &found.dir))).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(files) = said.files(&found.dir).filter(|files| *files != found.files) {
+        differs.push(format!("`files` are {}, and it was made from {}", shown(&files), shown(&found.files)));
+    }
+    let usual = vec![found.dir.join(".env")];
+    let env_files = if found.env_files.is_empty() { &usual } else { &found.env_files };
+    if let Some(files) = said.env_files(&found.dir).filter(|files| files != env_files) {
+        differs.push(format!("`env_files` are {}, and it was made with {}", shown(&files), shown(env_files)));
+    }
+    differs
+}
+
+fn text(project: &Project, said: &Own, there: bool) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let list = |all: &[String]| all.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", ");
+    let paths = |all: &[PathBuf]| list(&all.iter().map(|path| below(path, &project.dir)).collect::<Vec<_>>());
+    let mut lines = vec![
+        "# Which compose project this site is. Found by `uplift init`; it comes before what containers tell."
+            .to_owned(),
+        "[site]".to_owned(),
+        format!("project = {}", quoted(&project.name)),
+        format!("files = [{}]", paths(&project.files)),
+    ];
+    if !project.env_files.is_empty() {
+        lines.push(format!("env_files = [{}]", paths(&project.env_files)));
+    }
+    if !project.profiles.is_empty() {
+        lines.push(format!("profiles = [{}]", list(&project.profiles)));
+    }
+    if !there && said.host.is_none() {
+        lines.extend(OTHERS.map(str::to_owned));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// What else can be said, for whoever reads the file.
+const OTHERS: [&str; 8] = [
+    "",
+    "# The database server as this host reaches it, where that is another address than the containers', or a pooler answers.",
+    "# [database]",
+    "# host = \"10.0.0.5\"",
+    "# port = 5432",
+    "",
+    "# Releases on whose databases the release before them runs too: `uplift rollback` may then leave the data as it is.",
+    "# rollback.compatible = [\"1.1.0\"]",
+];
+
+/// A path as it is written in the site folder.
+fn below(path: &Path, dir: &Path) -> String {
+    path.strip_prefix(dir).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project() -> Project {
+        Project {
+            name: "strata".to_owned(),
+            dir: "/srv/strata".into(),
+            files: vec!["/srv/strata/docker-compose.yml".into(), "/etc/it's \"x\".yml".into()],
+            env_files: vec!["/srv/strata/.env".into(), "/srv/strata/site.env".into()],
+            profiles: vec!["mail".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_as_it_was_found() {
+        let project = project();
+        let text = text(&project, &Own::default(), false);
+        let own = super::super::own::read(&text).unwrap().site;
+        assert_eq!(differs(&own, &project), Vec::<String>::new(), "{text}");
+        assert_eq!(own.files(&project.dir).unwrap(), project.files);
+        assert_eq!(own.env_files(&project.dir).unwrap(), project.env_files);
+        assert_eq!((own.project.unwrap(), own.profiles), (project.name.clone(), project.profiles.clone()));
+    }
+
+    #[test]
+    fn what_is_said_otherwise_is_told() {
+        let text = "[site]\nproject = \"other\"\nfiles = [\"docker-compose.yml\"]\n";
+        let told = differs(&super::super::own::read(text).unwrap().site, &project());
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("`other`") && told[1].contains("`docker-compose.yml`"), "{told:?}");
+    }
+}

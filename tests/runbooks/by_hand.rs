@@ -1,0 +1,122 @@
+//! A run was stopped while the site is down, and somebody types `docker compose up -d`.
+
+use std::time::Duration;
+
+use uplift::{
+    Ending, Event, World,
+    event::ExitClass,
+    ports::docker::{Start, Stop},
+};
+
+use super::night::{Night, given};
+
+const ORDERS: u64 = 5;
+const OLD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
+const NEW: &str = "k9bbbbbbbbbbbbbbbbbbbbbbbbbb";
+const TRIAL: &str = "/compose_trial#1";
+
+/// Stopped after a call and before `next`; then the older release was started, and users have written with it.
+async fn started_by_hand(call: &str, next: &str) -> Night {
+    let night = loop {
+        let night = stopped_after(call).await;
+        // The run may have been quicker than whoever stops it.
+        if night.newest().await.1.iter().all(|entry| entry.verb != next) {
+            break night;
+        }
+    };
+    night.world.advance(Duration::from_secs(1));
+    for one in night.world.containers().into_iter().filter(|one| one.service().is_some()) {
+        let start = Start { id: one.id, service: String::new(), image: String::new() };
+        night.world.ports().docker.start(&start).await.unwrap();
+    }
+    night.world.advance(Duration::from_secs(20));
+    night.world.place_orders(ORDERS);
+    night
+}
+
+async fn stopped_after(call: &str) -> Night {
+    let world = World::strata();
+    world.upload(OLD, "needed by a row of before");
+    let night = Night::of(world);
+    let upgrade = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
+    let mut run = upgrade.start(upgrade.plan().await, "uplift upgrade").await.unwrap();
+    while let Some(event) = run.next().await {
+        if matches!(&event, Event::CallEnded { address, .. } if address.ends_with(call)) {
+            run.cancel().cancel();
+        }
+    }
+    let _may_be_done = run.ended().await;
+    night
+}
+
+fn found(ending: &Ending) -> String {
+    ending.question().unwrap_or_else(|| panic!("nothing is asked: {ending:?}")).found.join("; ")
+}
+
+#[tokio::test]
+async fn going_back_asks_about_what_users_wrote_meanwhile() {
+    let night = started_by_hand(TRIAL, "compose_up").await;
+    let told = night.rollback(None).await;
+    let found = found(&told.ending);
+    assert!(found.contains("`web` was started at") && found.contains("5 rows"), "{found}");
+    assert_eq!(night.world.lost_orders(), 0);
+    let other = night.fork();
+    let told = other.rollback(Some("return-code")).await;
+    assert_eq!(told.ending.exit(), ExitClass::Done, "{:?}", told.ending);
+    assert_eq!((other.runs().as_str(), other.world.lost_orders()), ("1.0.0 1.0.0", 0));
+    let told = night.rollback(Some("restore-data")).await;
+    assert_eq!(told.ending.exit(), ExitClass::Done, "{:?}", told.ending);
+    assert_eq!((night.runs().as_str(), night.world.lost_orders()), ("1.0.0 1.0.0", ORDERS));
+}
+
+/// It makes no difference that everything stands still again.
+#[tokio::test]
+async fn what_ran_and_was_stopped_again_has_been_written_with() {
+    let night = started_by_hand(TRIAL, "compose_up").await;
+    stop(&night).await;
+    let told = night.rollback(None).await;
+    assert!(found(&told.ending).contains("`web` was started at"), "{:?}", told.ending);
+}
+
+async fn stop(night: &Night) {
+    for one in night.world.containers() {
+        let stop = Stop { id: one.id, service: String::new(), timeout: None };
+        night.world.ports().docker.stop(&stop).await.unwrap();
+    }
+}
+
+/// Nor does it let the savepoint stand for what was written after it.
+#[tokio::test]
+async fn going_on_does_not_migrate_what_users_wrote_meanwhile() {
+    for runs in [true, false] {
+        let night = started_by_hand("/pg_savepoint#1", "compose_trial").await;
+        if !runs {
+            stop(&night).await;
+        }
+        let back = night.fork();
+        assert_eq!(back.rollback(None).await.ending.exit(), ExitClass::Done, "nothing was migrated");
+        assert_eq!((back.runs().as_str(), back.world.lost_orders()), ("1.0.0 1.0.0", 0));
+        let told = night.resume(None).await;
+        let refused = |event: &Event| matches!(event, Event::CallFailed { failure, .. } if failure.code == "started_by_hand");
+        assert!(told.events.iter().any(refused), "{:?}", told.ending);
+        assert!(found(&told.ending).contains("`web` was started at"), "{:?}", told.ending);
+        assert_eq!(night.world.lost_orders(), 0);
+    }
+}
+
+/// A file is gone: what users have uploaded since is not exchanged with the folder of before.
+#[tokio::test]
+async fn what_users_uploaded_meanwhile_stays() {
+    for choice in ["return-code", "restore-data"] {
+        let night = started_by_hand(TRIAL, "compose_up").await;
+        night.world.remove_file(night.world.uploaded(OLD));
+        night.world.upload(NEW, "of a user");
+        let told = night.rollback(None).await;
+        assert!(found(&told.ending).contains("`web` was started at"), "{:?}", told.ending);
+        let told = night.rollback(Some(choice)).await;
+        assert_eq!(told.ending.exit(), ExitClass::Done, "{:?}", told.ending);
+        let there = |key: &str| night.world.file(night.world.uploaded(key)).is_some();
+        assert!(there(NEW), "{choice}");
+        assert_eq!(there(OLD), choice == "restore-data", "its row is there again only with the data");
+    }
+}
