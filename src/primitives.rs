@@ -7,19 +7,13 @@ mod as_before;
 mod backup_set;
 mod beside;
 pub mod contract;
-mod differences;
-mod drifted;
 mod exchange;
 mod foreign_sessions;
 mod held_restarts;
 mod moved_data;
 mod old_runs;
 mod others;
-mod restarters;
-mod savepoint_copies;
-mod savepoint_room;
 mod set_config;
-mod set_fits;
 mod set_of;
 mod swapped;
 mod uploads_back;
@@ -27,8 +21,8 @@ mod watch;
 pub(crate) mod way_back;
 
 pub(crate) use self::{
-    check_drift::drift, compose_trial::trial_ended, old_runs::any_goes as old_runs_go,
-    pg_savepoint::savepoint_then, restarters::restarters,
+    check_drift::drift, check_host::restarters, compose_trial::trial_ended,
+    old_runs::any_goes as old_runs_go, pg_savepoint::savepoint_then,
 };
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is

@@ -28,10 +28,10 @@ mod words;
 
 pub use asked::{chosen, question, undecided};
 pub use at_work::{AtWork, Working};
-pub use ending::{Page, ending, ending_alone};
+pub use ending::{Page, ending, ending_alone, nothing_needed};
 pub use failure::failure;
 pub use held::Held;
-pub use history::{history, in_the_way, not_over, way_back, way_on};
+pub use history::{Open, history, in_the_way, not_over, way_back, way_on};
 pub use init::{Introduced, introduced};
 pub use lines::Lines;
 pub use live::{Bars, Live, Loudness};

@@ -12,6 +12,7 @@ mod roles;
 mod route;
 mod settings;
 mod status;
+mod unfound;
 mod written;
 
 pub use before::{Before, ContainerThen, but_databases, differences, keep, look as before};
@@ -21,4 +22,5 @@ pub use gathered::{Gathered, gathered};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
 pub use status::{KeptStatus, ServiceStatus, Status, TrialStatus, status};
+pub use unfound::containers;
 pub use written::{Noted, noted};

@@ -89,9 +89,9 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
     })
 }
 
-/// What stays and why, in a sentence: sets by their reason, databases by the run that has made them.
+/// What stays and why, a sentence for each reason: sets by their reason, databases by the run that has made them.
 #[must_use]
-pub fn why_it_stays(judgement: &Judgement) -> String {
+pub fn why_it_stays(judgement: &Judgement) -> Vec<String> {
     let mut lines = in_groups(judgement.sets.iter().map(|(_, judged)| judged));
     let mut runs: Vec<(&Mark, usize)> = Vec::new();
     for (one, judged) in judgement.databases.iter().filter(|(_, judged)| !judged.goes) {
@@ -111,7 +111,7 @@ pub fn why_it_stays(judgement: &Judgement) -> String {
         format!("{} until {}", mark.kind.of_run(count, &mark.run), moment_of(&mark.expires))
     };
     lines.extend(runs.into_iter().map(of_run));
-    lines.join("; ")
+    lines
 }
 
 /// What stays, a sentence for each reason.

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::{
     manifest::{DatabaseEntry, Manifest},
     prove::same_rows,
@@ -13,13 +11,10 @@ use crate::{
     event::Failure,
     ports::{
         Operate,
-        postgres::{DropDatabase, DumpClient, Kept, LoadDump, Mark},
+        postgres::{DropDatabase, DumpClient, Kept, LoadDump},
         server_room,
     },
 };
-
-/// Until when nobody should drop what a killed trial has left.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Loads every dump of the set in `folder` beside the site's databases, and counts. Nothing stays, whatever comes of it.
 /// Gives the rows that were counted. `run` names the trial: the databases are called `NAME__check_RUN`.
@@ -62,14 +57,7 @@ async fn one(
 ) -> Result<u64, Failure> {
     let of = &entry.facts.name;
     let now = site.clock.now();
-    let mark = Mark {
-        kind: Kept::Checking,
-        of: of.clone(),
-        run: site.run.to_owned(),
-        made: now.to_string(),
-        expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
-        snapshot: String::new(),
-    };
+    let mark = Kept::Checking.mark(of, site.run, now);
     let load = LoadDump {
         endpoint: site.site.databases.endpoint.clone(),
         client: client.clone(),

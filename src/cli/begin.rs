@@ -144,7 +144,8 @@ pub(super) fn nobody_else(session: &Session, runs: &Runs) -> Result<(), Trouble>
     };
     // That it is in the way is told also where its calls cannot be read.
     let calls = runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default();
-    Err(Trouble::new(report::in_the_way(&run, &calls, &session.typed), exit))
+    let open = report::Open::of(&run, &calls);
+    Err(Trouble::new(report::in_the_way(&open, &session.typed), exit))
 }
 
 fn only_shown(session: &Session, plan: &Plan) -> ExitClass {
@@ -168,6 +169,6 @@ fn nothing_needed(session: &Session, plan: &Plan, why: &str) {
     if session.json() {
         session.lines().json(plan);
     } else if !session.common.quiet {
-        session.paper().paragraph(0, &format!("NOTHING NEEDED: {why}; nothing was changed"));
+        report::nothing_needed(&mut session.paper(), why);
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{ExitClass, Failure, Question},
-    host::{Host, HostBuilder, HostError, Runs, Scrubber, Sets, Settled, Start, Status},
+    host::{Host, HostBuilder, HostError, Runs, Scrubber, ServiceStatus, Sets, Settled, Start, Status},
     report::{self, Lines, Loudness, Paper},
 };
 
@@ -118,6 +118,11 @@ impl Session {
         Some(host.status().await)
     }
 
+    /// What runs in the folder although the site cannot be opened.
+    pub(super) async fn containers(&self) -> Vec<ServiceStatus> {
+        self.unless_stopped(self.builder().containers()).await.unwrap_or_default()
+    }
+
     /// The record of the site's runs, without the site if its folder is known.
     pub(super) async fn runs(&mut self) -> Result<Runs, Trouble> {
         match self.folder_runs() {
@@ -154,8 +159,8 @@ impl Session {
         {
             let calls = runs.show(Some(&run.id)).map(|shown| shown.calls).unwrap_or_default();
             let holder = runs.holder();
-            let at_work = (holder.as_ref(), &[][..]);
-            report::not_over(&mut self.paper(), &run, at_work, &calls, &self.typed);
+            let open = report::Open { holder: holder.as_ref(), ..report::Open::of(&run, &calls) };
+            report::not_over(&mut self.paper(), &open, &self.typed);
         }
     }
 

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{session::Session, show::at_work, trouble::Trouble};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
 pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> {
     let (host, runs, looked) = look(session).await;
     let site = of_site(&host).await;
+    let containers = if site.is_err() { session.containers().await } else { Vec::new() };
     let now = looked.as_ref().map(Sets::now);
     let sets = match &looked {
         Some(sets) => Some(sets.all().await.map_err(|error| error.failure())),
@@ -33,39 +34,45 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
     let left = recorded(&runs).and_then(|runs| runs.partly_taken_back().ok().flatten());
     let unread = last.as_ref().err().map(HostError::failure);
     let last = last.ok().flatten();
+    let known = Known {
+        site: site.as_ref(),
+        containers: &containers,
+        last: last.as_ref(),
+        calls: &calls,
+        holder: holder.as_ref(),
+        left: left.as_ref(),
+        at_work: &at_work,
+        held: held.as_ref().map(|(run, held)| (run, held)),
+        unread: unread.as_ref(),
+        sets: sets.as_ref().map(Result::as_deref),
+        none: none.as_ref(),
+        own: own.as_ref(),
+        now,
+        typed: &session.typed,
+    };
     if session.json() {
-        session.lines().json(&json!({
-            "site": site.as_ref().ok(),
-            "failure": site.as_ref().err(),
-            "run": last,
-            "held_by": holder,
-            "at_work": at_work.all(),
-            "partly_taken_back": left,
-            "left_stopped": held.as_ref().map(|(run, held)| json!({ "run": run.id, "left": held })),
-            "unread": unread,
-            "backups_made": none.as_ref().and_then(|none| none.made.as_ref()),
-            "backups": sets.as_ref().and_then(|sets| sets.as_ref().ok()),
-            "own": own,
-        }));
+        session.lines().json(&as_json(&known));
     } else {
-        let known = Known {
-            site: site.as_ref(),
-            last: last.as_ref(),
-            calls: &calls,
-            holder: holder.as_ref(),
-            left: left.as_ref(),
-            at_work: &at_work,
-            held: held.as_ref().map(|(run, held)| (run, held)),
-            unread: unread.as_ref(),
-            sets: sets.as_ref().map(Result::as_deref),
-            none: none.as_ref(),
-            own: own.as_ref(),
-            now,
-            typed: &session.typed,
-        };
         report::status(&mut session.sheet(), &known);
     }
     Ok(exit(site.is_ok() && unread.is_none(), last.as_ref()))
+}
+
+fn as_json(known: &Known<'_>) -> Value {
+    json!({
+        "site": known.site.ok(),
+        "failure": known.site.err(),
+        "containers": known.site.is_err().then_some(known.containers),
+        "run": known.last,
+        "held_by": known.holder,
+        "at_work": known.at_work.all(),
+        "partly_taken_back": known.left,
+        "left_stopped": known.held.map(|(run, held)| json!({ "run": run.id, "left": held })),
+        "unread": known.unread,
+        "backups_made": known.none.and_then(|none| none.made.as_ref()),
+        "backups": known.sets.and_then(Result::ok),
+        "own": known.own,
+    })
 }
 
 /// The record, where there is one and it can be read.

@@ -1,5 +1,7 @@
 use std::ffi::OsString;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use super::{flags, session::Session, stage::Stage};
 use crate::{
     event::{ExitClass, Failure},
@@ -72,7 +74,7 @@ pub(super) fn usage(error: &clap::Error, words: &[OsString], stage: &Stage) -> E
         let plain = error.render().to_string();
         let message = plain.lines().next().unwrap_or("").trim_start_matches("error: ");
         let hint = plain.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
-        let own = tip(words);
+        let own = tip(error, words);
         let hint = hint.or(own.as_deref());
         let mut failure = Failure::new("usage", message);
         let hint =
@@ -81,16 +83,43 @@ pub(super) fn usage(error: &clap::Error, words: &[OsString], stage: &Stage) -> E
         stage.lines().failure(&failure, ExitClass::Invalid);
     } else {
         let mut paper = Paper::new(Box::new(stage.err.clone()), stage.width, false);
-        text.trim_end().lines().for_each(|line| paper.line(line));
-        if let Some(tip) = tip(words) {
-            paper.line(&format!("\n  tip: {tip}"));
+        let (further, said): (Vec<_>, Vec<_>) =
+            text.trim_end().lines().partition(|line| line.contains(FURTHER));
+        for line in said {
+            paper.line(line);
+        }
+        if let Some(tip) = tip(error, words) {
+            paper.line(&format!("  tip: {tip}"));
+            paper.blank();
+        }
+        for line in further {
+            paper.line(line);
         }
     }
     ExitClass::Invalid
 }
 
+/// How clap ends what it says of a mistake.
+const FURTHER: &str = "For more information, try";
+
+/// What leads on where clap only names the mistake.
+fn tip(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let lacks = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(names)) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            names.as_slice()
+        }
+        _ => &[],
+    };
+    if lacks.iter().any(|name| name.starts_with("--reason")) {
+        return Some(
+            "the record keeps why it was decided so: add `--reason 'what you have seen'`".to_owned(),
+        );
+    }
+    release(words)
+}
+
 /// What somebody has meant who names a release as other programs have it: `uplift upgrade 1.1.0`.
-fn tip(words: &[OsString]) -> Option<String> {
+fn release(words: &[OsString]) -> Option<String> {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let at = words.iter().position(|word| word == "upgrade")?;
     let is_release = |word: &&std::borrow::Cow<'_, str>| {

@@ -16,7 +16,10 @@ use crate::{
     backups::{self, DELETING},
     clients,
     journal::{NewRun, Reader, RunRow, new_run_id},
-    ports::files::{MakeFolder, Remove, quoted},
+    ports::{
+        files::{MakeFolder, Remove, quoted},
+        postgres::Kept,
+    },
     run::{self, Context, Job, Plan},
     site::Site,
     survey,
@@ -110,7 +113,7 @@ async fn forget_never_begun(context: &Context, reader: &Reader) -> Result<Vec<St
 
 /// For how long what a run has noted of the uploaded files stays: as long as its savepoint, whose rows may name files that
 /// nothing else has.
-const NOTES_STAY: SignedDuration = SignedDuration::from_hours(7 * 24);
+const NOTES_STAY: SignedDuration = Kept::Savepoint.stays();
 
 /// What runs noted of the uploaded files goes when its time is over.
 async fn forget_notes(context: &Context, reader: &Reader) -> Result<(), HostError> {

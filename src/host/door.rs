@@ -19,7 +19,7 @@ use crate::{
     primitives::{self, contract::Catalogue},
     script,
     site::{Notify, Project, Scrubber, Site},
-    survey::{self, Start, Status},
+    survey::{self, ServiceStatus, Start, Status},
 };
 
 /// What a host is made of, before it looks for its site.
@@ -79,6 +79,18 @@ impl HostBuilder {
         let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
         let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
         Ok(runbook.header().clone())
+    }
+
+    /// What runs in the folder although the site cannot be opened, e.g. because its compose file cannot be read.
+    pub async fn containers(self) -> Vec<ServiceStatus> {
+        let ports = match self.ports {
+            Some(ports) => Some(ports),
+            None => clients::real().ok().map(|(ports, _)| ports),
+        };
+        match ports {
+            Some(ports) => survey::containers(&ports, &self.start).await,
+            None => Vec::new(),
+        }
     }
 
     /// Looks for the site. Changes nothing and takes no lock.

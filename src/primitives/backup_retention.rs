@@ -28,9 +28,9 @@ pub(super) fn keep() -> usize {
 pub(super) struct Outcome {
     pub goes: Vec<Judged>,
     pub stays: Vec<Judged>,
-    /// What stays and why, in a sentence; empty if there is nothing.
+    /// What stays and why, a sentence for each reason.
     #[serde(default)]
-    pub why: String,
+    pub why: Vec<String>,
 }
 
 impl Read for BackupRetention {
@@ -49,7 +49,7 @@ impl Read for BackupRetention {
         match (outcome.goes.len(), outcome.stays.len()) {
             (0, 0) => "there is nothing that could go".to_owned(),
             (goes, 0) => format!("to go: {goes}; nothing stays"),
-            (goes, _) => format!("to go: {goes}; staying: {}", outcome.why),
+            (goes, _) => format!("to go: {goes}; staying: {}", outcome.why.join("; ")),
         }
     }
 

@@ -28,7 +28,9 @@ pub(super) fn result(made: &Made) -> String {
     let proved = match (verified.level, &verified.why) {
         (Level::Hashes, Some(why)) => format!("proved by its hashes only: {why}"),
         (Level::Hashes, None) => "proved by its hashes".to_owned(),
-        (_, _) if verified.rows > 0 => format!("read to its end, {} rows as counted", verified.rows),
+        (_, _) if verified.rows > 0 => {
+            format!("read to its end: {} rows, as in the databases", verified.rows)
+        }
         (_, _) => "read to its end".to_owned(),
     };
     format!("`{path}`, {}, {proved}", Size(*bytes))

@@ -1,14 +1,16 @@
+mod advice;
+mod differences;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    beside,
-    contract::Read,
+use self::{
+    advice::{Differs, Drift, Kind, what_to_type},
     differences::differences,
-    drifted::{Differs, Drift, Kind, what_to_type},
 };
+use super::{beside, contract::Read};
 use crate::{
     event::Failure,
     ports::{Observe, compose::by_hand, project::of_service},
@@ -68,7 +70,7 @@ impl Read for CheckDrift {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { edits: Edits::Apply, of: Compared::Everything, brings: true, stopped: true }
+        Self::with(Edits::Apply)
     }
 
     fn summary(&self) -> String {
@@ -110,7 +112,7 @@ impl Read for CheckDrift {
 /// to type about all of them.
 pub(crate) async fn drift(site: Observe<'_>) -> Result<(Vec<String>, Option<String>), Failure> {
     beside::none_beside(site).await?;
-    let running = CheckDrift { edits: Edits::Apply, of: Compared::Everything, brings: true, stopped: false };
+    let running = CheckDrift { stopped: false, ..CheckDrift::with(Edits::Apply) };
     let seen = running.compare(site).await?;
     let way = (!seen.differs.is_empty()).then(|| seen.way(site));
     Ok((seen.differs.iter().map(Differs::in_full).collect(), way))
@@ -137,6 +139,11 @@ impl Seen {
 }
 
 impl CheckDrift {
+    /// Everything, where a release is brought.
+    pub(super) fn with(edits: Edits) -> Self {
+        Self { edits, of: Compared::Everything, brings: true, stopped: true }
+    }
+
     async fn compare(&self, site: Observe<'_>) -> Result<Seen, Failure> {
         let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
         let mut seen = Seen { differs: Vec::new(), whole: Vec::new(), stopped: Vec::new() };

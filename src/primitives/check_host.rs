@@ -1,7 +1,10 @@
+mod restarters;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{contract::Read, restarters::restarters};
+pub(crate) use self::restarters::restarters;
+use super::contract::Read;
 use crate::{backups, event::Failure, ports::Observe};
 
 /// Look for what might restart or replace containers behind the upgrade's back, and tell it. Refuse a site whose uploaded

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -25,20 +25,10 @@ use crate::{
 /// How long a session may take to go once it was told to.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long nobody should drop a savepoint, or what was replaced.
-pub(super) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// The mark of a database that is put aside `now`, which may be long after the other was made that takes its place: what
 /// users wrote until now is in it.
 pub(super) fn put_aside(of: &str, run: &str, snapshot: &str, now: Timestamp) -> Mark {
-    Mark {
-        kind: Kept::Failed,
-        of: of.to_owned(),
-        run: run.to_owned(),
-        made: now.to_string(),
-        expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
-        snapshot: snapshot.to_owned(),
-    }
+    Mark { snapshot: snapshot.to_owned(), ..Kept::Failed.mark(of, run, now) }
 }
 
 /// Databases that are to take others' places, all at once. It is part of an intent.

@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +29,6 @@ pub(super) struct PgLoad {
     /// The folder of the set.
     pub set: PathBuf,
 }
-
-/// Until when nobody should drop what a run that was stopped has loaded.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Intent {
@@ -86,16 +82,8 @@ impl Effect for PgLoad {
         let needed: u64 = entries.iter().map(|one| one.facts.size).sum();
         room(needed + needed / 10, site).await?;
         let now = site.clock.now();
-        let expires = now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string();
         let load = |entry: DatabaseEntry| {
-            let mark = Mark {
-                kind: Kept::Restoring,
-                of: entry.facts.name.clone(),
-                run: site.run.to_owned(),
-                made: now.to_string(),
-                expires: expires.clone(),
-                snapshot: String::new(),
-            };
+            let mark = Kept::Restoring.mark(&entry.facts.name, site.run, now);
             Load {
                 counted: entry.counted(),
                 request: LoadDump {

@@ -1,24 +1,25 @@
+mod copies;
+mod room;
+
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::{copies::Copies, room::Verdict};
 use super::{
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown},
-    exchange::{KEPT_FOR, Stands, exchange, stands},
+    exchange::{Stands, exchange, stands},
     moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, Since, question},
     others,
-    savepoint_copies::Copies,
-    savepoint_room::{self, Verdict},
 };
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
         docker::Stop,
-        postgres::{Job, Jobs},
+        postgres::{Job, Jobs, Kept},
         project::of_service,
     },
     site::{Moment, SavepointThen, Sequences},
@@ -90,7 +91,7 @@ impl Effect for PgSavepoint {
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let databases = site.postgres.databases(&all.endpoint, &names).await?;
         crate::backups::complete(&names, &databases)?;
-        let none = match savepoint_room::judge(self.mode, &databases, site).await? {
+        let none = match room::judge(self.mode, &databases, site).await? {
             Verdict::Room => None,
             Verdict::None(why) => Some(why),
         };
@@ -108,7 +109,7 @@ impl Effect for PgSavepoint {
         let copies = Copies {
             run: site.run.to_owned(),
             made_at: now.to_string(),
-            expires: now.checked_add(KEPT_FOR).unwrap_or(Timestamp::MAX).to_string(),
+            expires: Kept::Savepoint.until(now),
             endpoint: all.endpoint.clone(),
             databases,
             snapshot: site.postgres.snapshot(&all.endpoint, all.primary()).await?,

@@ -1,13 +1,15 @@
+mod set_fits;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::set_fits::{decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers};
 use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
     set_config::{differing, same_keys, variables},
-    set_fits::{decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers},
     set_of::{as_named_here, server},
     way_back::{also, also_found, tag, written},
 };

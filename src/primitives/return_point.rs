@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    check_drift::{CheckDrift, Edits},
     contract::Read,
     returned_jobs::web_question,
     way_back::{also, also_found, place},
@@ -27,6 +28,9 @@ pub(super) struct ReturnPoint {
     /// Whether jobs that would run a second time have been decided on: `ask`, `run`, `hold`.
     #[serde(default)]
     pub jobs: Jobs,
+    /// What becomes of an edit of the files that nobody has applied: nothing is asked where it would be refused afterwards.
+    #[serde(default)]
+    pub edits: Edits,
 }
 
 /// What a person has said about migrated databases.
@@ -73,7 +77,12 @@ impl Read for ReturnPoint {
     type Outcome = Outcome;
 
     fn example() -> Self {
-        Self { run: "20261120-031500-0001".to_owned(), restore_data: RestoreData::Always, jobs: Jobs::Hold }
+        Self {
+            run: "20261120-031500-0001".to_owned(),
+            restore_data: RestoreData::Always,
+            jobs: Jobs::Hold,
+            edits: Edits::Refuse,
+        }
     }
 
     fn summary(&self) -> String {
@@ -87,10 +96,12 @@ impl Read for ReturnPoint {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let place = self.find(site).await?;
-        let data = self.with_data(&place)?;
-        present(&place)?;
+        let decided = self.with_data(&place).and_then(|data| self.possible(data, &place, site));
+        if decided.as_ref().is_err_and(|failure| failure.question.is_some()) {
+            CheckDrift::with(self.edits).look(site).await?;
+        }
+        let data = decided?;
         if data {
-            self.jobs_in_web(&place, site)?;
             site.tell.warn(put_aside(&place));
             if let Some(text) = also_found(&place.jobs, self.jobs) {
                 site.tell
@@ -136,6 +147,15 @@ impl ReturnPoint {
                 Err(Failure::asks("choice_needed", question(place, self.jobs)))
             }
         }
+    }
+
+    /// What was decided can be done, and leaves nothing more to decide.
+    fn possible(&self, data: bool, place: &Place, site: Observe<'_>) -> Result<bool, Failure> {
+        present(place)?;
+        if data {
+            self.jobs_in_web(place, site)?;
+        }
+        Ok(data)
     }
 
     /// Where web runs the jobs they cannot be held back, so they are decided on before anything is done.

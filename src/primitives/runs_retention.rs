@@ -14,8 +14,8 @@ pub(super) struct Outcome {
     /// Runs by their names.
     pub goes: Vec<Judged>,
     pub stays: Vec<Judged>,
-    /// What stays and why, in a sentence; empty if there is nothing.
-    pub why: String,
+    /// What stays and why, a sentence for each reason.
+    pub why: Vec<String>,
 }
 
 impl Read for RunsRetention {
@@ -34,13 +34,13 @@ impl Read for RunsRetention {
         match (outcome.goes.len(), outcome.stays.len()) {
             (0, 0) => "no run has left anything".to_owned(),
             (goes, 0) => format!("to go: {goes}; nothing stays"),
-            (goes, _) => format!("to go: {goes}; staying: {}", outcome.why),
+            (goes, _) => format!("to go: {goes}; staying: {}", outcome.why.join("; ")),
         }
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         let judged = old_runs::judged(site).await?;
-        let why = judged.why_it_stays().join("; ");
+        let why = judged.why_it_stays();
         let rest = |name| Judged { name, goes: true, why: "rest of removed copies".to_owned() };
         let all = judged.runs.into_iter().map(|left| left.judged);
         let (goes, stays) = all.chain(judged.leftovers.into_iter().map(rest)).partition(|one| one.goes);

@@ -41,10 +41,7 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
     paper.blank();
     match ending {
         Ending::Done => done(paper, page),
-        Ending::NothingNeeded { why } => {
-            paper.heading(&format!("NOTHING NEEDED: {why}"));
-            paper.labelled("state", "nothing was changed");
-        }
+        Ending::NothingNeeded { why } => nothing_needed(paper, why),
         Ending::Refused { failure } => refused(paper, page, failure),
         Ending::TakenBack { failure, left } => taken_back(paper, page, failure, left),
         Ending::RolledBack { left } => rolled_back(paper, page, left),
@@ -66,6 +63,14 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
             Next::new().then("see how the site is", page.see_status()).print(paper);
         }
     }
+}
+
+/// What was asked for is there already. Its reason may have several lines.
+pub fn nothing_needed(paper: &mut Paper, why: &str) {
+    let (first, more) = why.split_once('\n').unwrap_or((why, ""));
+    paper.heading(&format!("NOTHING NEEDED: {first}"));
+    paper.paragraph(0, more);
+    paper.labelled("state", "nothing was changed");
 }
 
 /// The ending where the record of the run cannot be read, so that nothing can be said of its calls.
@@ -320,7 +325,7 @@ fn so_far(paper: &mut Paper, page: &Page<'_>) {
 fn now(paper: &mut Paper, page: &Page<'_>) {
     if let Some(status) = page.now {
         paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
-        services(paper, status, Stopped::ByRun);
+        services(paper, &status.services, Stopped::ByRun);
         in_between(paper, status, page.run, page.calls);
         trial::there(paper, status, Some(page.run), page.typed);
         return;

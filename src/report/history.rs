@@ -4,8 +4,11 @@ use super::{
     trial,
     words::{between, count, time},
 };
-use crate::event::{Ending, Failure};
-use crate::journal::{Entry, Holder, RunRow, RunState};
+use crate::{
+    event::{Ending, Failure},
+    journal::{Entry, Holder, RunRow, RunState},
+    run::untouched,
+};
 
 /// The state of a run in the operator's words.
 pub(super) fn state_word(run: &RunRow) -> &'static str {
@@ -52,14 +55,29 @@ fn row(paper: &mut Paper, [run, state, took, command]: [&str; 4]) {
     paper.line(&row.chars().take(width - 3).chain("...".chars()).collect::<String>());
 }
 
+/// A run that is not over, and what is known of it.
+pub struct Open<'a> {
+    pub run: &'a RunRow,
+    pub holder: Option<&'a Holder>,
+    /// What it is at, a sentence each.
+    pub at_work: &'a [String],
+    /// Its calls, where nothing else tells what is there.
+    pub calls: &'a [Entry],
+    /// It has begun no change of containers, configuration or databases.
+    pub untouched: bool,
+}
+
+impl<'a> Open<'a> {
+    /// By its record alone.
+    #[must_use]
+    pub fn of(run: &'a RunRow, calls: &'a [Entry]) -> Self {
+        Self { run, holder: None, at_work: &[], calls, untouched: untouched(calls) }
+    }
+}
+
 /// Says first that a run is at work, or that one waits for somebody.
-pub fn not_over(
-    paper: &mut Paper,
-    run: &RunRow,
-    (holder, at_work): (Option<&Holder>, &[String]),
-    calls: &[Entry],
-    typed: &str,
-) {
+pub fn not_over(paper: &mut Paper, open: &Open<'_>, typed: &str) {
+    let Open { run, holder, .. } = open;
     let id = &run.id;
     match run.state {
         RunState::Running if !run.interrupted => {
@@ -77,7 +95,7 @@ pub fn not_over(
                 },
             );
             paper.marked(Mark::Warn, &format!("run {id} is at work: {who}"), None);
-            for text in at_work {
+            for text in open.at_work {
                 paper.paragraph(8, &format!("now: {text}"));
             }
             paper.paragraph(8, &format!("watch it: {typed} show {id} --follow"));
@@ -94,7 +112,10 @@ pub fn not_over(
         _ => {
             let text = format!("run {id} is not finished ({}): `{}`", state_word(run), verb(run));
             paper.marked(Mark::Warn, &text, None);
-            if let Some(text) = trial::begun(calls) {
+            if open.untouched {
+                paper.paragraph(8, "it has changed nothing of the site");
+            }
+            if let Some(text) = trial::begun(open.calls) {
                 paper.paragraph(8, &text);
             }
             if run.going_back {
@@ -114,7 +135,8 @@ fn verb(run: &RunRow) -> &str {
 
 /// Why another run cannot begin: one waits for somebody.
 #[must_use]
-pub fn in_the_way(run: &RunRow, calls: &[Entry], typed: &str) -> Failure {
+pub fn in_the_way(open: &Open<'_>, typed: &str) -> Failure {
+    let Open { run, calls, untouched, .. } = *open;
     let id = &run.id;
     let text = format!("run {id} is not over ({}): `{}`", state_word(run), run.command);
     let hint = match run.state {
@@ -125,7 +147,8 @@ pub fn in_the_way(run: &RunRow, calls: &[Entry], typed: &str) -> Failure {
         _ => format!("go on with `{typed} resume {id}`, or go back with `{typed} rollback {id}`"),
     };
     let trial = trial::begun(calls).map(|text| format!("; {text}")).unwrap_or_default();
-    Failure::new("run_unfinished", text).hint(format!("{hint}{trial}"))
+    let untouched = if untouched { "; it has changed nothing of the site" } else { "" };
+    Failure::new("run_unfinished", text).hint(format!("{hint}{trial}{untouched}"))
 }
 
 /// What going back would take back, last first: what was done, and what would be done about it.

@@ -145,10 +145,15 @@ impl Paper {
         }
     }
 
-    /// Lines as they are, under a label.
+    /// Lines as they are, under a label; a line that comes again and again stands once.
     pub(super) fn quoted(&mut self, label: &str, lines: &[String]) {
-        for (at, text) in lines.iter().flat_map(|lines| lines.lines()).enumerate() {
-            let text = clean(&self.scrubber.scrub(text));
+        let lines: Vec<_> = lines.iter().flat_map(|lines| lines.lines()).collect();
+        for (at, same) in lines.chunk_by(PartialEq::eq).enumerate() {
+            let text = clean(&self.scrubber.scrub(same[0]));
+            let text = match same.len() {
+                1 => text,
+                n => format!("{text} ({n} times)"),
+            };
             let label = match at {
                 0 => self.painted(&format!("{label:<LABEL$}"), "1"),
                 _ => " ".repeat(LABEL),

@@ -184,6 +184,9 @@ fn summary(paper: &mut Paper, plan: &Plan) {
         basis.dedup();
         paper.labelled("away", &format!("{} ({})", away.join(", "), basis.join("; ")));
     }
+    for text in &plan.notes {
+        paper.marked(Mark::Note, text, None);
+    }
     result(paper, plan);
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     backups::{Level, Listed, Manifest, Part, Standing, Verification},
-    event::Failure,
+    event::{Failure, moment_of},
 };
 
 /// All backups, newest first. What cannot be relied on says so in its line.
@@ -74,7 +74,7 @@ pub(super) fn newest(all: &[Listed], none: Option<&NoSets>, now: Option<Timestam
     };
     let lacks = lacks(set).map(|lacks| format!(", {lacks}")).unwrap_or_default();
     let old = now.map(|now| format!(", {} old", age(set, now))).unwrap_or_default();
-    format!("{}{old}, {}, {}{lacks}", set.set, word(&set.standing), size(set.bytes))
+    format!("{}{old}, proved {}, {}{lacks}", set.set, word(&set.standing), size(set.bytes))
 }
 
 fn row(paper: &mut Paper, [set, age, size, proved, reason]: [&str; 5]) {
@@ -92,8 +92,8 @@ fn age(set: &Listed, now: Timestamp) -> String {
 
 fn word(standing: &Standing) -> &'static str {
     match standing {
-        Standing::Verified { level: Level::Restored, .. } => "restored",
-        Standing::Verified { .. } => "decoded",
+        Standing::Verified { level: Level::Restored, .. } => "by restoring",
+        Standing::Verified { .. } => "by reading",
         Standing::Unproved { .. } => "UNPROVED",
         Standing::Damaged { .. } => "DAMAGED",
         Standing::Incomplete => "INCOMPLETE",
@@ -117,11 +117,11 @@ fn lacks(set: &Listed) -> Option<String> {
 
 /// One backup with all that is known of it.
 pub fn set(paper: &mut Paper, set: &Listed, now: Timestamp, typed: &str) {
-    let made = set.created_at.as_deref().unwrap_or("nobody knows when");
+    let made = set.created_at.as_deref().map_or_else(|| "nobody knows when".to_owned(), moment_of);
     paper.labelled("backup", &format!("{}, made {made} ({} ago)", set.set, age(set, now)));
     paper.labelled("where", &set.path.display().to_string());
     let proved = match &set.standing {
-        Standing::Verified { level, at } => format!("{}, {at}", level_in_words(*level)),
+        Standing::Verified { level, at } => format!("{}, {}", level_in_words(*level), moment_of(at)),
         other => format!("{}: {}", word(other), why(other).unwrap_or_default()),
     };
     paper.labelled("proved", &proved);

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::{
     at_work::AtWork,
     held::Held,
-    history::not_over,
+    history::{Open, not_over},
     paper::Paper,
     sets::{NoSets, newest},
     trial,
@@ -13,14 +13,16 @@ use crate::{
     backups::Listed,
     event::Failure,
     journal::{Entry, Holder, RunRow, RunState},
-    run::stopped_meanwhile,
-    survey::{Footprint, Gathered, Status, gathered},
+    run::{stopped_meanwhile, untouched},
+    survey::{Footprint, Gathered, ServiceStatus, Status, gathered},
 };
 
 /// All that can be told about a site now.
 pub struct Known<'a> {
     /// The site, or why it could not be looked at.
     pub site: Result<&'a Status, &'a Failure>,
+    /// Its containers, where it could not be looked at.
+    pub containers: &'a [ServiceStatus],
     /// The newest run.
     pub last: Option<&'a RunRow>,
     /// Its calls, where it is not over.
@@ -57,7 +59,9 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         // Where the site can be looked at, what is there says it better than the record.
         let calls = if known.site.is_ok() { &[] } else { known.calls };
         let at_work = known.now.map(|now| known.at_work.in_words(now)).unwrap_or_default();
-        not_over(paper, run, (known.holder, &at_work), calls, known.typed);
+        let untouched = untouched(known.calls);
+        let open = Open { run, holder: known.holder, at_work: &at_work, calls, untouched };
+        not_over(paper, &open, known.typed);
     }
     match known.site {
         Ok(status) => {
@@ -66,7 +70,7 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
                 (Some(_), _) => Stopped::ByRun,
                 (None, held) => Stopped::Unexplained { but: held.map_or(&[], |(_, held)| &held.services) },
             };
-            services(paper, status, stopped);
+            services(paper, &status.services, stopped);
             if let Some(run) = known.open() {
                 in_between(paper, status, run, known.calls);
             }
@@ -78,7 +82,10 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
             trial::there(paper, status, known.open(), known.typed);
             around(paper, status, known.own);
         }
-        Err(failure) => unread(paper, failure),
+        Err(failure) => {
+            unread(paper, failure);
+            services(paper, known.containers, Stopped::ByRun);
+        }
     }
     match known.sets {
         Some(Ok(sets)) => paper.labelled("backup", &newest(sets, known.none, known.now)),
@@ -123,7 +130,7 @@ fn left(paper: &mut Paper, last: &RunRow, left: Option<&RunRow>) {
 /// The site with nothing of what uplift has done to it.
 pub(super) fn of_site(paper: &mut Paper, status: &Status) {
     asks(paper, status);
-    services(paper, status, Stopped::Unexplained { but: &[] });
+    services(paper, &status.services, Stopped::Unexplained { but: &[] });
     differs(paper, status, "uplift");
     around(paper, status, None);
 }
@@ -238,8 +245,8 @@ pub(super) enum Stopped<'a> {
 }
 
 /// What each service runs and how it is.
-pub(super) fn services(paper: &mut Paper, status: &Status, stopped: Stopped<'_>) {
-    for service in &status.services {
+pub(super) fn services(paper: &mut Paper, all: &[ServiceStatus], stopped: Stopped<'_>) {
+    for service in all {
         let mut text = format!("`{}` {}", image(&service.image), service.state);
         if let Some(health) = &service.health {
             text.push_str(", ");

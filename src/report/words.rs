@@ -62,12 +62,13 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
+        let hang = if paragraph.starts_with("- ") { "  " } else { "" };
         for word in paragraph.split_whitespace() {
             let length = line.chars().count() + 1 + word.chars().count();
             if !line.is_empty() && length > width {
-                lines.push(std::mem::take(&mut line));
+                lines.push(std::mem::replace(&mut line, hang.to_owned()));
             }
-            if !line.is_empty() {
+            if !line.trim_start().is_empty() {
                 line.push(' ');
             }
             line.push_str(word);

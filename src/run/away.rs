@@ -1,8 +1,11 @@
-//! For how long each service was away, and what was left stopped, from the record of a run.
+//! What the record of a run tells of the site: whether it was changed, for how long each service was away, what was left stopped.
 
 use jiff::Timestamp;
 
-use crate::journal::{Entry, RunRow, RunState, State, UndoRow};
+use crate::{
+    journal::{Entry, Kind, RunRow, RunState, State, UndoRow},
+    primitives::contract::Catalogue,
+};
 
 /// One service's time away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +118,22 @@ pub fn stopped_meanwhile(calls: &[Entry]) -> Vec<String> {
         stopped.retain(|name| !named.contains(name));
     }
     stopped
+}
+
+/// Whether it is known of the calls of a run that they have changed no container, configuration or database.
+#[must_use]
+pub fn untouched(calls: &[Entry]) -> bool {
+    !calls.is_empty() && !has_changed(&Catalogue::stock(), calls)
+}
+
+/// Whether the calls of a run may have changed containers, configuration or databases. One that is not in the catalogue may.
+#[must_use]
+pub(super) fn has_changed(catalogue: &Catalogue, calls: &[Entry]) -> bool {
+    calls.iter().any(|call| {
+        call.kind == Kind::Effect
+            && call.intent.is_some()
+            && catalogue.get(&call.verb).is_none_or(|verb| !verb.adds_only)
+    })
 }
 
 /// The services that a call names.

@@ -146,9 +146,14 @@ fn done(context: &Context, record: &Record, said: &Value) -> Result<Ending, Fail
     Ok(if begun { Ending::Done } else { Ending::NothingNeeded { why: why_nothing(said) } })
 }
 
-/// The words that a runbook ended with.
+/// The words that a runbook ended with: a text, or a list of its lines.
 pub(super) fn why_nothing(said: &Value) -> String {
-    said.as_str().map_or_else(|| "the runbook found nothing to do".to_owned(), str::to_owned)
+    let lines = said.as_array().map(|lines| lines.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+    match (said.as_str(), lines) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(lines)) if !lines.is_empty() => lines.join("\n"),
+        (None, _) => "the runbook found nothing to do".to_owned(),
+    }
 }
 
 fn stopped(halt: Halt) -> Ending {

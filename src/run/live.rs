@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    away::has_changed,
     context::Context,
     execute::Record,
     position::{Halt, Recorded, new_entry},
@@ -51,11 +52,7 @@ pub(super) struct Begun<'a> {
 
 impl Live {
     pub(super) fn new(context: Context, record: &Record, recorded: Vec<Entry>) -> Self {
-        let changed = recorded.iter().any(|entry| {
-            entry.kind == Recordable::Effect
-                && entry.intent.is_some()
-                && context.catalogue.get(&entry.verb).is_none_or(|verb| !verb.adds_only)
-        });
+        let changed = has_changed(&context.catalogue, &recorded);
         let state =
             State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new(), blocks: 0 };
         let (journal, lock) = (Arc::clone(&record.writer), Arc::clone(&record.lock));

@@ -37,6 +37,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     pub end: PlanEnd,
     pub warnings: Vec<String>,
+    /// What the runbook itself would say on its way.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// For how long each service is expected to be away.
     pub downtime: Vec<Downtime>,
 }

@@ -78,6 +78,7 @@ struct State {
     /// A release was tried while services were down.
     tried: bool,
     downtime: Vec<Downtime>,
+    notes: Vec<String>,
 }
 
 impl Rehearsal {
@@ -120,9 +121,10 @@ impl Rehearsal {
         let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.downtime);
+        let notes = std::mem::take(&mut state.notes);
         let runbook = runbook.name().to_owned();
         let route = self.context.site.databases.endpoint.detour().map(str::to_owned);
-        Plan { runbook, site, params, route, steps, end, warnings: Vec::new(), downtime }
+        Plan { runbook, site, params, route, steps, end, warnings: Vec::new(), notes, downtime }
     }
 
     async fn one(&self, asked: &Asked) -> Result<Answer, Stop> {
@@ -261,7 +263,12 @@ impl Conduct for Rehearsal {
 
     fn step_ended(&self, _path: &str, _well: bool) {}
 
-    fn print(&self, _text: &str, _place: Place) {}
+    fn print(&self, text: &str, _place: Place) {
+        let mut state = self.state();
+        if !state.notes.iter().any(|known| known == text) {
+            state.notes.push(text.to_owned());
+        }
+    }
 
     fn cancelled(&self) -> bool {
         self.context.cancel.is_cancelled()

@@ -126,7 +126,7 @@ impl Search<'_> {
     }
 
     /// The containers that were made from this folder, by whatever name it was called.
-    async fn here(&self, dir: &Path) -> Result<Vec<&Container>, Failure> {
+    pub(super) async fn here(&self, dir: &Path) -> Result<Vec<&Container>, Failure> {
         let (real, mut same) = (self.files.real(dir).await?, BTreeMap::new());
         let mut found = Vec::new();
         for one in self.containers.iter().filter(|one| !is_aside(one)) {

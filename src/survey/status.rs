@@ -198,7 +198,7 @@ async fn health(container: &Container, site: Observe<'_>) -> String {
 }
 
 /// The state of a container in words.
-fn state(container: &Container, now: Timestamp) -> String {
+pub(super) fn state(container: &Container, now: Timestamp) -> String {
     let started = container.started.map(moment).unwrap_or_default();
     match container.state {
         State::Paused => return "paused".to_owned(),

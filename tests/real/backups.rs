@@ -16,7 +16,7 @@ fn a_backup_is_proved_and_damage_is_found() {
         let planned = field.uplift("backup create --dry-run").ends(0);
         planned.shows(&["pg_dump", "back up 4 databases"]);
         assert!(!field.state("").exists(), "a plan makes no folder");
-        field.uplift("backup create -y").ends(0).shows(&["rows as counted"]);
+        field.uplift("backup create -y").ends(0).shows(&["rows, as in the databases"]);
         let second = field.uplift("backup create -y -o json").ends(0);
         eprintln!("the second backup took {:.1} s", second.seconds());
     });

@@ -58,6 +58,17 @@ async fn migrated_data_waits_for_a_persons_word_with_what_it_costs() {
     assert_eq!((night.world.running(), night.world.writes()), (before, writes), "nothing was changed");
 }
 
+/// Whoever has answered would only be refused then.
+#[tokio::test]
+async fn nothing_is_asked_where_the_answer_would_be_refused() {
+    let (night, run) = at_1_1_0().await;
+    night.world.set("WEB_CONCURRENCY", "7");
+    let told = night.try_return(&run, &[]).await.err().expect("an edit that nobody has applied");
+    assert_eq!((told.code.as_str(), told.question), ("drift", None));
+    let asked = night.try_return(&run, &[("edits", "apply")]).await.err().expect("a person is asked");
+    assert!(asked.question.is_some(), "{asked}");
+}
+
 /// Rows of before name the file, which users of the newer release have deleted.
 #[tokio::test]
 async fn files_that_were_deleted_since_return_with_their_rows() {

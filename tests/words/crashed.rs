@@ -42,9 +42,38 @@ async fn a_run_that_a_crash_has_ended_while_it_went_back() {
     }
 }
 
+/// Whether it has touched the site is the first that somebody wants to know after a reboot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_has_ended_before_it_changed_anything() {
+    let desk = Desk::new().wide(200);
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    let backup = NewEntry {
+        address: "prepare/backup#1".to_owned(),
+        path: "prepare".to_owned(),
+        verb: "backup".to_owned(),
+        summary: "back up 4 databases".to_owned(),
+        ..stop()
+    };
+    killed_in(&desk, backup, false);
+    let untouched = "it has changed nothing of the site";
+    for line in ["uplift status", "uplift upgrade --to 1.1.0 -y", "uplift history"] {
+        let page = desk.types(line).await.page();
+        assert!(page.contains(untouched), "{page}");
+    }
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    crashed(&desk, false);
+    let page = desk.types("uplift status").await.page();
+    assert!(!page.contains(untouched), "{page}");
+}
+
 /// What a process that was killed in the middle leaves behind.
 fn crashed(desk: &Desk, going_back: bool) {
-    let stop = NewEntry {
+    killed_in(desk, stop(), going_back);
+}
+
+fn stop() -> NewEntry {
+    NewEntry {
         address: "stop/compose_stop#1".to_owned(),
         path: "stop".to_owned(),
         verb: "compose_stop".to_owned(),
@@ -56,8 +85,7 @@ fn crashed(desk: &Desk, going_back: bool) {
         when_unknown: Some("repeat".to_owned()),
         intent: Some(serde_json::Value::Null),
         group: None,
-    };
-    killed_in(desk, stop, going_back);
+    }
 }
 
 /// An upgrade whose process was killed in the middle of this call, or while it was taken back.

@@ -309,6 +309,9 @@ async fn a_site_that_cannot_be_read() {
     screen("status_database_down", &desk, "uplift status").await;
     desk.world.set_engine(false);
     screen("status_engine_down", &desk, "uplift status").await;
+    let desk = Desk::new();
+    desk.world.remove_file("/srv/strata/docker-compose.yml");
+    screen("status_no_compose_file", &desk, "uplift status").await;
     let desk = stopped().await;
     desk.world.set_engine(false);
     screen("status_engine_down_and_unfinished", &desk, "uplift status").await;

@@ -1,5 +1,6 @@
 //! What a server and its databases are.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The server, as one session saw it.
@@ -210,6 +211,35 @@ pub enum Kept {
 }
 
 impl Kept {
+    /// For how long nobody should drop one: what users may still want back for a week, what a run needs only while it works
+    /// for a day.
+    #[must_use]
+    pub const fn stays(self) -> SignedDuration {
+        match self {
+            Self::Savepoint | Self::Failed => SignedDuration::from_hours(7 * 24),
+            Self::Restoring | Self::Checking => SignedDuration::from_hours(24),
+        }
+    }
+
+    /// Until when nobody should drop one that is made `now`; RFC 3339 in UTC.
+    #[must_use]
+    pub fn until(self, now: Timestamp) -> String {
+        now.checked_add(self.stays()).unwrap_or(Timestamp::MAX).to_string()
+    }
+
+    /// The mark of one that `run` makes `now`; what a snapshot says of it is for those who have one.
+    #[must_use]
+    pub fn mark(self, of: &str, run: &str, now: Timestamp) -> Mark {
+        Mark {
+            kind: self,
+            of: of.to_owned(),
+            run: run.to_owned(),
+            made: now.to_string(),
+            expires: self.until(now),
+            snapshot: String::new(),
+        }
+    }
+
     /// The name for a database of this kind: `strata_production__pre_20261124_031500_7f3a`. Names of PostgreSQL end
     /// at 63 bytes; a longer one is cut and made unique by a hash.
     #[must_use]

@@ -230,6 +230,12 @@ fn moved(table: &Table) {
         &[".env", "-C DIR"],
     );
     fs::rename(&away, &env).unwrap();
+    let slip = |text: String| text.replacen("services:", "services", 1);
+    table.with("docker-compose.yml", slip, || {
+        table
+            .row("a compose file that compose cannot read, while the site runs", "status")
+            .unread("compose_failed", &["config --quiet", "web         `server:1.1.0` up since"]);
+    });
 }
 
 /// `uplift.toml` with mistakes in it.

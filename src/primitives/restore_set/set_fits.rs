@@ -1,6 +1,6 @@
 //! What an operator must know, or decide, before a backup set is restored on this site.
 
-use super::{
+use crate::primitives::{
     return_point::Jobs,
     returned_jobs::web_question,
     set_config::Values,

@@ -1,9 +1,9 @@
 //! Whether a savepoint can be made, and whether the server has the room.
 
-use super::{
+use super::Mode;
+use crate::primitives::{
     contract::Size,
     foreign_sessions::{SESSION, all_may_be_ended},
-    pg_savepoint::Mode,
 };
 use crate::{
     event::{Failure, Refusal},

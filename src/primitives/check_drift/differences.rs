@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    check_drift::Compared,
-    drifted::{Differs, Kind},
+    Compared,
+    advice::{Differs, Kind},
 };
 use crate::{
     event::Failure,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::exchange::{Exchange, PATIENCE, Pair, put_aside};
+use crate::primitives::exchange::{Exchange, PATIENCE, Pair, put_aside};
 use crate::{
     event::Failure,
     ports::{
