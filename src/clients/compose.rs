@@ -111,7 +111,7 @@ impl ComposeRead for ComposeCommand {
         };
         if !ended.status.success() {
             let failure = failed("config", &ended);
-            if failure.hint.is_some() {
+            if failure.code != FAILED {
                 return Err(failure);
             }
             let hint =
@@ -137,6 +137,9 @@ impl Compose for ComposeCommand {
     }
 }
 
+/// Compose says why, and it is nothing that is known here.
+const FAILED: &str = "compose_failed";
+
 fn not_started(error: &io::Error) -> Failure {
     Failure::new("compose_missing", format!("`docker` cannot be started: {error}")).hint(INSTALL)
 }
@@ -154,7 +157,7 @@ fn failed(verb: &str, ended: &Ended) -> Failure {
     }
     // The last line is in the sentence already.
     let lines = ended.last_lines.iter().filter(|_| ended.last_lines.len() > 1).cloned();
-    Failure::new("compose_failed", text).hint("mend what it says, and type the command again").evidence(lines)
+    Failure::new(FAILED, text).hint("mend what it says, and type the command again").evidence(lines)
 }
 
 /// Distributions add to versions what would make them older: `2.26.1-4`.
