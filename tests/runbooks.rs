@@ -6,6 +6,7 @@ mod by_hand;
 mod choices;
 mod faults;
 mod fits;
+mod held;
 mod locked;
 mod night;
 mod notices;
