@@ -2,6 +2,7 @@
 
 mod aside;
 mod config;
+mod said;
 mod up;
 
 use std::{collections::BTreeMap, io};
@@ -110,13 +111,7 @@ impl ComposeRead for ComposeCommand {
             Err(error) => return Err(not_started(&error)),
         };
         if !ended.status.success() {
-            let failure = failed("config", &ended);
-            if failure.code != FAILED {
-                return Err(failure);
-            }
-            let hint =
-                format!("correct that; `{} config --quiet` says it until it is right", by_hand(project));
-            return Err(failure.hint(hint));
+            return Err(unread(&ended, project).await);
         }
         config::read(&ended.stdout)
     }
@@ -144,19 +139,32 @@ fn not_started(error: &io::Error) -> Failure {
     Failure::new("compose_missing", format!("`docker` cannot be started: {error}")).hint(INSTALL)
 }
 
+/// The files are wrong. Nobody knows yet which of their values are secrets.
+async fn unread(ended: &Ended, project: &Project) -> Failure {
+    let failure = failed("config", ended);
+    if failure.code != FAILED {
+        return failure;
+    }
+    let scrubber = said::scrubber(project).await;
+    let lines = said::without_values(&ended.last_lines);
+    let why = if lines.is_empty() { in_words(ended.status) } else { lines.join("; ") };
+    let text = scrubber.scrub(&format!("`docker compose config` failed: {why}"));
+    let hint = format!("correct that; `{} config --quiet` says it until it is right", by_hand(project));
+    Failure::new(FAILED, text).hint(hint)
+}
+
 fn failed(verb: &str, ended: &Ended) -> Failure {
-    let why = ended.last_lines.last().cloned().unwrap_or_else(|| in_words(ended.status));
+    let said = said::without_values(&ended.last_lines);
+    let why = said.last().cloned().unwrap_or_else(|| in_words(ended.status));
     let text = format!("`docker compose {verb}` failed: {why}");
     if why.contains("no space left on device") {
-        return Failure::new("no_room", text)
-            .hint("make room: `docker system df`")
-            .evidence(ended.last_lines.clone());
+        return Failure::new("no_room", text).hint("make room: `docker system df`").evidence(said);
     }
     if let Some(failure) = port_taken(&why) {
         return failure;
     }
     // The last line is in the sentence already.
-    let lines = ended.last_lines.iter().filter(|_| ended.last_lines.len() > 1).cloned();
+    let lines = if said.len() > 1 { said } else { Vec::new() };
     Failure::new(FAILED, text).hint("mend what it says, and type the command again").evidence(lines)
 }
 

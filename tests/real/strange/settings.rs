@@ -113,17 +113,7 @@ fn databases(table: &Table) {
             table.row("a TLS mode that is none", UPGRADE).refused(1, "bad_setting", &["`verify-full`"]);
         },
     );
-    table.with(
-        ".env",
-        |text| format!("{text}BROKEN=\"never closed\n"),
-        || {
-            table.row("an env file that compose cannot read", UPGRADE).refused(
-                1,
-                "compose_failed",
-                &["docker compose config"],
-            );
-        },
-    );
+    unreadable(table);
     table.with(".env", set("DB_HOST", "localhost"), || {
         table
             .row("`localhost`, which is the container itself", "status")
@@ -137,6 +127,22 @@ fn databases(table: &Table) {
     table.with(".env", set("DB_HOST", "db.nowhere.invalid"), || {
         table.row("a name that leads nowhere", "status").goes(&["UNREAD", "db.nowhere.invalid"]);
     });
+}
+
+/// Compose repeats what it cannot read, up to all that stands behind it.
+fn unreadable(table: &Table) {
+    let slips: [(&str, Edit); 4] = [
+        ("a quote that is never closed", |text| text.replace("DB_PASSWORD='", "DB_PASSWORD=\"")),
+        ("a name that is none", |text| format!("LICENSE/KEY=x\n{text}")),
+        ("a brace that is never closed", |text| text.replace("DB_PASSWORD='", "DB_PASSWORD=${")),
+        ("a line that is none", |text| text.replace("DB_PASSWORD='", "/")),
+    ];
+    for (what, slip) in slips {
+        table.with(".env", slip, || {
+            let words = &["docker compose config", ".env"];
+            table.row(what, UPGRADE).refused(1, "compose_failed", words);
+        });
+    }
 }
 
 /// What somebody does to a file.
