@@ -15,6 +15,7 @@ mod old_runs;
 mod others;
 mod set_config;
 mod set_of;
+mod standstill;
 mod swapped;
 mod uploads_back;
 mod watch;

@@ -13,14 +13,13 @@ use super::{
     exchange::{Stands, exchange, stands},
     moved_data::{Offer, RESTORE_DATA, RETURN_CODE, Reached, Since, question},
     others,
+    standstill::{still, stop_what_runs},
 };
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        docker::Stop,
         postgres::{Job, Jobs, Kept},
-        project::of_service,
     },
     site::{Moment, SavepointThen, Sequences},
 };
@@ -304,33 +303,6 @@ pub(crate) fn savepoint_then(version: u32, intent: Value) -> Result<Option<Savep
     };
     let made = Moment { snapshot: copies.snapshot, at, sequences: Sequences::new() };
     Ok(Some(SavepointThen { made, schemas, jobs_waiting, jobs: jobs.iter().map(job).collect() }))
-}
-
-/// A copy of what is being written to would be of no moment.
-pub(super) async fn still(site: Observe<'_>) -> Result<(), Failure> {
-    for service in site.site.product() {
-        for container in of_service(site.docker, &site.site.project, &service.name).await? {
-            if container.is_up() {
-                let text = format!("`{}` still runs, so its databases cannot be moved", service.name);
-                return Err(Failure::new("still_running", text)
-                    .hint(format!(
-                        "where somebody has started it by hand, stop it: `docker stop {}`; else the runbook stops it in an earlier step",
-                        container.name
-                    )));
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn stop_what_runs(site: Operate<'_>) -> Result<(), Failure> {
-    for service in site.site.product() {
-        for container in of_service(site.docker, &site.site.project, &service.name).await? {
-            let stop = Stop { id: container.id, service: service.name.clone(), timeout: None };
-            site.docker.stop(&stop).await?;
-        }
-    }
-    still(site.observe()).await
 }
 
 fn outcome(intent: &Intent) -> Outcome {

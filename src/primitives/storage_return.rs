@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown},
     moved_data::users_since,
-    pg_savepoint::still,
+    standstill::{still, stop_what_runs},
     storage_savepoint::noted_by,
     storage_unpack::live,
     uploads_back::{half_made, is_damage, out_of_reach, put_back, remove_half_made, untold},
@@ -169,7 +169,7 @@ impl Effect for StorageReturn {
             let path = fill.live.join(path);
             // Somebody may have put another one there since, or have run the site by hand: that is not ours to remove.
             if blake3.is_some() && site.files.hash(&path).await? == *blake3 {
-                still(site.observe()).await?;
+                stop_what_runs(site).await?;
                 remove(path, site).await?;
                 removed += 1;
             }

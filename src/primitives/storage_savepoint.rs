@@ -7,7 +7,7 @@ use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Left, Size, Undone, WhenUnknown, to_bytes},
     moved_data::{Reached, data_returned},
-    pg_savepoint::still,
+    standstill::still,
     storage_unpack::live,
     uploads_back::{is_damage, put_back, untold},
 };

@@ -3,7 +3,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Back, Effect, Found, Undone, WhenUnknown};
+use super::{
+    contract::{Back, Effect, Found, Undone, WhenUnknown},
+    standstill::{still, stop_what_runs},
+};
 use crate::{
     event::{Failure, Refusal},
     ports::{Observe, Operate, trees::ExchangeTrees},
@@ -55,7 +58,7 @@ impl Effect for StorageSwap {
     }
 
     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
-        super::pg_savepoint::still(site).await?;
+        still(site).await?;
         let gone = |path: &PathBuf| {
             Refusal(
                 Failure::new("tree_missing", format!("there is no folder `{}`", path.display()))
@@ -93,7 +96,7 @@ impl Effect for StorageSwap {
     }
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
-        super::pg_savepoint::still(site.observe()).await?;
+        still(site.observe()).await?;
         exchange(intent, intent.inode, site).await?;
         Ok(outcome(intent))
     }
@@ -102,6 +105,7 @@ impl Effect for StorageSwap {
         if site.trees.inode(&intent.live).await? == Some(intent.was) {
             return Ok(Undone::nothing("the uploaded files are the ones from before"));
         }
+        stop_what_runs(site).await?;
         exchange(intent, intent.was, site).await?;
         Ok(Undone::restored("the uploaded files are the ones from before again"))
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     as_before::write_kept,
     contract::{Back, Effect, Found, Size, Undone, WhenUnknown, to_bytes},
-    moved_data::users_had,
+    moved_data::{data_returned, users_had},
     set_of::open,
 };
 use crate::{
@@ -126,7 +126,9 @@ impl Effect for StorageUnpack {
         let Some(inode) = site.trees.inode(path).await? else {
             return Ok(Undone::nothing("nothing of what was unpacked is there"));
         };
-        if users_had(back, "storage_swap") {
+        // Whoever was asked could write: somebody may have started the site by hand.
+        let swapped = back.later.iter().any(|one| one.verb == "storage_swap");
+        if users_had(back, "storage_swap") || swapped && data_returned(back) {
             let path = path.display();
             return Ok(Undone::nothing(format!(
                 "users may have uploaded files there since, so `{path}` stays"

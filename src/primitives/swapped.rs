@@ -13,7 +13,7 @@ use super::{
     foreign_sessions::all_may_be_ended,
     moved_data::{ByHand, Came, RESTORE_DATA, Reached, returned_question},
     others,
-    pg_savepoint::still,
+    standstill::{still, stop_what_runs},
 };
 use crate::{
     event::Failure,
@@ -131,10 +131,12 @@ impl Swapped {
     }
 
     pub(super) async fn undo(&self, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
-        let mut written_to = matches!(Reached::of(back), Reached::Users { .. });
-        if let Some(first) = self.exchange.pairs.first().filter(|_| !written_to) {
-            written_to = ByHand::since(&first.aside_mark.made, site.observe()).await?.is_some();
-        }
+        let brought = matches!(Reached::of(back), Reached::Users { .. });
+        let by_hand = match self.exchange.pairs.first() {
+            Some(first) if !brought => ByHand::since(&first.aside_mark.made, site.observe()).await?,
+            _ => None,
+        };
+        let written_to = brought || by_hand.is_some();
         let plan = self.backwards(written_to, site.clock.now());
         let is_back = plan.pairs.is_empty() || stands(&plan, site.observe()).await? == Stands::After;
         if is_back && !self.came_from_nothing(site.observe()).await? {
@@ -144,9 +146,11 @@ impl Swapped {
         let now = stands(&self.exchange, site.observe()).await?;
         let begun = matches!(now, Stands::Renamed(_) | Stands::After);
         if written_to && begun && !chosen {
-            let question = returned_question(&self.snapshot, self.came(), site.observe()).await;
+            let mut question = returned_question(&self.snapshot, self.came(), site.observe()).await;
+            question.found.splice(0..0, by_hand.iter().map(ByHand::in_words));
             return Ok(Undone::NeedsPerson { question });
         }
+        stop_what_runs(site).await?;
         if !plan.pairs.is_empty() {
             exchange(&plan, site).await?;
         }

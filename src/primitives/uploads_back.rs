@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::pg_savepoint::still;
+use super::standstill::still;
 use crate::{
     event::Failure,
     ports::{

@@ -1,6 +1,6 @@
 //! A run was stopped while the site is down, and somebody types `docker compose up -d`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     Ending, Event, World,
@@ -8,7 +8,10 @@ use uplift::{
     ports::docker::{Start, Stop},
 };
 
-use super::night::{Night, given};
+use super::{
+    night::{Night, given},
+    restore::with_a_set,
+};
 
 const ORDERS: u64 = 5;
 const OLD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -24,29 +27,39 @@ async fn started_by_hand(call: &str, next: &str) -> Night {
             break night;
         }
     };
+    start(&night).await;
+    night.world.place_orders(ORDERS);
+    night
+}
+
+/// What `docker compose up -d` does where nothing else has changed.
+async fn start(night: &Night) {
     night.world.advance(Duration::from_secs(1));
     for one in night.world.containers().into_iter().filter(|one| one.service().is_some()) {
         let start = Start { id: one.id, service: String::new(), image: String::new() };
         night.world.ports().docker.start(&start).await.unwrap();
     }
     night.world.advance(Duration::from_secs(20));
-    night.world.place_orders(ORDERS);
-    night
 }
 
 async fn stopped_after(call: &str) -> Night {
     let world = World::strata();
     world.upload(OLD, "needed by a row of before");
     let night = Night::of(world);
-    let upgrade = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
-    let mut run = upgrade.start(upgrade.plan().await, "uplift upgrade").await.unwrap();
+    stop_after(&night, "compose/upgrade", &given("1.1.0"), call).await;
+    night
+}
+
+/// Runs it and stops it once this call has ended.
+async fn stop_after(night: &Night, runbook: &str, given: &BTreeMap<String, String>, call: &str) {
+    let runbook = night.host().await.runbook(runbook, given).await.unwrap();
+    let mut run = runbook.start(runbook.plan().await, "uplift run").await.unwrap();
     while let Some(event) = run.next().await {
         if matches!(&event, Event::CallEnded { address, .. } if address.ends_with(call)) {
             run.cancel().cancel();
         }
     }
     let _may_be_done = run.ended().await;
-    night
 }
 
 fn found(ending: &Ending) -> String {
@@ -118,5 +131,63 @@ async fn what_users_uploaded_meanwhile_stays() {
         let there = |key: &str| night.world.file(night.world.uploaded(key)).is_some();
         assert!(there(NEW), "{choice}");
         assert_eq!(there(OLD), choice == "restore-data", "its row is there again only with the data");
+    }
+}
+
+/// A site that a restore, or a return, has stopped after this call and that somebody has started then: users have written to
+/// what has taken the places by now.
+async fn in_place(runbook: &str, call: &str) -> (Night, String) {
+    loop {
+        let (night, run) = with_a_set().await;
+        let name = if runbook == "compose/restore" { "set" } else { "run" };
+        let given = [(name, run.as_str()), ("restore_data", "always"), ("jobs", "run"), ("settle", "10s")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        stop_after(&night, runbook, &given, call).await;
+        let (open, calls) = night.newest().await;
+        if calls.iter().all(|entry| entry.verb != "compose_up") {
+            start(&night).await;
+            night.world.place_orders(ORDERS);
+            night.world.upload(NEW, "of a user");
+            return (night, open.id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_users_did_on_what_was_restored_or_returned_is_kept() {
+    for (runbook, call) in [("compose/restore", "/storage_swap#1"), ("compose/rollback", "/storage_return#1")]
+    {
+        let (night, run) = in_place(runbook, call).await;
+        let told = night.rollback(None).await;
+        assert!(found(&told.ending).contains("`web` was started at"), "{call}: {:?}", told.ending);
+        let started = || night.world.containers().into_iter().map(|one| one.started).collect::<Vec<_>>();
+        let before = started();
+        let log = night.world.log().len();
+        let told = night.rollback(Some("restore-data")).await;
+        assert_eq!(told.ending.exit(), ExitClass::Done, "{call}: {:?}", told.ending);
+        assert_eq!(night.runs(), "1.1.0 1.1.0", "{call}");
+        assert!(started().iter().all(|at| !before.contains(at)), "{call}: they see what has its place again");
+        let log = &night.world.log()[log..];
+        let first = |words: &str| log.iter().position(|line| line.starts_with(words));
+        let moved = ["exchange ", "close "].iter().filter_map(|words| first(words)).min();
+        assert!(
+            first("stop ") < moved && moved.is_some(),
+            "{call}: they stand still before anything moves: {log:?}"
+        );
+        let aside =
+            night.world.database(&format!("strata_production__failed_{}_returned", run.replace('-', "_")));
+        assert!(aside.is_some(), "{call}");
+        if call.starts_with("/storage_swap") {
+            let live = night.world.uploaded(NEW);
+            let root = live.ancestors().find(|path| path.ends_with("_data")).unwrap();
+            let aside = root.join(format!("uplift-restore-{run}")).join(live.strip_prefix(root).unwrap());
+            let beside = root
+                .parent()
+                .unwrap()
+                .join(format!("uplift-restore-{run}"))
+                .join(live.strip_prefix(root).unwrap());
+            let there = |path: &std::path::Path| night.world.file(path).is_some();
+            assert!(there(&aside) || there(&beside), "what a user has uploaded: {}", aside.display());
+        }
     }
 }
