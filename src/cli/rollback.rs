@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{
     arguments,
-    begin::{carry_out, watched, would_answer},
+    begin::{carry_out, nobody_else, watched, would_answer},
     flags,
     places::places,
     session::Session,
@@ -74,6 +74,10 @@ async fn take_back(
         }
         return Ok(ExitClass::NeedsPerson);
     }
+    if row.state == RunState::Running && !row.interrupted {
+        // What going back would do is no news while it works.
+        nobody_else(session, &host.runs()?)?;
+    }
     let open = row.ending.as_ref().and_then(Ending::question).filter(|question| question.flag.is_none());
     let decision = match (asked.choose, open) {
         (Some(choice), _) => {
@@ -124,7 +128,7 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
         return Ok(row);
     }
     // Nothing else may be under way.
-    super::begin::nobody_else(session, &runs)?;
+    nobody_else(session, &runs)?;
     let hint = format!("see what one can return from: `{typed} rollback --list`");
     let returns = host.is_upgrade(&row.id)?;
     if !returns && row.state != RunState::Done {

@@ -115,7 +115,10 @@ impl Host {
         let reader = self.reader()?.ok_or(HostError::NoRun(what))?;
         let row = match run {
             Some(run) => reader.run(run)?,
-            None => reader.unfinished()?.ok_or(HostError::NoRun(what))?,
+            None => match reader.unfinished()? {
+                Some(row) => row,
+                None => return Err(none_open(reader.newest(1)?.pop(), what)),
+            },
         };
         if !row.state.unfinished() {
             let text = format!("run `{}` is over ({})", row.id, row.state_word());
@@ -135,6 +138,13 @@ impl Host {
         let databases = Databases { endpoint, ..site.databases };
         Arc::new(Site { secrets: self.0.site.secrets.clone(), databases, ..site })
     }
+}
+
+/// No run is unfinished: the newest is named, so that nobody takes this for another site.
+fn none_open(newest: Option<RunRow>, what: &'static str) -> HostError {
+    let Some(run) = newest else { return HostError::NoRun(what) };
+    let text = format!("there is no run to {what}: the newest, {}, is over ({})", run.id, run.state_word());
+    HostError::Invalid(Failure::new("no_run", text).hint("`uplift status` tells how the site is"))
 }
 
 /// A run that waits to go on or back.

@@ -19,7 +19,7 @@ use crate::{
     primitives::{self, contract::Catalogue},
     script,
     site::{Notify, Project, Scrubber, Site},
-    survey::{self, ServiceStatus, Start, Status},
+    survey::{self, KeptStatus, ServiceStatus, Start, Status},
 };
 
 /// What a host is made of, before it looks for its site.
@@ -194,6 +194,16 @@ impl Host {
         let tell = Teller::silent();
         let site = self.0.ports.observe(&self.0.site, "status", &tell);
         let mut status = survey::status(site).await;
+        if let Ok(Some(open)) = self.unfinished() {
+            // The way back of that run needs them, or its way on.
+            let needed = |kept: &&mut KeptStatus| kept.kind.is_none() && kept.run.as_ref() == Some(&open.id);
+            for kept in status.kept.iter_mut().filter(needed) {
+                kept.what = format!(
+                    "uploaded files that run {} needs, which is not over: do not remove them",
+                    open.id
+                );
+            }
+        }
         match primitives::drift(site).await {
             Ok((differs, way)) => {
                 // What the files say leads to no database: applied, it would take the site down.
@@ -242,10 +252,11 @@ impl Host {
 }
 
 /// The names that [`script_site`] has: a runbook can be checked against them before any site is known.
-const SITE: [&str; 12] = [
+const SITE: [&str; 13] = [
     "name",
     "path",
     "project",
+    "compose",
     "web",
     "job",
     "services",
@@ -265,6 +276,7 @@ pub(super) fn script_site(site: &Site) -> Value {
         "name": site.name,
         "path": site.path.as_str(),
         "project": site.project.name,
+        "compose": by_hand(&site.project),
         "web": site.web.name,
         "job": site.job.as_ref().map(|job| job.name.clone()),
         "services": site.services,

@@ -76,7 +76,7 @@ pub(super) async fn hold(
     let clients::Who { user, host: machine } = clients::who();
     let holder = Holder {
         run: run.to_owned(),
-        command: command.to_owned(),
+        command: host.0.scrubber.scrub(command),
         user: user.clone(),
         host: machine.clone(),
         since: now,

@@ -10,6 +10,7 @@ use crate::{
     event::Failure,
     ports::{
         Observe, Operate,
+        compose::by_hand,
         docker::{Container, Recreate, RemoveContainer, SetRestart, Snapshot, Start, Stop},
         files::{File, MakeFolder, OWN_GROUP, WriteFile},
         project::of_service,
@@ -165,8 +166,10 @@ impl ServiceBefore {
             let text =
                 format!("the container `{}` of `{}` cannot be made again: {what}", before.name, self.service);
             Failure::new("cannot_recreate", text).hint(format!(
-                "make it by hand from the image `{}` with `docker compose up -d --no-deps {}`",
-                before.image, self.service
+                "make it by hand from the image `{}` with `{} up -d --no-deps {}`",
+                before.image,
+                by_hand(&site.site.project),
+                self.service
             ))
         };
         let file =
@@ -183,12 +186,16 @@ impl ServiceBefore {
 }
 
 /// The complete log of a container, kept in the run's folder. A log that is there already is longer only if more was
-/// said since, so it is written again.
+/// said since, so it is written again. One that the engine cannot read, as after a power cut, holds up nobody.
 pub(super) async fn keep_log(container: &Container, site: Operate<'_>) -> Result<(), Failure> {
-    let lines = site.docker.logs(&container.id, None).await?;
-    if lines.is_empty() {
-        return Ok(());
-    }
+    let lines = match site.docker.logs(&container.id, None).await {
+        Ok(lines) if lines.is_empty() => return Ok(()),
+        Ok(lines) => lines,
+        Err(failure) => {
+            site.tell.warn(format!("the log of `{}` cannot be kept: {failure}", container.name));
+            return Ok(());
+        }
+    };
     let mut text = String::new();
     for line in lines {
         if let Some(at) = line.at {

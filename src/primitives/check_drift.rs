@@ -63,6 +63,9 @@ fn yes() -> bool {
 pub(super) struct Outcome {
     /// What differs, a sentence each.
     pub differs: Vec<String>,
+    /// What was compared.
+    #[serde(default)]
+    pub of: Compared,
 }
 
 impl Read for CheckDrift {
@@ -82,6 +85,7 @@ impl Read for CheckDrift {
 
     fn result(outcome: &Outcome) -> String {
         match outcome.differs.len() {
+            0 if outcome.of == Compared::Data => "the data is where the files say".to_owned(),
             0 => "what runs is what the files say".to_owned(),
             1 => "1 edit is applied with the release".to_owned(),
             n => format!("{n} edits are applied with the release"),
@@ -104,7 +108,7 @@ impl Read for CheckDrift {
         for one in differs {
             site.tell.warn(format!("{}: that edit is applied with the release", one.text));
         }
-        Ok(Outcome { differs: seen.differs.into_iter().map(|one| one.text).collect() })
+        Ok(Outcome { differs: seen.differs.into_iter().map(|one| one.text).collect(), of: self.of })
     }
 }
 

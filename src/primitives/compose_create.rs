@@ -10,7 +10,7 @@ use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        compose::Up,
+        compose::{Up, by_hand},
         project::{configured_images, of_service},
     },
     site::Project,
@@ -102,8 +102,9 @@ impl Effect for ComposeCreate {
         }
         match Self::probe(intent, site.observe()).await? {
             Found::Applied(outcome) => Ok(outcome),
-            _ => Err(Failure::new("not_made", "compose has made no container of one of the services")
-                .hint("see which: `docker compose ps -a`, then type the command again")),
+            _ => Err(Failure::new("not_made", "compose has made no container of one of the services").hint(
+                format!("see which: `{} ps -a`, then type the command again", by_hand(&intent.project)),
+            )),
         }
     }
 

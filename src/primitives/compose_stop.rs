@@ -20,6 +20,7 @@ use crate::{
     ports::{
         Observe, Operate,
         clock::Clock,
+        compose::by_hand,
         docker::{Container, Select, Stop},
         project::{of_service, repository},
     },
@@ -171,8 +172,9 @@ impl ComposeStop {
                     "`{service}` runs the product's image too, and would go on beside what is done here"
                 );
                 return Err(Refusal(Failure::new("more_services", text).hint(format!(
-                    "stop it for as long as this takes: `docker compose stop {service}`; or name it in a runbook of \
-                     your own, where services are stopped and started"
+                    "stop it for as long as this takes: `{} stop {service}`; or name it in a runbook of your own, where \
+                     services are stopped and started",
+                    by_hand(&site.site.project)
                 ))));
             }
         }

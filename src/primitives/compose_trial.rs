@@ -127,7 +127,7 @@ impl Effect for ComposeTrial {
             endpoint: all.endpoint.clone(),
             since: closed_since(site).await?,
             databases: all.all.iter().map(|one| one.name.clone()).collect(),
-            told: site.kept().join(format!("trial-{}.json", self.tag)),
+            told: self.free_note(site).await?,
         })
     }
 
@@ -207,6 +207,19 @@ async fn closed_since(site: Observe<'_>) -> Result<String, Failure> {
 
 fn primary(intent: &Intent) -> &str {
     intent.databases.first().map_or("", String::as_str)
+}
+
+impl ComposeTrial {
+    /// Where its end is noted. A runbook may try the same release again, with other settings.
+    async fn free_note(&self, site: Observe<'_>) -> Result<PathBuf, Failure> {
+        let mut note = site.kept().join(format!("trial-{}.json", self.tag));
+        let mut n = 1;
+        while site.files.size(&note).await?.is_some() {
+            n += 1;
+            note = site.kept().join(format!("trial-{}-{n}.json", self.tag));
+        }
+        Ok(note)
+    }
 }
 
 impl Intent {

@@ -235,7 +235,9 @@ async fn reopened(plan: &Exchange, failure: Failure, site: Operate<'_>) -> Failu
     let opened = match stands(plan, site.observe()).await {
         Ok(Stands::Before) => Ok(()),
         Ok(Stands::Closed) => site.postgres.admit(&admit).await,
-        Ok(_) => return halfway(failure),
+        Ok(Stands::Renamed(_) | Stands::After) => return halfway(failure),
+        // Which of them it would open is not sure.
+        Ok(Stands::Unlike(found)) => Err(unlike(found)),
         Err(failure) => Err(failure),
     };
     match opened {

@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    contract::{Back, Effect, Found, Undone, WhenUnknown},
+    contract::{Back, Effect, Found, Left, Undone, WhenUnknown},
+    moved_data::stay,
     standstill::{still, stop_what_runs},
 };
 use crate::{
-    event::{Failure, Refusal},
+    event::{Choice, Failure, Question, Refusal},
     ports::{Observe, Operate, trees::ExchangeTrees},
 };
 
@@ -101,13 +102,47 @@ impl Effect for StorageSwap {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
         if site.trees.inode(&intent.live).await? == Some(intent.was) {
             return Ok(Undone::nothing("the uploaded files are the ones from before"));
+        }
+        if site.trees.inode(&intent.beside).await?.is_none() {
+            if back.decision.as_ref().is_none_or(|decision| decision.choice != WITHOUT) {
+                return Ok(Undone::NeedsPerson { question: intent.lost() });
+            }
+            let what = "the uploaded files stay those of the set: those of before are gone".to_owned();
+            return Ok(Undone::Restored { what, left: vec![Left::Uploads] });
         }
         stop_what_runs(site).await?;
         exchange(intent, intent.was, site).await?;
         Ok(Undone::restored("the uploaded files are the ones from before again"))
+    }
+}
+
+/// Go back although the files of before are gone.
+const WITHOUT: &str = "without-files";
+
+impl Intent {
+    /// Asked where somebody has removed the folder of before: waiting does not bring it back.
+    fn lost(&self) -> Question {
+        let beside = self.beside.display();
+        let without = Choice {
+            key: WITHOUT.to_owned(),
+            does: "go back, and let the uploaded files stay those of the set".to_owned(),
+            costs: "uploaded files of before that no backup has are lost".to_owned(),
+            also: String::new(),
+        };
+        Question {
+            address: String::new(),
+            text: "the uploaded files of before are not there any more: what is to be done without them?"
+                .to_owned(),
+            found: vec![
+                format!("there is no `{beside}`, where the restore has put them aside"),
+                "whoever has moved it away moves it back before he chooses".to_owned(),
+            ],
+            choices: vec![without, stay()],
+            flag: None,
+        }
     }
 }
 

@@ -138,7 +138,7 @@ fn runs(
         return Err(if other {
             failure.hint("the compose file names another image for it")
         } else {
-            failure.hint("see which image the files name for it: `docker compose config --images`")
+            failure.hint("see which image the files name for it, as `docker compose config --images` tells")
         });
     }
     if !container.is_running() {

@@ -217,7 +217,8 @@ impl<'a> Wait<'a> {
         let line = if self.answers {
             String::new()
         } else {
-            let last = self.site.docker.logs(&container.id, Some(1)).await?;
+            // One that cannot be read is no sign of anything.
+            let last = self.site.docker.logs(&container.id, Some(1)).await.unwrap_or_default();
             last.last().map(|line| format!("{:?} {}", line.at, line.text)).unwrap_or_default()
         };
         let (at_work, migrates) = self.at_work().await;

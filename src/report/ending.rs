@@ -303,11 +303,11 @@ fn at(paper: &mut Paper, page: &Page<'_>) {
 fn as_before(paper: &mut Paper, left: &[String]) {
     // What was left is not as it was recorded, so it is not claimed.
     let compared = if left.is_empty() {
-        "images, states and restart policies of the containers, settings, the databases' schema, owners and rights, \
-         and the answer of web are what was recorded before the first change"
+        "images, states and restart policies of the containers, settings, the databases' schema, owners and rights are \
+         what was recorded before the first change, and web answers if it did then"
     } else {
-        "images, states and restart policies of the containers and the answer of web are what was recorded before \
-         the first change"
+        "images, states and restart policies of the containers are what was recorded before the first change, and web \
+         answers if it did then"
     };
     paper.labelled("state", compared);
     list(paper, "left", left);
@@ -327,7 +327,7 @@ fn now(paper: &mut Paper, page: &Page<'_>) {
         paper.labelled("now", &format!("`{}` asks for {} in its settings", status.site, status.version));
         services(paper, &status.services, Stopped::ByRun);
         in_between(paper, status, page.run, page.calls);
-        trial::there(paper, status, Some(page.run), page.typed);
+        trial::there(paper, status, Some(page.run).filter(|run| run.state.unfinished()), page.typed);
         return;
     }
     paper.labelled("now", &format!("`{}` tells how the site is", page.see_status()));

@@ -108,7 +108,8 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
             paper.labelled("last run", &format!("{}: {state} {ended}, `{}`", run.id, run.command));
             left(paper, run, known.left);
         }
-        None if known.unread.is_none() => paper.labelled("last run", "none yet"),
+        // Where nobody knows the folder no record was looked at.
+        None if known.unread.is_none() && known.sets.is_some() => paper.labelled("last run", "none yet"),
         // An unfinished one is told first of all.
         Some(_) | None => {}
     }

@@ -113,7 +113,10 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
 
 fn env_missing(project: &Project) -> Failure {
     Failure::new("env_missing", format!("there is no `{}`", project.env_file().display()))
-        .hint("the product's settings live there; `-C DIR` names another site folder")
+        .hint(
+            "the product's settings live there, and each backup has a copy of it, `config-0-env`: `uplift backup list`; `-C \
+             DIR` names another site folder",
+        )
 }
 
 /// The project's services. A service behind a profile belongs to the site if it has a container: nobody writes down

@@ -150,7 +150,7 @@ async fn of_service(service: &Service, containers: &[Container], site: Observe<'
             digest: image.and_then(|image| image.digest_in(&service.repository).map(str::to_owned)),
             state: state(container, site.clock.now()),
             running: container.is_running(),
-            next: next(container, &service.name, &by_hand(&site.site.project)),
+            next: next(container, service, other_release(container, service, containers, site), site),
             started: container.started,
             health,
         });
@@ -217,15 +217,34 @@ pub(super) fn state(container: &Container, now: Timestamp) -> String {
     }
 }
 
+/// Of a container that is not from the image that the files ask for: whether web is.
+fn other_release(
+    container: &Container,
+    service: &Service,
+    all: &[Container],
+    site: Observe<'_>,
+) -> Option<bool> {
+    let asked = |service: &Service| format!("{}:{}", service.repository, service.tag);
+    let web = &site.site.web;
+    let brought = |one: &Container| one.service() == Some(web.name.as_str()) && one.image == asked(web);
+    (container.image != asked(service)).then(|| all.iter().any(brought))
+}
+
 /// What to type where it stands still.
-fn next(container: &Container, service: &str, compose: &str) -> Option<String> {
+fn next(container: &Container, service: &Service, other: Option<bool>, site: Observe<'_>) -> Option<String> {
+    let (compose, service) = (by_hand(&site.site.project), &service.name);
+    let start = match other {
+        None => Some(format!("start it: `{compose} start {service}`")),
+        // As it is it would run the older release beside the newer.
+        Some(true) => Some(format!("make it as the files say: `{compose} up -d --no-deps {service}`")),
+        // A release that nobody has brought yet is brought by an upgrade.
+        Some(false) => None,
+    };
     match (container.state, container.exit_code) {
         (State::Paused, _) => Some(format!("let it go on: `docker unpause {}`", container.name)),
         // Ended as it was told to, or killed because it did not.
-        (State::Exited, Some(0 | 137 | 143)) if !container.oom_killed => {
-            Some(format!("start it: `{compose} start {service}`"))
-        }
-        (State::Created, _) => Some(format!("start it: `{compose} start {service}`")),
+        (State::Exited, Some(0 | 137 | 143)) if !container.oom_killed => start,
+        (State::Created, _) => start,
         (State::Exited | State::Dead, _) => {
             Some(format!("see why: `docker logs --tail 50 {}`", container.name))
         }

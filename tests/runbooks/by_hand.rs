@@ -51,7 +51,7 @@ async fn stopped_after(call: &str) -> Night {
 }
 
 /// Runs it and stops it once this call has ended.
-async fn stop_after(night: &Night, runbook: &str, given: &BTreeMap<String, String>, call: &str) {
+pub(super) async fn stop_after(night: &Night, runbook: &str, given: &BTreeMap<String, String>, call: &str) {
     let runbook = night.host().await.runbook(runbook, given).await.unwrap();
     let mut run = runbook.start(runbook.plan().await, "uplift run").await.unwrap();
     while let Some(event) = run.next().await {

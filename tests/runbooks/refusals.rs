@@ -60,7 +60,10 @@ async fn an_edit_is_applied_with_the_release_where_a_person_says_so() {
 async fn no_advice_starts_another_release_without_a_backup() {
     for worker in [State::Running, State::Exited] {
         let night = Night::of(World::strata());
-        night.world.edit_container("strata-job-1", |job| job.state = worker);
+        night.world.edit_container("strata-job-1", |job| {
+            job.state = worker;
+            job.exit_code = (worker == State::Exited).then_some(0);
+        });
         night.world.set("STRATA_VERSION", "1.1.0");
         let told = night.run("compose/upgrade", &[("to", "1.1.0")]).await;
         let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
@@ -69,6 +72,7 @@ async fn no_advice_starts_another_release_without_a_backup() {
             let way = way.unwrap();
             assert!(way.contains("STRATA_VERSION=1.0.0") && !way.contains("up -d"), "{worker:?}: {way}");
         }
+        assert!(status.services.iter().all(|one| one.next.is_none()), "{worker:?}: {:?}", status.services);
     }
 }
 
@@ -83,11 +87,20 @@ async fn a_release_that_was_begun_by_hand_is_finished() {
         night.world.pulled("1.1.0");
         let up = Up { project: night.world.site().project, services: vec!["web".to_owned()] };
         night.world.ports().compose.up(&up).await.unwrap();
-        night.world.edit_container("strata-job-1", |job| job.state = worker);
+        night.world.edit_container("strata-job-1", |job| {
+            job.state = worker;
+            job.exit_code = (worker == State::Exited).then_some(0);
+        });
         let told = night.run("compose/upgrade", &[("to", "1.1.1")]).await;
         let Ending::Refused { failure } = told.ending else { panic!("{:?}", told.ending) };
         let way = failure.hint.unwrap();
         assert!(way.contains(expected), "{worker:?}: {way}");
+        // A stopped worker of the older release is not told to be started beside the newer web.
+        let status = night.host().await.status().await;
+        let job = status.services.iter().find(|one| one.service == "job").unwrap();
+        if worker == State::Exited {
+            assert!(job.next.as_ref().is_some_and(|next| next.contains("up -d --no-deps job")), "{job:?}");
+        }
     }
 }
 

@@ -272,3 +272,24 @@ async fn what_users_wrote_on_a_host_that_was_empty_stays_when_it_is_taken_back()
     let aside = night.world.database(&aside).expect("what users wrote to is kept");
     assert!(aside.facts.comment.is_some_and(|comment| comment.starts_with("uplift: ")), "and marked");
 }
+
+/// Somebody made room and took away what the way back needs: a run that nobody can end would block the site for ever.
+#[tokio::test]
+async fn a_restore_whose_files_of_before_are_gone_can_still_be_taken_back() {
+    let (night, set) = with_a_set().await;
+    let given = [("set", set.as_str()), ("restore_data", "always"), ("jobs", "run"), ("settle", "10s")];
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    super::by_hand::stop_after(&night, "compose/restore", &given, "/storage_swap#1").await;
+    let kept = night.host().await.status().await.kept;
+    let aside = kept.iter().find(|one| one.name.contains("/uplift-restore-")).expect("it is listed");
+    assert!(aside.what.contains("do not remove") && !aside.what.contains("rm -r"), "{aside:?}");
+    night.world.remove_file(&aside.name);
+    let told = night.rollback(None).await;
+    let question = told.ending.question().unwrap_or_else(|| panic!("{:?}", told.ending));
+    assert!(question.found[0].contains(&aside.name), "{question:?}");
+    let told = night.rollback(Some("without-files")).await;
+    let Ending::RolledBack { left } = &told.ending else { panic!("{:?}", told.ending) };
+    assert!(left.iter().any(|line| line.contains("not all uploaded files of before came back")), "{left:?}");
+    assert_eq!((night.runs().as_str(), night.world.lost_orders()), ("1.1.0 1.1.0", 0));
+    assert!(night.unfinished().await.is_none());
+}
