@@ -21,6 +21,6 @@ pub use footprint::{Footprint, footprint};
 pub use gathered::{Gathered, gathered};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
-pub use status::{KeptStatus, ServiceStatus, Status, TrialStatus, status};
+pub use status::{KEEPS_DYING, KeptStatus, ServiceStatus, Status, TrialStatus, status};
 pub use unfound::containers;
 pub use written::{Noted, noted};

@@ -34,11 +34,17 @@ pub async fn find(files: &dyn FilesRead, path: &Path) -> Result<Listed, Failure>
 /// There is no set of that name in the folder, which has these.
 #[must_use]
 pub fn no_such(name: &str, folder: &Path, known: &[&str]) -> Failure {
-    let text = format!("there is no backup `{name}` in `{}`", folder.display());
+    let text = if folder.as_os_str().is_empty() {
+        format!("there is no backup `{name}` here")
+    } else {
+        format!("there is no backup `{name}` in `{}`", folder.display())
+    };
     let hint = if known.is_empty() {
         "there is none at all; on the site's own host it is made by `uplift backup create`".to_owned()
     } else {
-        format!("{} those of the site: {LIST}", suggest(name, known))
+        let near = suggest(name, known);
+        let end = if near.ends_with('?') { "" } else { ";" };
+        format!("{near}{end} those of the site: {LIST}")
     };
     Failure::new("no_such_set", text).hint(hint)
 }

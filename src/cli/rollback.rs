@@ -85,7 +85,7 @@ async fn take_back(
         }
         // `--yes` is no answer to this.
         (None, Some(question)) if !session.common.yes => {
-            session.may_ask()?;
+            may_choose(session, question, &row.id)?;
             Some(asked_here(session, question, row).await?)
         }
         (None, _) => {
@@ -97,6 +97,21 @@ async fn take_back(
     };
     let run = host.rollback(Some(&row.id), decision, &session.command).await?;
     watched(session, host, run).await
+}
+
+/// Fails by name where nobody sits at a terminal: `--yes` would not answer it either.
+fn may_choose(session: &Session, question: &Question, run: &str) -> Result<(), Trouble> {
+    if session.stage.answer.is_some() {
+        return Ok(());
+    }
+    let words: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
+    let text = "there is no terminal to choose on, and `--choose` was not given";
+    let failure = Failure::new("no_terminal", text).hint(format!(
+        "`{} show {run}` says what each costs; then add `--choose {} --reason TEXT`",
+        session.typed,
+        words.join("|")
+    ));
+    Err(Trouble::new(failure, ExitClass::Invalid))
 }
 
 /// The question that a run stands still for, put to whoever sits at the terminal.

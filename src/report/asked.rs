@@ -16,7 +16,9 @@ pub fn undecided(paper: &mut Paper, question: &Question, command: &str, counted:
     paper.labelled("question", &question.text);
     list(paper, "found", &question.found);
     then(paper, counted);
-    paper.labelled("choices", "type one of these:");
+    paper.labelled("choices", type_one(question));
+    // Whoever has only planned it wants the real thing now.
+    let command = command.replace(" --dry-run", "");
     let flag = question.flag.as_deref().unwrap_or("choose");
     for choice in &question.choices {
         let also = if choice.also.is_empty() { String::new() } else { format!(" {}", choice.also) };
@@ -24,6 +26,11 @@ pub fn undecided(paper: &mut Paper, question: &Question, command: &str, counted:
         let also = if question.flag.is_none() { format!("{also} --reason TEXT") } else { also };
         option(paper, &format!("{command} --{flag} {}{also}", choice.key), &choice.does, &choice.costs);
     }
+}
+
+/// What stands above the choices of a question that is answered by a command.
+pub(super) fn type_one(question: &Question) -> &'static str {
+    if question.choices.len() == 1 { "type this:" } else { "type one of these:" }
 }
 
 /// A question that whoever sits at the terminal answers with one of its words.

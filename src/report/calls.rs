@@ -104,6 +104,19 @@ pub(super) fn backup(calls: &[Entry]) -> Option<String> {
     value.get("path")?.as_str().map(str::to_owned)
 }
 
+/// What a return or a restore has replaced, by the names that it has now: databases, then the folder of uploaded files.
+pub(super) fn put_aside(calls: &[Entry]) -> Option<String> {
+    let outcome = |verb: &str| {
+        let call = calls.iter().find(|call| call.verb == verb && call.state == State::Succeeded)?;
+        call.attempts.last()?.value.as_ref()?.get("aside").cloned()
+    };
+    let databases = outcome("pg_return").or_else(|| outcome("pg_swap"));
+    let names = databases.as_ref().and_then(|names| names.as_array()).into_iter().flatten();
+    let files = outcome("storage_swap");
+    let all: Vec<_> = names.chain(&files).filter_map(|name| Some(format!("`{}`", name.as_str()?))).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
 /// Whether the run has brought another release, from which one can return.
 pub(super) fn brought(calls: &[Entry]) -> bool {
     let did = |verb: &str| calls.iter().any(|call| call.verb == verb && call.state == State::Succeeded);

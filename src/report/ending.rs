@@ -1,7 +1,7 @@
 //! How a run ended: what happened, what it cost, what the site is like now, and what to type next.
 
 use super::{
-    asked::{list, option, then, undecided},
+    asked::{list, option, then, type_one, undecided},
     away, calls,
     failure::why,
     held::Held,
@@ -112,6 +112,9 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
         }
         None => paper.heading(&title),
     }
+    if let Some(aside) = calls::put_aside(page.calls) {
+        paper.labelled("put aside", &format!("{aside}; `{}` says until when they stay", page.see_status()));
+    }
     cost(paper, page);
     kept(paper, page);
     let mut next = held.map_or_else(Next::new, |held| held.start(page.compose));
@@ -151,7 +154,7 @@ fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure, left: &[Str
 fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
     paper.heading(&format!("TAKEN BACK: {}", back_where(page, left)));
     as_before(paper, left);
-    if let Some(decided) = page.calls.iter().flat_map(|call| &call.decisions).next_back() {
+    for decided in page.calls.iter().flat_map(|call| &call.decisions) {
         let decision = &decided.decision;
         paper.labelled("decided", &format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason));
     }
@@ -187,7 +190,7 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     now(paper, page);
     cost(paper, page);
     kept(paper, page);
-    paper.labelled("choices", "type one of these:");
+    paper.labelled("choices", type_one(question));
     // With a flag it is about how to go on.
     let verb = if question.flag.is_some() { page.resume() } else { page.rollback() };
     for choice in &question.choices {
@@ -202,16 +205,23 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
             &format!("`--{flag} {}` decides it before a run begins", words.join("|")),
         );
     } else if page.calls.iter().all(|call| call.undos.is_empty()) {
-        on(paper, page);
+        on(paper, page, failure.is_some());
     }
 }
 
 /// How to go on, where somebody has looked what going back would ask: nothing is taken back yet.
-fn on(paper: &mut Paper, page: &Page<'_>) {
+fn on(paper: &mut Paper, page: &Page<'_>, failed: bool) {
     let open = page.calls.iter().filter_map(Entry::question).find(|question| question.flag.is_some());
     let Some(open) = open else {
-        let does = "mend the cause yourself, then go on from where it failed";
-        option(paper, &page.resume(), does, "the site stays as it is now until it is mended");
+        let (does, costs) = if failed {
+            (
+                "mend the cause yourself, then go on from where it failed",
+                "the site stays as it is now until it is mended",
+            )
+        } else {
+            ("do not go back, but on from where it stopped", "")
+        };
+        option(paper, &page.resume(), does, costs);
         return;
     };
     paper.labelled("or go on", &format!("which asks still: {}", open.text));

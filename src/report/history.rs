@@ -123,7 +123,7 @@ pub fn not_over(paper: &mut Paper, open: &Open<'_>, typed: &str) {
                 return paper.paragraph(8, &format!("{text}: {typed} rollback {id}"));
             }
             paper.paragraph(8, &format!("go on: {typed} resume {id}"));
-            paper.paragraph(8, &format!("or go back: {typed} rollback {id}"));
+            paper.paragraph(8, &format!("or take it back: {typed} rollback {id}"));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     event::Failure,
     journal::{Entry, Holder, RunRow, RunState},
     run::{stopped_meanwhile, untouched},
-    survey::{Footprint, Gathered, ServiceStatus, Status, gathered},
+    survey::{Footprint, Gathered, KEEPS_DYING, ServiceStatus, Status, gathered},
 };
 
 /// All that can be told about a site now.
@@ -79,6 +79,7 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
                 differs(paper, status, known.typed);
             }
             left_stopped(paper, status, known.held);
+            dies_since(paper, status, known);
             trial::there(paper, status, known.open(), known.typed);
             around(paper, status, known.own);
         }
@@ -290,6 +291,21 @@ pub fn in_between(paper: &mut Paper, status: &Status, run: &RunRow, calls: &[Ent
         paper.labelled("DOWN", text);
     }
 }
+
+/// The newest run has brought what keeps dying: there is a way back.
+fn dies_since(paper: &mut Paper, status: &Status, known: &Known<'_>) {
+    let Some(run) = known.last.filter(|run| run.state == RunState::Done && run.runbook == UPGRADE) else {
+        return;
+    };
+    if status.services.iter().any(|service| service.state.starts_with(KEEPS_DYING)) {
+        let text =
+            format!("since run {}: `{} rollback --list` says what going back costs", run.id, known.typed);
+        paper.labelled("way back", &text);
+    }
+}
+
+/// The runbook that brings a release.
+const UPGRADE: &str = "compose/upgrade";
 
 /// A worker that does not run is no accident where a person has held it.
 fn left_stopped(paper: &mut Paper, status: &Status, held: Option<(&RunRow, &Held)>) {

@@ -49,7 +49,9 @@ pub(super) async fn unwind(context: &Context, record: &Record, entries: &[Entry]
                 done.push(format!("{}: {what}", entry.address));
             }
             Err(TakeBack::Failed(failure)) => {
-                let not_done = open[at..].iter().map(|entry| left(context, entry)).collect();
+                // What only adds stays anyway.
+                let changes = |entry: &&&Entry| context.verb(&entry.verb).is_ok_and(|verb| !verb.adds_only);
+                let not_done = open[at..].iter().filter(changes).map(|entry| left(context, entry)).collect();
                 return Unwound::Stuck { failure, done, not_done };
             }
             Err(TakeBack::Journal(failure)) => return Unwound::Journal(failure),

@@ -197,13 +197,16 @@ async fn health(container: &Container, site: Observe<'_>) -> String {
     }
 }
 
+/// How the state of a service begins that is started again and again.
+pub const KEEPS_DYING: &str = "KEEPS DYING";
+
 /// The state of a container in words.
 pub(super) fn state(container: &Container, now: Timestamp) -> String {
     let started = container.started.map(moment).unwrap_or_default();
     match container.state {
         State::Paused => return "paused".to_owned(),
         _ if container.dies_often(now) => {
-            return format!("KEEPS DYING: `docker logs --tail 50 {}`", container.name);
+            return format!("{KEEPS_DYING}: `docker logs --tail 50 {}`", container.name);
         }
         _ => {}
     }
