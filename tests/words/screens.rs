@@ -17,6 +17,9 @@ async fn a_good_run() {
     screen("good_show", &desk, "uplift show").await;
     screen("good_rollback", &desk, "uplift rollback").await;
     screen("good_again", &desk, "uplift upgrade --to 1.1.0").await;
+    screen("good_resume", &desk, "uplift resume").await;
+    desk.world.edit_container("strata-job-1", |job| job.state = State::Restarting);
+    screen("good_dying", &desk, "uplift status").await;
 }
 
 /// A page for people, all of it for programs, unless they say how much.
@@ -217,6 +220,7 @@ async fn a_person_decides() {
         let planned = desk.types(&format!("uplift {planned}")).await;
         assert!(planned.exit.code() == 7 && planned.err.contains("is not over"), "{}", planned.page());
     }
+    screen("decide_no_terminal", &desk, "uplift rollback").await;
     let desk = desk.answering("go away");
     screen("decide_asked", &desk, "uplift rollback").await;
     assert_eq!(desk.types("uplift status").await.exit.code(), 7, "it waits on");
