@@ -139,7 +139,15 @@ impl DockerRead for EngineClient {
 
     async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
         match self.api().await?.inspect_container(id, None).await {
-            Ok(found) => Ok(container::environment(found)),
+            Ok(found) => Ok(container::environment(found.config.and_then(|config| config.env))),
+            Err(error) if is_missing(&error) => Ok(BTreeMap::new()),
+            Err(error) => Err(self.answered(&error)),
+        }
+    }
+
+    async fn image_environment(&self, image_id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        match self.api().await?.inspect_image(image_id).await {
+            Ok(found) => Ok(container::environment(found.config.and_then(|config| config.env))),
             Err(error) if is_missing(&error) => Ok(BTreeMap::new()),
             Err(error) => Err(self.answered(&error)),
         }

@@ -258,6 +258,8 @@ pub trait DockerRead: Send + Sync {
     /// The variables that a container was made with, those of its image included; empty if it is gone. All values are
     /// treated as secrets.
     async fn environment(&self, id: &str) -> Result<BTreeMap<String, Secret>, Failure>;
+    /// The variables that an image brings; empty if it is not on this host.
+    async fn image_environment(&self, image_id: &str) -> Result<BTreeMap<String, Secret>, Failure>;
     /// A file in a container, running or not, with symbolic links followed; `None` if there is none. Fails with
     /// `file_too_large` beyond [`LARGEST_FILE`].
     async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure>;

@@ -27,6 +27,22 @@ async fn an_edit_that_nobody_has_applied_is_named_without_its_value() {
     assert!(text.contains("`LICENSE_KEY`") && !text.contains("another-licence"), "{text}");
 }
 
+/// Made anew, the container would lose it.
+#[tokio::test]
+async fn a_variable_that_no_file_gives_any_more_is_named() {
+    let night = Night::of(World::strata());
+    night.world.edit_environment("strata-web-1", |set| {
+        set.insert("FROM_A_SHELL".to_owned(), "once exported".to_owned());
+        set.insert("HTTPS_PROXY".to_owned(), "http://proxy.example:3128".to_owned());
+    });
+    let (code, text) = refused(&night).await;
+    assert_eq!(code, "drift");
+    assert!(text.contains("`FROM_A_SHELL`, which the files do not give"), "{text}");
+    assert!(!text.contains("once exported") && !text.contains("PROXY"), "{text}");
+    let applied = night.run("compose/upgrade", &[("to", "1.1.0"), ("edits", "apply")]).await;
+    assert_eq!(applied.ending, Ending::Done);
+}
+
 /// What goes back is what ran, with the values that it had.
 #[tokio::test]
 async fn an_edit_is_applied_with_the_release_where_a_person_says_so() {

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// The variables that it was made with.
-pub(super) fn environment(found: ContainerInspectResponse) -> BTreeMap<String, Secret> {
-    let lines = found.config.and_then(|config| config.env).unwrap_or_default();
+pub(super) fn environment(lines: Option<Vec<String>>) -> BTreeMap<String, Secret> {
+    let lines = lines.unwrap_or_default();
     let pair =
         |line: &String| line.split_once('=').map(|(name, value)| (name.to_owned(), Secret::new(value)));
     lines.iter().filter_map(pair).collect()

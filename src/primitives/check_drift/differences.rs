@@ -43,6 +43,8 @@ pub(super) async fn differences(
     }
     let mut found = Vec::from_iter(image(container, configured, site).await?);
     found.extend(variables(container, configured, &made_with, !found.is_empty()));
+    let brought = site.docker.image_environment(&container.image_id).await?;
+    found.extend(taken_out(container, configured, &made_with, &brought));
     found.extend(policy(container, configured));
     found.extend(data(container, configured, &made_with, &KEYS));
     found.extend(command(container, configured));
@@ -75,6 +77,11 @@ fn policy(container: &Container, configured: &ServiceConfig) -> Option<Differs> 
     (runs != files).then_some(Differs { text, kind: Kind::Policy { update } })
 }
 
+/// [`data`] tells it.
+fn is_data(name: &str) -> bool {
+    KEYS.contains(&name) || DATA.iter().any(|(one, _)| *one == name)
+}
+
 /// Names alone: values may be secrets. Those of [`data`] are not told twice, nor is another release.
 fn variables(
     container: &Container,
@@ -82,11 +89,29 @@ fn variables(
     made_with: &BTreeMap<String, Secret>,
     release: bool,
 ) -> Option<Differs> {
-    let of_data = |name: &str| KEYS.contains(&name) || DATA.iter().any(|(one, _)| *one == name);
-    let told = |name: &str| of_data(name) || (release && name == "STRATA_VERSION");
+    let told = |name: &str| is_data(name) || (release && name == "STRATA_VERSION");
     let set = configured.environment.iter().filter(|(name, _)| !told(name));
     let differs = set.filter(|(name, value)| made_with.get(*name) != Some(value));
     other_values(container, Kind::Other, differs.map(|(name, _)| name.as_str()))
+}
+
+/// Variables that neither the files give any more nor the image: made anew, the container would lose them. So it would those
+/// that compose has once got from somebody's shell.
+fn taken_out(
+    container: &Container,
+    configured: &ServiceConfig,
+    made_with: &BTreeMap<String, Secret>,
+    brought: &BTreeMap<String, Secret>,
+) -> Option<Differs> {
+    // Compose gives every container those of the docker client's own settings.
+    let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+    let own = made_with.iter().filter(|(name, value)| brought.get(*name) != Some(value));
+    let gone = own.map(|(name, _)| name.as_str()).filter(|name| !configured.environment.contains_key(*name));
+    let gone: Vec<_> =
+        gone.filter(|name| !is_data(name) && !is_proxy(name)).map(|name| format!("`{name}`")).collect();
+    let text =
+        format!("`{}` was started with {}, which the files do not give", service(container), gone.join(", "));
+    (!gone.is_empty()).then(|| Differs::other(text))
 }
 
 /// An edit of `DB_HOST` that nobody has applied would have another database backed up than the one in use, and with

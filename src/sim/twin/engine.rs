@@ -110,6 +110,13 @@ impl DockerRead for Twin {
         self.live().docker.environment(id).await
     }
 
+    async fn image_environment(
+        &self,
+        image_id: &str,
+    ) -> Result<std::collections::BTreeMap<String, Secret>, Failure> {
+        self.live().docker.image_environment(image_id).await
+    }
+
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         if self.lock().containers.made.contains_key(id) {
             return Ok(Vec::new());

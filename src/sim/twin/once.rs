@@ -84,6 +84,10 @@ impl DockerRead for Once<dyn DockerRead> {
         self.ask(format!("environment {id}"), self.live.environment(id)).await
     }
 
+    async fn image_environment(&self, image_id: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        self.ask(format!("image environment {image_id}"), self.live.image_environment(image_id)).await
+    }
+
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         self.ask(format!("logs {id} {tail:?}"), self.live.logs(id, tail)).await
     }

@@ -149,7 +149,7 @@ fn unreadable(table: &Table) {
 type Edit = fn(String) -> String;
 
 /// What was edited, in which file, how, and what is said of it.
-const EDITS: [(&str, &str, Edit, &str); 7] = [
+const EDITS: [(&str, &str, Edit, &str); 8] = [
     (
         "another command",
         "docker-compose.yml",
@@ -161,6 +161,12 @@ const EDITS: [(&str, &str, Edit, &str); 7] = [
         ".env",
         |text| text.replace("STRATA_LOG_LEVEL=info", "STRATA_LOG_LEVEL=debug"),
         "`STRATA_LOG_LEVEL`",
+    ),
+    (
+        "a setting that was taken out",
+        ".env",
+        |text| text.replace("STRATA_LOG_LEVEL=info\n", ""),
+        "with `STRATA_LOG_LEVEL`, which the files do not give",
     ),
     (
         "another release in the settings",
