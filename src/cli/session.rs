@@ -234,11 +234,13 @@ fn typed(common: &Common, words: &[OsString]) -> String {
     let was_typed = |short: &str, long: &str| {
         words.iter().skip(1).any(|word| {
             let word = word.to_string_lossy();
-            word.starts_with(long) || (!short.is_empty() && word.starts_with(short))
+            // Short flags may stand in one word: `-yC DIR`.
+            let among = word.starts_with('-') && !word.starts_with("--") && word.contains(short);
+            word.starts_with(long) || (!short.is_empty() && among)
         })
     };
     let path = |path: &Path| quoted(&path.display().to_string());
-    if let Some(site) = common.site.as_deref().filter(|_| was_typed("-C", "--site")) {
+    if let Some(site) = common.site.as_deref().filter(|_| was_typed("C", "--site")) {
         let _ = write!(text, " -C {}", path(site));
     }
     if let Some(project) = common.project.as_deref().filter(|_| was_typed("", "--project")) {

@@ -17,7 +17,7 @@ pub fn sets(paper: &mut Paper, all: &[Listed], now: Timestamp, folder: &str, typ
         paper.line(&format!("{:12}  {typed} backup create", ""));
         return;
     }
-    row(paper, ["backup (UTC)", "age", "size", "proved", "made for"]);
+    row(paper, ["backup (UTC)", "release", "age", "size", "proved", "made for"]);
     for set in all {
         let manifest = set.manifest.as_ref();
         let mut reason = manifest.map(|manifest| manifest.reason.clone()).unwrap_or_default();
@@ -26,7 +26,8 @@ pub fn sets(paper: &mut Paper, all: &[Listed], now: Timestamp, folder: &str, typ
         }
         // That it is unfinished stands in its line.
         let name = set.set.trim_end_matches(".partial");
-        row(paper, [name, &age(set, now), &size(set.bytes), word(&set.standing), &reason]);
+        let release = manifest.map(|manifest| manifest.version.as_str()).unwrap_or_default();
+        row(paper, [name, release, &age(set, now), &size(set.bytes), word(&set.standing), &reason]);
         if let Some(why) = why(&set.standing) {
             paper.paragraph(4, why);
         }
@@ -77,8 +78,8 @@ pub(super) fn newest(all: &[Listed], none: Option<&NoSets>, now: Option<Timestam
     format!("{}{old}, proved {}, {}{lacks}", set.set, word(&set.standing), size(set.bytes))
 }
 
-fn row(paper: &mut Paper, [set, age, size, proved, reason]: [&str; 5]) {
-    paper.line(&format!("{set:<24}{age:<14}{size:<12}{proved:<14}{reason}"));
+fn row(paper: &mut Paper, [set, release, age, size, proved, reason]: [&str; 6]) {
+    paper.line(&format!("{set:<22}{release:<8} {age:<12}{size:<11}{proved:<14}{reason}"));
 }
 
 /// How long ago it was made.
