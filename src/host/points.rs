@@ -111,8 +111,10 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         return Ok(None);
     }
     let is_done = |state| state == State::Succeeded || (code_only && state == State::Undone);
-    let done = |verb: &str| entries.iter().find(|one| one.verb == verb && is_done(one.state));
-    let to = done("env_set").and_then(|one| one.input.get("STRATA_VERSION")?.as_str());
+    let all = |verb: &'static str| entries.iter().filter(move |one| one.verb == verb && is_done(one.state));
+    let done = |verb| all(verb).next();
+    // A runbook of the site's own may set other values too.
+    let to = all("env_set").find_map(|one| one.input.get("STRATA_VERSION")?.as_str());
     let (Some(to), Some(_)) = (to, done("compose_up")) else { return Ok(None) };
     let zero = EntryZero::read(reader.before(&row.id).map_err(Failure::from)?)?;
     let savepoint = match done("pg_savepoint") {
