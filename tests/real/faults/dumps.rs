@@ -25,7 +25,7 @@ fn a_dump_that_something_happens_to() {
     at_once(&mut table);
     dropped(&mut table);
     let screen = table.field.uplift(CREATE);
-    table.made("nothing, afterwards", screen, &["rows as counted"]);
+    table.made("nothing, afterwards", screen, &["rows, as in the databases"]);
     table.end();
 }
 
@@ -114,7 +114,7 @@ fn at_once(table: &mut Table) {
     let mut second = None;
     let screen = while_it_dumps(table, |_| second = Some(table.field.uplift(CREATE)));
     let second = second.unwrap().ends(5).shows(&["is at work on this site", "nothing was changed"]);
-    table.made("two backups at once: the first", screen, &["rows as counted"]);
+    table.made("two backups at once: the first", screen, &["rows, as in the databases"]);
     table.ended("two backups at once: the second", second, 5, &[]);
 }
 
@@ -151,7 +151,7 @@ fn rewritten(table: &mut Table) {
     until_it_waits(&table.field, &run, PRIMARY);
     jam.ends();
     let screen = table.field.ended(run, CREATE);
-    let said = ["was emptied or written anew", "made again", "rows as counted"];
+    let said = ["was emptied or written anew", "made again", "rows, as in the databases"];
     let set = table.made("table written anew in the middle", screen, &said);
     let shown = table.field.uplift(&format!("backup show {set} -o json")).ends(0).json();
     let tables = shown["manifest"]["databases"][0]["tables"].as_array().unwrap();

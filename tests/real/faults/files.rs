@@ -40,7 +40,7 @@ fn uploaded_files_that_something_happens_to() {
             fs::remove_file(tree.join(format!("passing-{number}"))).unwrap();
         }
     });
-    table.made("files that come and go", screen, &["rows as counted"]);
+    table.made("files that come and go", screen, &["rows, as in the databases"]);
     unreadable(&mut table, &tree);
     table.end();
 }
@@ -78,7 +78,7 @@ fn unreadable(table: &mut Table, tree: &Path) {
 #[test]
 fn a_site_without_uploaded_files_is_backed_up_and_brought_back() {
     let field = Field::quick(Shape::Present, "1.1.0");
-    field.uplift(CREATE).ends(0).shows(&["rows as counted"]);
+    field.uplift(CREATE).ends(0).shows(&["rows, as in the databases"]);
     let set = super::table::good(&field).pop().unwrap();
     field.uplift(&format!("backup verify {set}")).ends(0);
     if every() {

@@ -131,9 +131,9 @@ fn ahead(table: &Table, words: &str, seconds: u32) -> Screen {
 fn clock(table: &mut Table) {
     let words = "backup create -y";
     let screen = ahead(table, words, YEAR);
-    let later = table.made("clock a year ahead", screen, &["rows as counted"]);
+    let later = table.made("clock a year ahead", screen, &["rows, as in the databases"]);
     let screen = table.field.uplift(words);
-    let now = table.made("clock put back", screen, &["rows as counted"]);
+    let now = table.made("clock put back", screen, &["rows, as in the databases"]);
     assert!(later > now, "{later} is said to be younger than {now}");
     let screen = table.field.uplift("backup prune -y");
     table.ended("retention after that", screen, 0, &["NOTHING NEEDED"]);

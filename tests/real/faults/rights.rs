@@ -20,7 +20,7 @@ fn a_site_with_rights_of_its_own_is_backed_up_and_restored() {
     let screen = field.uplift(CREATE).ends(1).shows(&["public.reports"]);
     row("table that the product's user may not read", &screen);
     psql("GRANT SELECT ON reports TO strata");
-    let screen = field.uplift(CREATE).ends(0).shows(&["rows as counted"]);
+    let screen = field.uplift(CREATE).ends(0).shows(&["rows, as in the databases"]);
     row("table of another role, readable", &screen);
     let set = super::table::good(&field).remove(0);
     let before = rights(&field);
@@ -84,7 +84,7 @@ fn password(field: &Field) {
     field.stack.compose("up -d --no-deps --force-recreate -t 1 web job").unwrap();
     field.assert_up();
     assert_eq!(field.stack.compose("exec -T web printenv DB_PASSWORD").unwrap(), ugly, "as compose reads it");
-    let screen = field.uplift(CREATE).ends(0).shows(&["rows as counted"]);
+    let screen = field.uplift(CREATE).ends(0).shows(&["rows, as in the databases"]);
     assert!(!screen.everything().contains(CANARY));
     row("password with quotes, `$`, `#` and blanks", &screen);
     field.uplift("status").ends(0);

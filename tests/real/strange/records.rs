@@ -57,7 +57,7 @@ fn busy(table: &Table) {
     table.row_unseen("a second hand that takes it back", "rollback -y").refused(
         5,
         "site_held",
-        &["another run holds"],
+        &["is at work", "--follow"],
     );
     run.signal("INT").unwrap();
     field.ended(run, "upgrade --to 1.2.0").ends(9);
