@@ -18,7 +18,7 @@ pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
 
 fn one(paper: &mut Paper, place: &Place, typed: &str) {
     let point = &place.point;
-    let since = if point.code_only { "; the code alone was taken back then" } else { "" };
+    let since = if point.code_only { "; the code was taken back then, the data was not" } else { "" };
     paper.heading(&format!(
         "run {} brought {} in the place of {}, {}{since}",
         point.run,

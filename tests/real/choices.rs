@@ -53,7 +53,7 @@ pub(super) fn code_returns(server: Server) {
     field.uplift("status").ends(0);
 
     // The savepoint is there yet, for whoever finds that the older release fails on these databases.
-    field.uplift("rollback --list").ends(0).shows(&["the data did not", "--restore-data always"]);
+    field.uplift("rollback --list").ends(0).shows(&["the data was not", "--restore-data always"]);
     field.uplift("rollback -y").ends(7).shows(&["--restore-data always", "nothing was changed"]);
     field.uplift("rollback --restore-data always --jobs run -y --settle 2s").ends(0);
     field.assert_runs("1.0.0");
