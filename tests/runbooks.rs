@@ -15,3 +15,4 @@ mod restore;
 mod routed;
 mod stopped;
 mod stories;
+mod twice;

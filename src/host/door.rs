@@ -83,11 +83,7 @@ impl HostBuilder {
 
     /// What runs in the folder although the site cannot be opened, e.g. because its compose file cannot be read.
     pub async fn containers(self) -> Vec<ServiceStatus> {
-        let ports = match self.ports {
-            Some(ports) => Some(ports),
-            None => clients::real().ok().map(|(ports, _)| ports),
-        };
-        match ports {
+        match self.ports.or_else(|| Some(clients::real().ok()?.0)) {
             Some(ports) => survey::containers(&ports, &self.start).await,
             None => Vec::new(),
         }

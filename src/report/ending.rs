@@ -113,7 +113,7 @@ fn done(paper: &mut Paper, page: &Page<'_>) {
         None => paper.heading(&title),
     }
     if let Some(aside) = calls::put_aside(page.calls) {
-        paper.labelled("put aside", &format!("{aside}; `{}` says until when they stay", page.see_status()));
+        paper.labelled("put aside", &format!("{aside}: `{}` tells what of that is kept", page.see_status()));
     }
     cost(paper, page);
     kept(paper, page);

@@ -13,7 +13,7 @@ use crate::{
     backups::Listed,
     event::Failure,
     journal::{Entry, Holder, RunRow, RunState},
-    run::{stopped_meanwhile, untouched},
+    run::stopped_meanwhile,
     survey::{Footprint, Gathered, KEEPS_DYING, ServiceStatus, Status, gathered},
 };
 
@@ -59,8 +59,7 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         // Where the site can be looked at, what is there says it better than the record.
         let calls = if known.site.is_ok() { &[] } else { known.calls };
         let at_work = known.now.map(|now| known.at_work.in_words(now)).unwrap_or_default();
-        let untouched = untouched(known.calls);
-        let open = Open { run, holder: known.holder, at_work: &at_work, calls, untouched };
+        let open = Open { holder: known.holder, at_work: &at_work, calls, ..Open::of(run, known.calls) };
         not_over(paper, &open, known.typed);
     }
     match known.site {

@@ -65,10 +65,10 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         let hang = if paragraph.starts_with("- ") { "  " } else { "" };
         for word in paragraph.split_whitespace() {
             let length = line.chars().count() + 1 + word.chars().count();
-            if !line.is_empty() && length > width {
+            let begun = !line.trim_start().is_empty();
+            if begun && length > width {
                 lines.push(std::mem::replace(&mut line, hang.to_owned()));
-            }
-            if !line.trim_start().is_empty() {
+            } else if begun {
                 line.push(' ');
             }
             line.push_str(word);

@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Host {
     pub engine: Engine,
     pub reachable: bool,
+    /// It cannot read what containers have said.
+    pub logs_lost: bool,
     /// By image id.
     pub images: BTreeMap<String, Built>,
     /// By container id.
@@ -179,6 +181,9 @@ impl DockerRead for World {
     async fn logs(&self, id: &str, tail: Option<usize>) -> Result<Vec<LogLine>, Failure> {
         self.look(|state| {
             state.host.reach()?;
+            if state.host.logs_lost {
+                return Err(Failure::new("engine_failed", "error grabbing logs: invalid character '\\x00'"));
+            }
             let logs = &state.host.get(id)?.logs;
             let skip = tail.map_or(0, |tail| logs.len().saturating_sub(tail));
             Ok(logs[skip..].to_vec())

@@ -226,6 +226,7 @@ fn host() -> Host {
             local: true,
         },
         reachable: true,
+        logs_lost: false,
         images: BTreeMap::new(),
         instances: BTreeMap::new(),
         volumes: [(VOLUME.to_owned(), mount_point())].into(),

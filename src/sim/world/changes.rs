@@ -154,6 +154,11 @@ impl World {
         self.lock().host.reachable = reachable;
     }
 
+    /// From now on the engine cannot read what any container has said, as after a power cut.
+    pub fn lose_logs(&self) {
+        self.lock().host.logs_lost = true;
+    }
+
     /// Whether the database server answers, and whether as a standby.
     pub fn set_server(&self, reachable: bool, in_recovery: bool) {
         let mut state = self.lock();

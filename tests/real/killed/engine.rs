@@ -61,7 +61,7 @@ fn a_machine_that_is_rebooted_in_the_middle_is_told_where_it_stands() {
     let mut walk = Walk::on(Field::of(stack));
     for (number, (flow, address, after)) in WHEN.into_iter().enumerate() {
         walk.reach(flow);
-        let scene = walk.scene(flow, false);
+        let mut scene = walk.scene(flow, false);
         let words = format!("{} -o json", walk.words(flow));
         let run = walk.field.start(&words);
         super::super::told::until_it_begins(&run, address);
@@ -73,6 +73,7 @@ fn a_machine_that_is_rebooted_in_the_middle_is_told_where_it_stands() {
         let status = status.shows(&["is not finished (interrupted)", "uplift resume", "uplift rollback"]);
         assert!(status.seconds() < 15.0, "{status}");
         engine.database_back(&postgres);
+        scene.listen_again(&walk.field);
         let way = if number % 2 == 0 { Way::Rollback } else { Way::Resume };
         ended(&mut engine, &mut walk, scene, way);
         eprintln!("{flow:?}: power cut in `{address}`, told in {:.1} s, then {way:?}", status.seconds());

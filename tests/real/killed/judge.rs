@@ -54,7 +54,7 @@ impl Scene {
 
     /// An engine that is restarted forgets who listens; the new one knows what it has made itself.
     pub(super) fn listen_again(&mut self, field: &Field) {
-        if self.made.iter().all(|watch| !watch.stderr().is_empty()) {
+        if self.made.iter().all(Started::is_over) {
             self.made.push(watch(field, "10m"));
         }
     }
