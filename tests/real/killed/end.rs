@@ -67,5 +67,9 @@ pub(super) fn as_told(field: &Field, way: Way, run: &str, mend: &mut dyn FnMut(&
     let told = field.uplift("status").ends(7).shows(&[run]);
     drop((shown, told));
     let words = format!("rollback {run} --choose restore-data --reason tested -y");
-    Ended { data_by_word: true, last: until_free(field, &words) }
+    let mut last = until_free(field, &words);
+    if mend(&last) {
+        last = end_it(field, Way::Rollback, run);
+    }
+    Ended { data_by_word: true, last }
 }
