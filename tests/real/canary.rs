@@ -5,6 +5,8 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -34,6 +36,8 @@ fn no_secret_is_seen_anywhere() {
     let needles = secrets::needles(&field.secrets());
     assert_eq!(needles.iter().filter(|(_, text)| text == CANARY.as_bytes()).count(), 7, "a canary in each");
     let trace = field.dir().with_extension("execve");
+    let team = tempfile::tempdir().unwrap();
+    let told = tells(&field, team.path());
     let over = AtomicBool::new(false);
     let seen = std::thread::scope(|threads| {
         let seen = threads.spawn(|| inspected(&field, &over));
@@ -50,6 +54,9 @@ fn no_secret_is_seen_anywhere() {
     assert!(started.windows(7).any(|at| at == b"pg_dump"), "the dump was not seen to be started");
     secrets::assert_absent(&needles, &started, "an argument of a program");
     fs::remove_file(trace).unwrap();
+    let told = fs::read(told).unwrap();
+    assert!(told.windows(13).any(|at| at == b"NOTICE_EVENT="), "nobody was told");
+    secrets::assert_absent(&needles, &told, "what a notification command gets");
     assert!(seen.len() > 2, "{seen:?}");
     secrets::assert_absent(&needles, format!("{seen:?}").as_bytes(), "a container's arguments or labels");
     for set in fs::read_dir(field.state("backups")).unwrap().filter_map(Result::ok) {
@@ -68,6 +75,16 @@ fn no_secret_is_seen_anywhere() {
     }
     eprintln!("{count} programs started, {} containers: no canary", seen.len());
     field.end();
+}
+
+/// Lets a command write down all that it gets of every run.
+fn tells(field: &Field, folder: &Path) -> PathBuf {
+    let (tell, told) = (folder.join("tell"), folder.join("told"));
+    fs::write(&tell, format!("#!/bin/sh\nenv >> {0}\ncat >> {0}\n", told.display())).unwrap();
+    fs::set_permissions(&tell, fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = format!("[notify]\ncommand = [\"{}\"]\n", tell.display());
+    fs::write(field.dir().join("uplift.toml"), settings).unwrap();
+    told
 }
 
 /// What an operator does in a bad week, at every verbosity, with each program that is started on the way written down.
