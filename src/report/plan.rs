@@ -113,14 +113,22 @@ fn diff(write: &Write) -> Option<&str> {
 fn changes(writes: &[Write], detail: Detail) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut added, mut bytes) = (0, 0);
-    for write in writes {
-        match &write.change {
-            Change::Added { bytes: size, .. } => {
-                // Folders have no size and are no news.
-                added += usize::from(size.is_some());
-                bytes += size.unwrap_or(0);
+    // Before a question what becomes of all databases alike is told once.
+    let alike = |one: &Write, next: &Write| detail == Detail::Short && alike(&one.change, &next.change);
+    for together in writes.chunk_by(alike) {
+        if let [first, _, ..] = together {
+            lines.extend(several(&first.change, together));
+            continue;
+        }
+        for write in together {
+            match &write.change {
+                Change::Added { bytes: size, .. } => {
+                    // Folders have no size and are no news.
+                    added += usize::from(size.is_some());
+                    bytes += size.unwrap_or(0);
+                }
+                change => lines.extend(one(change, detail)),
             }
-            change => lines.extend(one(change, detail)),
         }
     }
     // Copies for the way back are many and small: before a question only what fills a disk counts.
@@ -128,6 +136,43 @@ fn changes(writes: &[Write], detail: Detail) -> Vec<String> {
         lines.push(format!("adds {}, up to {}", count(added, "file"), size(bytes)));
     }
     lines
+}
+
+/// Whether one line can tell both.
+fn alike(one: &Change, next: &Change) -> bool {
+    match (one, next) {
+        (Change::Database { what, .. }, Change::Database { what: other, .. }) => what == other,
+        (Change::DatabaseAdded { .. }, Change::DatabaseAdded { .. })
+        | (Change::DatabaseRemoved { .. }, Change::DatabaseRemoved { .. }) => true,
+        _ => false,
+    }
+}
+
+/// The line for several that are alike.
+fn several(first: &Change, all: &[Write]) -> Option<String> {
+    let mut bytes = Some(0);
+    let mut names = Vec::new();
+    for write in all {
+        match &write.change {
+            Change::Database { name, .. } | Change::DatabaseRemoved { name } => names.push(name),
+            Change::DatabaseAdded { name, bytes: size, .. } => {
+                bytes = bytes.zip(*size).map(|(sum, size)| sum + size);
+                names.push(name);
+            }
+            _ => {}
+        }
+    }
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{}`", named(name))).collect();
+    let names = names.join(", ");
+    match first {
+        Change::Database { what, .. } => Some(format!("each of {names}: {}", named(what))),
+        Change::DatabaseAdded { .. } => {
+            let size = bytes.map(|bytes| format!(" ({} in all)", size(bytes))).unwrap_or_default();
+            Some(format!("adds the databases {names}{size}"))
+        }
+        Change::DatabaseRemoved { .. } => Some(format!("drops the databases {names}")),
+        _ => None,
+    }
 }
 
 fn one(change: &Change, detail: Detail) -> Option<String> {
