@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
             let stage = Stage::real();
             let failure = Failure::new("no_runtime", format!("cannot begin to work: {error}"))
                 .hint("see whether memory or processes have run out: `free -h`, `ulimit -u`");
-            crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused);
+            crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused, &[]);
             return ExitCode::from(ExitClass::Refused.code());
         }
     };
@@ -84,7 +84,8 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
         Verb::Resume(resume) => resume::resume(&mut session, resume).await,
         Verb::Rollback(rollback) => {
             let given = flags::given(&matches, &["rollback"]);
-            rollback::rollback(&mut session, rollback, given).await
+            let typed = flags::typed(&matches, "rollback", &given);
+            rollback::rollback(&mut session, rollback, (given, typed)).await
         }
         Verb::Backup(backup) => {
             let given = flags::given(&matches, &["backup", backup.what.word()]);

@@ -26,10 +26,10 @@ mod status;
 mod trial;
 mod words;
 
-pub use asked::{chosen, question, undecided};
+pub use asked::{chosen, question, undecided, undecided_but};
 pub use at_work::{AtWork, Working};
 pub use ending::{Page, ending, ending_alone, nothing_needed};
-pub use failure::failure;
+pub use failure::{failure, wrote};
 pub use held::Held;
 pub use history::{Open, history, in_the_way, not_over, way_back, way_on};
 pub use init::{Introduced, introduced};

@@ -7,6 +7,7 @@ mod choices;
 mod faults;
 mod fits;
 mod held;
+mod hosts;
 mod locked;
 mod night;
 mod notices;

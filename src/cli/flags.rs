@@ -9,6 +9,7 @@ use std::{
 use clap::{
     Arg, ArgMatches, Command, CommandFactory as _,
     builder::{OsStringValueParser, PossibleValue, PossibleValuesParser},
+    parser::ValueSource,
 };
 use serde_json::{Value, json};
 
@@ -204,6 +205,18 @@ pub(super) fn given(matches: &ArgMatches, verb: &[&str]) -> BTreeMap<String, Str
         }
     }
     given
+}
+
+/// Those among them that were typed: what a variable says, it says to every command.
+pub(super) fn typed(
+    matches: &ArgMatches,
+    verb: &str,
+    given: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let Some(matches) = matches.subcommand_matches(verb) else { return BTreeMap::new() };
+    let typed =
+        |name: &str| matches.value_source(&format!("{PREFIX}{name}")) == Some(ValueSource::CommandLine);
+    given.iter().filter(|(name, _)| typed(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether programs read the output. Asked before the arguments are understood, for the mistakes in them.

@@ -88,7 +88,7 @@ pub(super) const LESSONS: &[Lesson] = &[
                 "say what became of a change that uplift cannot tell",
             ),
             (
-                "uplift resume --choose return-code --reason 'users wait'",
+                "uplift resume --choose hold --reason 'somebody looks at the jobs tomorrow'",
                 "decide what the run waits for, with a word that `uplift show` lists",
             ),
         ],

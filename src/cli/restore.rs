@@ -10,6 +10,7 @@ use super::{
 use crate::{
     event::ExitClass,
     host::{Settled, Start},
+    report,
 };
 
 /// `uplift restore SET`, onto the site that is there or, with `--into`, onto a host that has none.
@@ -25,29 +26,47 @@ pub(super) async fn restore(
         asked.set.clone()
     };
     if let Some(into) = &asked.into {
+        // Elsewhere whoever has no terminal sees first what there is to decide; here files are written for that.
+        if !asked.dry_run {
+            session.may_ask()?;
+        }
         let into = absolute(into);
+        // A run that stands still there has changed these files, and says itself what leads on.
+        session.common.site = Some(into.clone());
+        if into.is_dir()
+            && let Some(runs) = session.folder_runs()
+        {
+            nobody_else(session, &runs?)?;
+        }
         let builder = (session.stage.host)(Start::default());
         let settled = builder.settle(Path::new(&set), &into, asked.dry_run).await?;
         told(session, &settled, asked.dry_run);
         if asked.dry_run {
+            if !session.json() {
+                session.sheet().paragraph(0, PLAN_LATER);
+            }
             return Ok(ExitClass::Done);
         }
         if !session.json() {
-            let again = format!(
-                "should the rest fail, `uplift restore {set} --into {}` goes on from here",
-                into.display()
-            );
+            let again = format!("should the rest be refused, `{}` goes on from here", session.command);
             session.paper().line(&again);
         }
-        session.common.site = Some(into);
         session.settled = Some(settled);
     }
     let host = session.open().await?;
     nobody_else(session, &host.runs()?)?;
     given.insert("set".to_owned(), set);
     let runbook = host.runbook(flags::RESTORE, &given).await?;
-    carry_out(session, &host, &runbook, asked.dry_run).await
+    let exit = carry_out(session, &host, &runbook, asked.dry_run).await?;
+    if let (ExitClass::Refused | ExitClass::Interrupted, false) = (exit, session.written().is_empty()) {
+        report::wrote(&mut session.paper(), session.written());
+    }
+    Ok(exit)
 }
+
+/// There is no site yet that a plan could be made of.
+const PLAN_LATER: &str = "what the restore does then is planned from these files: without `--dry-run` they are written, the plan \
+                          is shown, and nothing else is done before a yes (`-y` says it beforehand)";
 
 fn told(session: &Session, settled: &Settled, dry_run: bool) {
     if session.json() {

@@ -18,7 +18,7 @@ use crate::{
 pub(super) async fn rollback(
     session: &mut Session,
     asked: arguments::Rollback,
-    given: BTreeMap<String, String>,
+    (given, typed): (BTreeMap<String, String>, BTreeMap<String, String>),
 ) -> Result<ExitClass, Trouble> {
     if asked.list {
         return places(session).await;
@@ -26,7 +26,7 @@ pub(super) async fn rollback(
     let host = session.open().await?;
     let row = meant(session, &host, asked.run.as_deref())?;
     if row.state.unfinished() {
-        return take_back(session, &host, &row, (asked, given)).await;
+        return take_back(session, &host, &row, (asked, typed)).await;
     }
     if let Some(choice) = asked.choose {
         let text = format!("run {} has no open question, so `--choose {choice}` answers nothing", row.id);
@@ -43,9 +43,9 @@ async fn take_back(
     session: &mut Session,
     host: &Host,
     row: &RunRow,
-    (asked, given): (arguments::Rollback, BTreeMap<String, String>),
+    (asked, typed): (arguments::Rollback, BTreeMap<String, String>),
 ) -> Result<ExitClass, Trouble> {
-    if let Some(name) = ["restore_data", "jobs", "edits"].iter().find(|name| given.contains_key(**name)) {
+    if let Some(name) = ["restore_data", "jobs", "edits"].iter().find(|name| typed.contains_key(**name)) {
         let flag = name.replace('_', "-");
         let text =
             format!("run {} is not over, and `--{flag}` is about the return from a finished one", row.id);

@@ -88,6 +88,11 @@ impl Session {
         }
     }
 
+    /// The files that this command has written before there was a run.
+    pub(super) fn written(&self) -> &[PathBuf] {
+        self.settled.as_ref().map_or(&[], |settled| &settled.written)
+    }
+
     fn builder(&self) -> HostBuilder {
         let builder = (self.stage.host)(self.start());
         match &self.settled {

@@ -19,7 +19,7 @@ pub(super) async fn show(session: &mut Session, asked: arguments::Show) -> Resul
     }
     let at_work = at_work(&runs, &shown).await;
     if session.json() {
-        let Shown { run, calls } = &shown;
+        let Shown { run, calls, .. } = &shown;
         session.lines().json(&json!({ "run": run, "calls": calls, "at_work": at_work.all() }));
     } else {
         let left = runs.left(&shown.run.id).await;
@@ -61,9 +61,8 @@ async fn look(telling: &mut Telling, at_work: &mut AtWork, shown: &Shown) -> Vec
 }
 
 fn page<'a>(shown: &'a Shown, log: &'a str, typed: &'a str) -> Page<'a> {
+    let (run, calls, compose) = (&shown.run, &shown.calls, shown.compose.as_str());
     // Nobody has looked at the site: its record is read also where that cannot be done.
-    let compose = "docker compose";
-    let (run, calls) = (&shown.run, &shown.calls);
     Page { site: None, run, calls, listed: true, log: Some(log), now: None, compose, typed }
 }
 

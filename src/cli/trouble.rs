@@ -38,9 +38,19 @@ impl Trouble {
         if session.json() {
             session.lines().failure(&self.failure, self.exit);
         } else if let Some(question) = &self.failure.question {
-            report::undecided(&mut session.paper(), question, &session.command, None);
+            let mut paper = session.paper();
+            match session.written() {
+                [] => report::undecided(&mut paper, question, &session.command, None),
+                written => report::undecided_but(&mut paper, question, &session.command, written),
+            }
         } else {
-            report::failure(&mut session.paper(), &self.failure, self.at.as_deref(), self.exit);
+            report::failure(
+                &mut session.paper(),
+                &self.failure,
+                self.at.as_deref(),
+                self.exit,
+                session.written(),
+            );
         }
         self.exit
     }
@@ -50,7 +60,7 @@ impl Trouble {
         if flags::wants_json(words) {
             stage.lines().failure(&self.failure, self.exit);
         } else {
-            report::failure(&mut stage.paper(), &self.failure, None, self.exit);
+            report::failure(&mut stage.paper(), &self.failure, None, self.exit, &[]);
         }
         self.exit
     }

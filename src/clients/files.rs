@@ -5,6 +5,7 @@ mod failed;
 mod lies;
 mod log;
 mod place;
+mod replace;
 mod write;
 
 use std::{
@@ -102,6 +103,11 @@ impl FilesRead for HostFiles {
             Err(error) => Err(reading(&path, &error)),
         })
         .await
+    }
+
+    async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
+        let path = path.to_owned();
+        blocking(move || replace::replaceable(&path)).await
     }
 
     async fn space(&self, path: &Path) -> Result<Space, Failure> {

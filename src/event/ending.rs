@@ -43,7 +43,7 @@ impl ExitClass {
 /// One thing that a person may choose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// The word to type after `--choose`.
+    /// The word to type: after the question's flag, after `--choose`, or after `--outcome`.
     pub key: String,
     /// What will be done.
     pub does: String,

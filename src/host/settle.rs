@@ -11,7 +11,7 @@ use crate::{
     event::Failure,
     ports::{
         compose::other_than_plain,
-        files::{File, Files, MakeFolder, WriteFile},
+        files::{File, Files, MakeFolder, Remove, WriteFile},
     },
     site::Project,
 };
@@ -62,17 +62,34 @@ impl HostBuilder {
             }
         }
         if !only_look {
-            for request in writes {
-                let parent = request.path.parent().unwrap_or(dir).to_owned();
-                if files.list(&parent).await?.is_empty() {
-                    let what = "folder of the site".to_owned();
-                    files.make_folder(&MakeFolder { path: parent, what }).await?;
-                }
-                files.write(&request).await?;
-            }
+            all_or_none(&writes, dir, files).await?;
         }
         Ok(settled)
     }
+}
+
+/// Half a configuration would be taken for a site: what was written goes again where the next cannot be.
+async fn all_or_none(writes: &[WriteFile], dir: &Path, files: &dyn Files) -> Result<(), Failure> {
+    for (at, request) in writes.iter().enumerate() {
+        let Err(mut failure) = write(request, dir, files).await else { continue };
+        for done in &writes[..at] {
+            let remove = Remove { path: done.path.clone(), what: done.what.clone() };
+            if let Err(stays) = files.remove(&remove).await {
+                failure.evidence.push(format!("written before that, and still there: {stays}"));
+            }
+        }
+        return Err(failure);
+    }
+    Ok(())
+}
+
+async fn write(request: &WriteFile, dir: &Path, files: &dyn Files) -> Result<(), Failure> {
+    let parent = request.path.parent().unwrap_or(dir).to_owned();
+    if files.list(&parent).await?.is_empty() {
+        let what = "folder of the site".to_owned();
+        files.make_folder(&MakeFolder { path: parent, what }).await?;
+    }
+    files.write(request).await
 }
 
 async fn written(

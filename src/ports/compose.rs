@@ -35,6 +35,8 @@ pub struct ServiceConfig {
     pub command: Vec<String>,
     pub ports: Vec<PublishedPort>,
     pub mounts: Vec<ConfiguredMount>,
+    /// How many containers it is made of.
+    pub replicas: u64,
     pub has_healthcheck: bool,
     /// `no`, `always`, `unless-stopped`, `on-failure[:N]`.
     pub restart: String,
@@ -228,6 +230,16 @@ pub fn other_than_plain(project: &Project) -> Option<String> {
 pub fn by_hand(project: &Project) -> String {
     let folder = project.dir.display().to_string();
     other_than_plain(project).unwrap_or_else(|| format!("cd {} && docker compose", quote(&folder)))
+}
+
+/// The same for containers of another release than the env file names.
+#[must_use]
+pub fn by_hand_with(project: &Project, version: &str) -> String {
+    let set = format!("STRATA_VERSION={}", quote(version));
+    match other_than_plain(project) {
+        Some(command) => format!("{set} {command}"),
+        None => format!("cd {} && {set} docker compose", quote(&project.dir.display().to_string())),
+    }
 }
 
 /// The arguments that make `docker compose` mean exactly this project.

@@ -135,6 +135,9 @@ pub trait FilesRead: Send + Sync {
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure>;
     /// The path with every link in it followed; as it is, where nothing is there.
     async fn real(&self, path: &Path) -> Result<PathBuf, Failure>;
+    /// Fails with the reason why [`Files::write`] could not replace the file at `path`, or make it: a folder that may not be
+    /// written to, another owner, a mount of its own, a mark (`not_replaceable`). Nothing is written for it.
+    async fn replaceable(&self, path: &Path) -> Result<(), Failure>;
     /// Room where `path` is or, if it does not exist, where it would be.
     async fn space(&self, path: &Path) -> Result<Space, Failure>;
     /// What has come to a growing file after `from`, as much as is read at once; from its beginning where it is another

@@ -26,6 +26,10 @@ use crate::{
     site::Endpoint,
 };
 
+/// What lets an administrator do what the site's own user may not, in words that can stand in a hint.
+pub const NAME_AN_ADMINISTRATOR: &str = "name an administrator, `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres` \
+                                         (with `sudo` it takes `sudo --preserve-env=UPLIFT_DB_ADMIN_URL uplift ...`)";
+
 #[async_trait]
 pub trait PostgresRead: Send + Sync {
     /// From now on the site's server is reached by this way. Endpoints name it as the containers do, also those that a

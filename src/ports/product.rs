@@ -31,7 +31,7 @@ pub fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Fa
         Failure::new("bad_setting", text)
             .hint("use one of `disable`, `allow`, `prefer`, `require`, `verify-ca`, `verify-full`")
     })?;
-    let primary = setting("DB_NAME").or_else(|| setting("DB_DATABASE")).unwrap_or("strata_production");
+    let primary = primary(setting);
     let named = |role: &str| match role {
         "primary" => primary.to_owned(),
         other => format!("{primary}_{other}"),
@@ -49,7 +49,15 @@ pub fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Fa
     })
 }
 
-/// Where the product has its uploaded files.
+/// The primary database by the product's variables, of which `set` gives those that say something.
+pub fn primary<'a>(set: impl Fn(&str) -> Option<&'a str>) -> &'a str {
+    set(DB_NAME).or_else(|| set(OLDER_DB_NAME)).unwrap_or("strata_production")
+}
+
+/// The variable that names it, and the one that does where that is not set.
+pub const DB_NAME: &str = "DB_NAME";
+pub const OLDER_DB_NAME: &str = "DB_DATABASE";
+
 /// Where uploaded files lie in a container.
 pub const FILES_AT: &str = "/rails/storage";
 

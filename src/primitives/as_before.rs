@@ -10,10 +10,10 @@ use crate::{
     event::Failure,
     ports::{
         Observe, Operate,
-        compose::by_hand,
-        docker::{Container, Recreate, RemoveContainer, SetRestart, Snapshot, Start, Stop},
+        compose::by_hand_with,
+        docker::{Container, LogLine, Recreate, RemoveContainer, SetRestart, Snapshot, Start, Stop},
         files::{File, MakeFolder, OWN_GROUP, WriteFile},
-        project::of_service,
+        project::{of_service, tag},
     },
     site::Secret,
 };
@@ -103,7 +103,7 @@ impl ServiceBefore {
         Ok(())
     }
 
-    /// Keeps the complete logs of the service's containers before any of them can go.
+    /// Keeps the logs of the service's containers before any of them can go.
     pub(super) async fn keep_logs(&self, site: Operate<'_>) -> Result<(), Failure> {
         for container in of_service(site.docker, &site.site.project, &self.service).await? {
             keep_log(&container, site).await?;
@@ -166,9 +166,9 @@ impl ServiceBefore {
             let text =
                 format!("the container `{}` of `{}` cannot be made again: {what}", before.name, self.service);
             Failure::new("cannot_recreate", text).hint(format!(
-                "make it by hand from the image `{}` with `{} up -d --no-deps {}`",
+                "make it by hand from the image `{}`, without starting it: `{} up --no-start --no-deps {}`",
                 before.image,
-                by_hand(&site.site.project),
+                by_hand_with(&site.site.project, tag(&before.image)),
                 self.service
             ))
         };
@@ -185,19 +185,44 @@ impl ServiceBefore {
     }
 }
 
-/// The complete log of a container, kept in the run's folder. A log that is there already is longer only if more was
-/// said since, so it is written again. One that the engine cannot read, as after a power cut, holds up nobody.
+/// So many lines of a container's log are kept. Where logs do not rotate they have the gigabytes of a year, and whoever
+/// keeps them here does it while the site is down: what a run can have to do with is at the end.
+const KEPT_LINES: usize = 200_000;
+
+/// The log of a container, kept in the run's folder, and said in it where older lines are not. A log that is there
+/// already is longer only if more was said since, so it is written again. One that the engine cannot read, as after a
+/// power cut, or that has no room on the disk, holds up nobody: the site may be down meanwhile.
 pub(super) async fn keep_log(container: &Container, site: Operate<'_>) -> Result<(), Failure> {
-    let lines = match site.docker.logs(&container.id, None).await {
+    let cannot = |failure: &Failure| {
+        site.tell.warn(format!("the log of `{}` cannot be kept: {failure}", container.name));
+    };
+    let lines = match site.docker.logs(&container.id, Some(KEPT_LINES + 1)).await {
         Ok(lines) if lines.is_empty() => return Ok(()),
         Ok(lines) => lines,
         Err(failure) => {
-            site.tell.warn(format!("the log of `{}` cannot be kept: {failure}", container.name));
+            cannot(&failure);
             return Ok(());
         }
     };
+    let name = format!("{}-{}.log", container.name, container.short_id());
+    let path = site.observe().kept().join("logs").join(name);
+    match write_kept(&path, in_full(&lines).into_bytes(), "log of a container", site).await {
+        Err(failure) if failure.code == "no_room" => {
+            cannot(&failure);
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Every line with its time. One more than are kept says that there are older ones.
+fn in_full(lines: &[LogLine]) -> String {
+    let older = lines.len() > KEPT_LINES;
     let mut text = String::new();
-    for line in lines {
+    if older {
+        text = format!("(the newest {KEPT_LINES} lines; older ones went with the container)\n");
+    }
+    for line in &lines[usize::from(older)..] {
         if let Some(at) = line.at {
             text.push_str(&at.to_string());
             text.push(' ');
@@ -205,9 +230,7 @@ pub(super) async fn keep_log(container: &Container, site: Operate<'_>) -> Result
         text.push_str(&line.text);
         text.push('\n');
     }
-    let name = format!("{}-{}.log", container.name, container.short_id());
-    let path = site.observe().kept().join("logs").join(name);
-    write_kept(&path, text.into_bytes(), "complete log of a container", site).await
+    text
 }
 
 /// Writes a file of the run's kept folder: 0600 in a folder 0700.
@@ -232,4 +255,19 @@ pub(super) async fn write_kept(
     }
     let text = format!("`{}` was written and is not there as it was written", path.display());
     Err(Failure::new("not_kept", text).hint("nothing was removed; check the disk and type the command again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_says_that_its_older_lines_are_not_in_it() {
+        let said = |count: usize| vec![LogLine { at: None, text: "x".to_owned() }; count];
+        let counts = [KEPT_LINES, KEPT_LINES + 1].map(|count| {
+            let text = in_full(&said(count));
+            (text.starts_with("(the newest 200000 lines;"), text.matches("x\n").count())
+        });
+        assert_eq!(counts, [(false, KEPT_LINES), (true, KEPT_LINES)]);
+    }
 }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     advice::{Differs, Drift, Kind, what_to_type},
-    differences::differences,
+    differences::{count, differences},
 };
 use super::{beside, contract::Read};
 use crate::{
     event::Failure,
-    ports::{Observe, compose::by_hand, project::of_service},
+    ports::{Observe, compose::by_hand, docker::Container, project::of_service},
 };
 
 /// Compare what runs with what the files say: an edit that nobody has applied yet must not ride along unseen.
@@ -96,14 +96,15 @@ impl Read for CheckDrift {
         beside::none_beside(site).await?;
         let seen = self.compare(site).await?;
         let differs = &seen.differs;
-        let applied = |one: &Differs| matches!(one.kind, Kind::Policy { .. } | Kind::Other);
+        let applied =
+            |one: &Differs| matches!(one.kind, Kind::Policy { .. } | Kind::Count { .. } | Kind::Other);
         let refuse = self.edits == Edits::Refuse || !self.brings;
         if refuse && !differs.is_empty() || !differs.iter().all(applied) {
             let mut way = seen.way(site);
             if self.of == Compared::Everything && self.brings && differs.iter().all(applied) {
                 way.push_str("; or have it applied with the release: `--edits apply`");
             }
-            return Err(self.refusal(differs, &way));
+            return Err(self.refusal(differs, &way, site));
         }
         for one in differs {
             site.tell.warn(format!("{}: that edit is applied with the release", one.text));
@@ -122,12 +123,15 @@ pub(crate) async fn drift(site: Observe<'_>) -> Result<(Vec<String>, Option<Stri
     Ok((seen.differs.iter().map(Differs::in_full).collect(), way))
 }
 
+#[derive(Default)]
 struct Seen {
     differs: Vec<Differs>,
     /// Services all of whose containers run the image that the files ask for, with that image.
     whole: Vec<(String, String)>,
-    /// Services that differ and do not run.
+    /// Services that do not run.
     stopped: Vec<String>,
+    /// Services that differ.
+    changed: Vec<String>,
 }
 
 impl Seen {
@@ -137,6 +141,7 @@ impl Seen {
             found: &self.differs,
             whole: &self.whole,
             stopped: &self.stopped,
+            changed: &self.changed,
             compose: &by_hand(&site.site.project),
         })
     }
@@ -150,25 +155,29 @@ impl CheckDrift {
 
     async fn compare(&self, site: Observe<'_>) -> Result<Seen, Failure> {
         let config = site.compose.config(&site.site.project, &BTreeMap::new()).await?;
-        let mut seen = Seen { differs: Vec::new(), whole: Vec::new(), stopped: Vec::new() };
+        let mut seen = Seen::default();
         for service in site.site.product() {
-            let Some(asked) = config.services.get(&service.name).and_then(|one| one.image.clone()) else {
-                continue;
-            };
+            let Some(configured) = config.services.get(&service.name) else { continue };
+            let Some(asked) = configured.image.clone() else { continue };
+            let containers = of_service(site.docker, &site.site.project, &service.name).await?;
+            if !containers.iter().any(Container::is_up) {
+                seen.stopped.push(service.name.clone());
+            }
+            let known = seen.differs.len();
             let (mut compared, mut all_match) = (0, true);
-            for container in of_service(site.docker, &site.site.project, &service.name).await? {
-                if !self.stopped && !container.is_up() {
-                    continue;
-                }
+            for container in containers.iter().filter(|one| self.stopped || one.is_up()) {
                 compared += 1;
-                let found = differences(&container, &config, self.of, site).await?;
-                if !found.is_empty() && !container.is_up() && !seen.stopped.contains(&service.name) {
-                    seen.stopped.push(service.name.clone());
-                }
+                let found = differences(container, &config, self.of, site).await?;
                 // Whoever finishes what keeps dying has one more service that does.
                 all_match &= !container.dies_often(site.clock.now());
                 all_match &= !found.iter().any(|one| matches!(one.kind, Kind::Image { .. }));
                 seen.differs.extend(found);
+            }
+            if self.of == Compared::Everything && compared > 0 {
+                seen.differs.extend(count(&service.name, containers.len(), configured));
+            }
+            if seen.differs.len() > known {
+                seen.changed.push(service.name.clone());
             }
             if compared > 0 && all_match {
                 seen.whole.push((service.name.clone(), asked));
@@ -177,7 +186,7 @@ impl CheckDrift {
         Ok(seen)
     }
 
-    fn refusal(&self, differs: &[Differs], way: &str) -> Failure {
+    fn refusal(&self, differs: &[Differs], way: &str, site: Observe<'_>) -> Failure {
         let (text, hint) = match (self.of, self.stopped) {
             (Compared::Everything, _) => {
                 ("what runs is not what the compose files say", format!("{way}; then type the command again"))
@@ -186,12 +195,14 @@ impl CheckDrift {
                 "the site has its data elsewhere than the files say",
                 format!("{way}; then type the command again"),
             ),
-            (Compared::Data, false) => (
-                "the site has its data elsewhere than the files say",
+            (Compared::Data, false) => ("the site has its data elsewhere than the files say", {
+                let services: Vec<_> = site.site.product().map(|service| service.name.as_str()).collect();
                 format!(
-                    "{way}; if it is meant for where the files point to, stop the site: `docker compose stop`"
-                ),
-            ),
+                    "{way}; if it is meant for where the files point to, stop the site: `{} stop {}`",
+                    by_hand(&site.site.project),
+                    services.join(" ")
+                )
+            }),
         };
         Failure::new("drift", text).evidence(differs.iter().map(Differs::in_full)).hint(hint)
     }

@@ -264,7 +264,7 @@ async fn still_stopping(services: &[ServiceBefore], site: Observe<'_>) -> Result
         for before in services.iter().filter(|before| before.containers.iter().any(|one| one.running)) {
             let all = of_service(site.docker, &site.site.project, &before.service).await?;
             let own = |one: &&Container| one.is_up() && before.containers.iter().any(|old| old.id == one.id);
-            let times = all.iter().filter(own).map(|one| Duration::from_secs(time(one) + 1));
+            let times = all.iter().filter(own).map(|one| Duration::from_secs(time(one).min(LONGEST) + 1));
             if let Some(time) = times.max().filter(|time| *time > longest) {
                 (longest, of) = (time, before.service.clone());
             }
@@ -279,6 +279,9 @@ async fn still_stopping(services: &[ServiceBefore], site: Observe<'_>) -> Result
         waited += LOOK;
     }
 }
+
+/// A stop that goes on without its uplift is waited for so long, in seconds: one without an end may never have been begun.
+const LONGEST: u64 = 60 * 60;
 
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -27,7 +27,7 @@ use crate::{
 /// Try a release where no user reaches it: it boots with the site's settings, migrates, and must stay healthy.
 ///
 /// The container has no published port, no name of the service on the networks and no labels that a proxy reads. It is
-/// removed when the trial is over; its complete log stays with the run.
+/// removed when the trial is over; its log stays with the run.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeTrial {

@@ -23,7 +23,7 @@ use crate::{
 
 /// Make and start the containers of services as the compose files say now, without touching any other service.
 ///
-/// What ran before is kept first: the containers' whole definitions and their complete logs. Going back makes the
+/// What ran before is kept first: the containers' whole definitions and their logs. Going back makes the
 /// very same containers again, from the same images.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -83,6 +83,7 @@ impl Effect for ConfigReturn {
         variables(&manifest, &self.set, site).await?.keep_the_data(&self.set, site)?;
         let mut files = Vec::new();
         for file in differing(&manifest, &self.set, site).await? {
+            site.files.replaceable(&file.path).await?;
             let kept = site.kept().join("config").join(file.before.as_deref().unwrap_or("none"));
             let (from, mode) = (self.set.join(&file.stored.file), file.stored.mode);
             files.push(One {

@@ -68,6 +68,8 @@ impl Effect for EnvSet {
             check(name, value)?;
         }
         let file = site.site.project.env_file();
+        // Found while the plan is made, and not when the site stands still.
+        site.files.replaceable(&file).await?;
         let text = text_of(&file, site.files).await?;
         let after = edited(&text, &self.values);
         let before = hash(text.as_bytes());

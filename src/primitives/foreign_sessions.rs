@@ -1,6 +1,9 @@
 //! Sessions of others that no right of ours could end.
 
-use crate::{event::Failure, ports::Observe};
+use crate::{
+    event::Failure,
+    ports::{Observe, postgres::NAME_AN_ADMINISTRATOR},
+};
 
 /// The kind of obstacle that such a session is.
 pub(super) const SESSION: &str = "session";
@@ -17,10 +20,7 @@ pub(super) async fn all_may_be_ended(names: &[String], site: Observe<'_>) -> Res
         first.database, endpoint.user
     );
     let failure = Failure::new("sessions_remain", text)
-        .hint(
-            "stop the program behind it, or name an administrator who may end it: \
-             `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
-        )
+        .hint(format!("stop the program behind it, or {NAME_AN_ADMINISTRATOR}"))
         .evidence(stay.iter().map(|one| format!("in `{}`: {}", one.database, one.name)));
     Err(failure)
 }

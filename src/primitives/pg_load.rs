@@ -14,7 +14,10 @@ use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
-        postgres::{Contents, DropDatabase, DumpClient, EndSessions, Equip, Kept, LoadDump, Mark},
+        postgres::{
+            Contents, DropDatabase, DumpClient, EndSessions, Equip, Kept, LoadDump, Mark,
+            NAME_AN_ADMINISTRATOR,
+        },
         server_room,
     },
     site::Endpoint,
@@ -219,9 +222,7 @@ impl Load {
             return Ok(());
         }
         let text = format!("`{}` has not the {} that the set says", now.name, unlike.join(", "));
-        Err(Failure::new("not_as_before", text).hint(
-            "name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
-        ))
+        Err(Failure::new("not_as_before", text).hint(NAME_AN_ADMINISTRATOR))
     }
 }
 

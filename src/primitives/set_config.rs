@@ -12,7 +12,7 @@ use crate::{
         Observe,
         compose::{Config, ServiceConfig},
         env_file,
-        product::{databases, storage},
+        product::{DB_NAME, databases, primary, storage},
     },
     site::{Databases, Storage, fingerprints},
 };
@@ -114,11 +114,10 @@ pub(super) async fn variables(
 }
 
 /// Variables that say where the product's data is and how it is reached, with what the product takes without them.
-const WHERE: [(&str, &str); 7] = [
+const WHERE: [(&str, &str); 6] = [
     ("DB_HOST", ""),
     ("DB_PORT", "5432"),
-    ("DB_NAME", ""),
-    ("DB_DATABASE", ""),
+    (DB_NAME, ""),
     ("DB_USERNAME", "strata"),
     ("DB_PASSWORD", ""),
     ("STORAGE_BACKEND", "local"),
@@ -128,7 +127,8 @@ impl Variables {
     /// Refused where web would start on other databases or other files than those that are restored here.
     pub(super) fn keep_the_data(&self, folder: &Path, site: Observe<'_>) -> Result<(), Failure> {
         let value = |all: &Values, name: &str, initial: &str| {
-            all.get(name).filter(|value| !value.is_empty()).map_or(initial.to_owned(), Clone::clone)
+            let set = |name: &str| all.get(name).map(String::as_str).filter(|value| !value.is_empty());
+            if name == DB_NAME { primary(set).to_owned() } else { set(name).unwrap_or(initial).to_owned() }
         };
         let moved = WHERE
             .iter()

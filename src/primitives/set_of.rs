@@ -5,7 +5,10 @@ use std::path::Path;
 use crate::{
     backups::{self, DatabaseEntry, Manifest},
     event::Failure,
-    ports::{Observe, postgres::Server},
+    ports::{
+        Observe,
+        postgres::{NAME_AN_ADMINISTRATOR, Server},
+    },
 };
 
 /// The manifest of the set in this folder.
@@ -41,9 +44,8 @@ pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Ser
     if !server.may_create {
         let user = &all.endpoint.user;
         let text = format!("`{user}` may not create databases");
-        return Err(Failure::new("may_not_create", text).hint(format!(
-            "let it: `ALTER ROLE \"{user}\" CREATEDB`, or set `UPLIFT_DB_ADMIN_URL` to an administrator's address"
-        )));
+        return Err(Failure::new("may_not_create", text)
+            .hint(format!("let it: `ALTER ROLE \"{user}\" CREATEDB`, or {NAME_AN_ADMINISTRATOR}")));
     }
     let of_another =
         |one: &DatabaseEntry| one.facts.setting_of_another(&all.endpoint.user).map(str::to_owned);
@@ -52,9 +54,7 @@ pub(super) async fn server(manifest: &Manifest, site: Observe<'_>) -> Result<Ser
             "`{}` may not give a database what another role has there: `{setting}`",
             all.endpoint.user
         );
-        return Err(Failure::new("may_not_set", text).hint(
-            "name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`",
-        ));
+        return Err(Failure::new("may_not_set", text).hint(NAME_AN_ADMINISTRATOR));
     }
     Ok(server)
 }

@@ -1,8 +1,11 @@
 //! What a person is asked, and what each answer would do.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use super::{
+    failure::wrote_only,
     paper::{LABEL, Paper},
     words::time,
 };
@@ -13,6 +16,18 @@ use crate::event::{Choice, Question};
 /// `counted`: when what was found was counted, if that is not now.
 pub fn undecided(paper: &mut Paper, question: &Question, command: &str, counted: Option<Timestamp>) {
     paper.heading("A PERSON MUST DECIDE: nothing was changed");
+    flags(paper, question, command, counted);
+}
+
+/// The same where the command has written files to be able to ask.
+pub fn undecided_but(paper: &mut Paper, question: &Question, command: &str, written: &[PathBuf]) {
+    paper.heading("A PERSON MUST DECIDE: nothing is restored yet");
+    paper.labelled("state", &wrote_only(written));
+    flags(paper, question, command, None);
+}
+
+/// What is asked, and what to type for each answer.
+fn flags(paper: &mut Paper, question: &Question, command: &str, counted: Option<Timestamp>) {
     paper.labelled("question", &question.text);
     list(paper, "found", &question.found);
     then(paper, counted);

@@ -1,11 +1,13 @@
+use std::path::PathBuf;
+
 use super::paper::Paper;
 use crate::event::{ExitClass, Failure};
 
 /// Lines of evidence that a screen shows; the run's log holds them all.
 const MOST: usize = 20;
 
-/// What is wrong before there is a run: nothing was changed.
-pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: ExitClass) {
+/// What is wrong before there is a run: nothing was changed, but that the command has `written` files first.
+pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: ExitClass, written: &[PathBuf]) {
     match exit {
         // Nothing went wrong: somebody did not want it.
         ExitClass::Interrupted => paper.heading(&failure.message),
@@ -27,7 +29,22 @@ pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: Exi
         ExitClass::Unfinished | ExitClass::NeedsPerson => "this command has changed nothing",
         _ => "nothing was changed",
     };
-    paper.labelled("state", state);
+    match written {
+        [] => paper.labelled("state", state),
+        files => paper.labelled("state", &wrote_only(files)),
+    }
+}
+
+/// Of a command that has written files before it failed, or before somebody said no.
+pub(super) fn wrote_only(files: &[PathBuf]) -> String {
+    let names: Vec<_> = files.iter().map(|path| format!("`{}`", path.display())).collect();
+    let verb = if files.len() == 1 { "was written and stays" } else { "were written and stay" };
+    format!("{} {verb}; nothing else was changed", names.join(" and "))
+}
+
+/// The same below the screen of a run that was not begun.
+pub fn wrote(paper: &mut Paper, files: &[PathBuf]) {
+    paper.labelled("written", &wrote_only(files));
 }
 
 /// Why a run failed: the words, the place in the runbook, and what was seen.

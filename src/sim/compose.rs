@@ -110,6 +110,7 @@ impl State {
             command: model.command.clone(),
             ports: published.collect(),
             mounts: mounts.collect(),
+            replicas: 1,
             has_healthcheck: model.has_healthcheck,
             restart: "unless-stopped".to_owned(),
             stop_grace: None,

@@ -31,6 +31,8 @@ pub(super) struct Disk {
     pub systems: Vec<FileSystem>,
     /// Paths that may not be read.
     pub denied: BTreeSet<PathBuf>,
+    /// Paths that no other file may take.
+    pub fixed: BTreeSet<PathBuf>,
     /// Paths of files that are links to others.
     pub links: BTreeSet<PathBuf>,
     /// How many numbers were given to folders.

@@ -10,6 +10,8 @@ use crate::event::Failure;
 pub enum Fault {
     /// Nothing happens, and the caller is told that it failed.
     FailBefore,
+    /// Nothing happens, and the caller is told that the disk is full.
+    NoRoom,
     /// It happens, and the caller is told that it failed.
     FailAfter,
     /// It happens, and the caller is told that nobody knows.
@@ -55,6 +57,7 @@ impl State {
                 return done;
             }
             Fault::FailBefore => {}
+            Fault::NoRoom => return Err(Failure::new("no_room", "no space left on the disk")),
             Fault::FailAfter | Fault::TimeoutAfter => drop(work(self)?),
             Fault::Lose => {
                 let before = self.clone();

@@ -84,6 +84,16 @@ impl FilesRead for World {
         Ok(path.to_owned())
     }
 
+    async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
+        self.look(|state| {
+            if !state.disk.fixed.contains(path) {
+                return Ok(());
+            }
+            let text = format!("`{}` cannot be replaced: it is a mount of its own", path.display());
+            Err(Failure::new("not_replaceable", text).hint("mount the folder that it lies in instead"))
+        })
+    }
+
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         self.look(|state| {
             let none = || Failure::new("no_file_system", format!("nothing holds `{}`", path.display()));

@@ -107,7 +107,7 @@ fn text(project: &Project, said: &Own, there: bool) -> String {
 }
 
 /// What else can be said, for whoever reads the file.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "",
     "# The database server as this host reaches it, where that is another address than the containers', or a pooler answers.",
     "# [database]",
@@ -115,7 +115,8 @@ const OTHERS: [&str; 8] = [
     "# port = 5432",
     "",
     "# Releases on whose databases the release before them runs too: `uplift rollback` may then leave the data as it is.",
-    "# rollback.compatible = [\"1.1.0\"]",
+    "# [rollback]",
+    "# compatible = [\"1.1.0\"]",
 ];
 
 /// A path as it is written in the site folder.
@@ -146,6 +147,22 @@ mod tests {
         assert_eq!(own.files(&project.dir).unwrap(), project.files);
         assert_eq!(own.env_files(&project.dir).unwrap(), project.env_files);
         assert_eq!((own.project.unwrap(), own.profiles), (project.name.clone(), project.profiles.clone()));
+    }
+
+    #[test]
+    fn what_is_offered_can_be_taken_as_it_stands() {
+        let text = text(&project(), &Own::default(), false);
+        let taken = |line: &str| {
+            let offered =
+                line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || rest.contains(" = "));
+            offered.unwrap_or(line).to_owned()
+        };
+        let text = text.lines().map(taken).collect::<Vec<_>>().join("\n");
+        let own = super::super::own::read(&text).unwrap();
+        assert_eq!(
+            (own.host.as_deref(), own.port, own.compatible),
+            (Some("10.0.0.5"), Some(5432), vec!["1.1.0".to_owned()])
+        );
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl FilesRead for Split {
     async fn real(&self, path: &Path) -> Result<PathBuf, Failure> {
         self.at(path).real(path).await
     }
+    async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
+        self.at(path).replaceable(path).await
+    }
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         self.world.space(path).await
     }

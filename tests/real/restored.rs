@@ -44,6 +44,7 @@ pub(super) fn from_nothing(server: Server) {
 
     let words =
         format!("restore {} --into {} --jobs run -y --settle 2s", elsewhere.display(), field.dir().display());
+    only_told(&field, &words);
     if server != Server::Published {
         without_a_server(&field, &words);
     }
@@ -73,8 +74,17 @@ fn without_a_server(field: &Field, words: &str) {
     let missing = format!("no container has that name on `{network}`");
     let screen = field.uplift(words).ends(1).shows(&["no database server answers at `db:5432`", &missing]);
     assert!(screen.everything().contains("uplift restore"), "what to type then\n{screen}");
+    screen.shows(&["were written and stay; nothing else was changed"]);
     assert!(field.stack.containers().unwrap().is_empty());
     docker(&format!("network connect --alias db {network} {pg}"));
+}
+
+/// Who only looks, or has no terminal to say yes at, finds the folder as empty as it was.
+fn only_told(field: &Field, words: &str) {
+    let left = || fs::read_dir(field.dir()).map_or(0, Iterator::count);
+    field.uplift(&words.replace(" -y", "")).ends(2).shows(&["there is no terminal", "nothing was changed"]);
+    field.uplift(&format!("{words} --dry-run")).ends(0).shows(&["would write", "before a yes"]);
+    assert_eq!(left(), 0);
 }
 
 fn made(path: &std::path::Path) -> PathBuf {

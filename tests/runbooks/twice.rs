@@ -1,6 +1,6 @@
 //! What goes on although something beside it is not as usual: a release that is tried a second time, a log that is lost.
 
-use uplift::{Ending, World, event::ExitClass};
+use uplift::{Ending, World, event::ExitClass, sim::Fault};
 
 use super::night::Night;
 
@@ -37,4 +37,20 @@ async fn a_log_that_cannot_be_read_holds_up_neither_way() {
     assert_eq!(told.ending.exit(), ExitClass::TakenBack, "{:?}", told.ending);
     assert_eq!(night.runs(), "1.0.0 1.0.0");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+}
+
+/// A disk that fills up while the site is down must not keep it down for the sake of a log.
+#[tokio::test]
+async fn a_log_that_has_no_room_holds_up_nobody() {
+    let good = Night::of(World::strata());
+    assert_eq!(good.upgrade("1.1.0").await.ending, Ending::Done);
+    let logs: Vec<_> = good.world.log();
+    let logs = logs.iter().enumerate().filter(|(_, line)| line.contains("/kept/") && line.contains(".log"));
+    let writes: Vec<_> = logs.map(|(at, _)| at + 1).collect();
+    assert!(writes.len() > 2, "web, job and the trial: {:#?}", good.world.log());
+    for n in writes {
+        let night = Night::of(World::strata());
+        night.world.fault(n, Fault::NoRoom);
+        assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "without the log of write {n}");
+    }
 }

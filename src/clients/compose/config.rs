@@ -49,6 +49,7 @@ struct Service {
     volumes: Option<Vec<Mount>>,
     healthcheck: Option<Healthcheck>,
     restart: Option<String>,
+    scale: Option<u64>,
     deploy: Option<Deploy>,
     stop_grace_period: Option<String>,
     #[serde(default)]
@@ -95,9 +96,10 @@ struct Port {
     protocol: Option<String>,
 }
 
-/// Compose takes a restart policy from here too, and rather from here.
+/// Compose takes a restart policy from here too, and rather from here; the number of containers rather from `scale`.
 #[derive(Deserialize)]
 struct Deploy {
+    replicas: Option<u64>,
     restart_policy: Option<DeployRestart>,
 }
 
@@ -162,6 +164,7 @@ impl Service {
             target: mount.target,
         });
         let is_tcp = |port: &Port| port.protocol.as_deref().is_none_or(|name| name == "tcp");
+        let replicas = self.scale.or(self.deploy.as_ref().and_then(|deploy| deploy.replicas)).unwrap_or(1);
         let deployed = self.deploy.and_then(|deploy| deploy.restart_policy).map(|policy| policy.policy());
         let ports = self.ports.unwrap_or_default().into_iter().filter(is_tcp).map(|port| PublishedPort {
             host_ip: port.host_ip,
@@ -177,6 +180,7 @@ impl Service {
             command: self.command.map(Words::list).unwrap_or_default(),
             ports: ports.collect(),
             mounts: mounts.collect(),
+            replicas,
             has_healthcheck: self.healthcheck.is_some_and(Healthcheck::asks),
             restart: deployed
                 .or(self.restart)

@@ -53,7 +53,7 @@ pub(super) fn shown(found: ContainerInspectResponse) -> Result<Container, Failur
         health,
         command: config.cmd.unwrap_or_default(),
         restart_policy: policy_word(host.restart_policy.as_ref()),
-        stop_timeout: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()),
+        stop_timeout: config.stop_timeout.map(stop_timeout),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
         mounts: mounts(found.mounts.unwrap_or_default()),
         ports: ports(network.ports.filter(|ports| !ports.is_empty()).or(host.port_bindings).as_ref()),
@@ -166,9 +166,20 @@ fn ports(found: Option<&PortMap>) -> BTreeMap<u16, Binding> {
     ports
 }
 
+/// Below 0 the engine never kills it: waited for as long as anything is.
+fn stop_timeout(seconds: i64) -> u64 {
+    const DAY: u64 = 24 * 60 * 60;
+    u64::try_from(seconds).unwrap_or(DAY)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_that_is_never_killed_is_waited_for() {
+        assert_eq!((stop_timeout(0), stop_timeout(3), stop_timeout(-1)), (0, 3, 86_400));
+    }
 
     #[test]
     fn policies_are_read_back_as_they_are_shown() {

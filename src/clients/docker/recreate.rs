@@ -96,7 +96,9 @@ impl EngineClient {
                     return self.answered(&error);
                 }
                 let text = format!("the network `{name}` of `{}` is gone", definition.name);
-                Failure::new("network_missing", text).hint("make it: `docker compose up --no-start`")
+                Failure::new("network_missing", text).hint(
+                    "make it, in the site's folder, without touching what is there: `docker compose up --no-start --no-recreate`",
+                )
             })?;
         }
         Ok(())

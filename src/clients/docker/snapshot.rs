@@ -62,8 +62,9 @@ impl Definition {
     pub(super) fn read(snapshot: &Snapshot) -> Result<Self, Failure> {
         // The parser's words may quote what it read, and that holds secrets.
         let damaged = || {
-            Failure::new("snapshot_unreadable", "the kept definition of the container cannot be read")
-                .hint("make the container by hand: `docker compose up -d`")
+            Failure::new("snapshot_unreadable", "the kept definition of the container cannot be read").hint(
+                "bring it back from a copy of the run's folder in `.uplift/kept`, and type the command again",
+            )
         };
         let known: Self = serde_json::from_str(snapshot.definition.reveal()).map_err(|_| damaged())?;
         if known.format > FORMAT {

@@ -126,7 +126,7 @@ fn pair(columns: Vec<String>) -> Option<(String, String)> {
 fn never_equal() -> Failure {
     let text = "the databases are written to so fast that no common moment could be caught";
     Failure::new("no_common_cut", text)
-        .hint("try again at a quieter hour, or stop the application first: `docker compose stop`")
+        .hint("try again at a quieter hour, or stop web and the worker first, not the database")
         .retryable()
 }
 

@@ -7,7 +7,10 @@ use super::{
     facts,
     session::Session,
 };
-use crate::{event::Failure, ports::postgres::DatabaseFacts};
+use crate::{
+    event::Failure,
+    ports::postgres::{DatabaseFacts, NAME_AN_ADMINISTRATOR},
+};
 
 /// Gives a database what `facts` say, in one transaction, and reads it back. `comment` instead of the facts' own.
 pub(super) async fn give(
@@ -71,7 +74,7 @@ async fn compare(session: &Session, database: &str, wanted: &DatabaseFacts) -> R
         return Ok(());
     }
     Err(Failure::new("not_as_before", format!("`{database}` could not be given what it had"))
-        .hint("name an administrator: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`")
+        .hint(NAME_AN_ADMINISTRATOR)
         .evidence(wrong))
 }
 

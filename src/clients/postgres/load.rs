@@ -21,7 +21,7 @@ use crate::{
     event::{Failure, Teller, Unit},
     ports::{
         files::not_unpacked,
-        postgres::{Contents, LoadDump},
+        postgres::{Contents, LoadDump, NAME_AN_ADMINISTRATOR},
     },
 };
 
@@ -100,9 +100,7 @@ fn allowed(request: &LoadDump) -> Result<(), Failure> {
     }
     let names = denied.iter().map(|one| format!("`{}`", one.name)).collect::<Vec<_>>().join(", ");
     let text = format!("`{}` has extensions that only a superuser may create: {names}", request.facts.name);
-    Err(Failure::new("extension_denied", text).hint(
-        "name one: `export UPLIFT_DB_ADMIN_URL=postgres://USER:PASSWORD@HOST/postgres`, and type the command again",
-    ))
+    Err(Failure::new("extension_denied", text).hint(NAME_AN_ADMINISTRATOR))
 }
 
 async fn fill(

@@ -72,7 +72,7 @@ impl Reader<'_, '_> {
         }
         let text = format!("`{}` was written to each of the {TRIES} times it was read", shown(path));
         Err(Failure::new("file_keeps_changing", text)
-            .hint("try again at a quieter hour, or stop the application first: `docker compose stop`")
+            .hint("try again at a quieter hour, or stop web and the worker first, not the database")
             .retryable())
     }
 

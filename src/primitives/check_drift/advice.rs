@@ -1,5 +1,6 @@
 //! What differs between containers and files, and how the two are brought together again.
 
+use super::super::check_release::is_moving;
 use crate::ports::docker::Container;
 
 /// One difference.
@@ -20,6 +21,11 @@ pub(super) enum Kind {
     /// Compose does not apply it to a container that is there.
     Policy {
         update: String,
+    },
+    /// There are more or fewer containers of a service than the files say.
+    Count {
+        service: String,
+        there: u64,
     },
     /// A value that says where the data is, or with which keys it is read.
     Data,
@@ -65,15 +71,17 @@ pub(super) struct Drift<'a> {
     pub(super) found: &'a [Differs],
     /// Services all of whose containers run the image that the files ask for, with that image.
     pub(super) whole: &'a [(String, String)],
-    /// Services that differ and do not run.
+    /// Services that do not run.
     pub(super) stopped: &'a [String],
+    /// Services that differ.
+    pub(super) changed: &'a [String],
     /// How `docker compose` is called for exactly this project.
     pub(super) compose: &'a str,
 }
 
 /// What to type.
 pub(super) fn what_to_type(drift: &Drift<'_>) -> String {
-    let Drift { found, stopped, compose, .. } = drift;
+    let Drift { found, stopped, .. } = drift;
     let images: Vec<_> = found
         .iter()
         .filter_map(|one| match &one.kind {
@@ -84,9 +92,9 @@ pub(super) fn what_to_type(drift: &Drift<'_>) -> String {
     let policies = found.iter().any(|one| matches!(one.kind, Kind::Policy { .. }));
     let Some((_, runs, id, asked)) = images.first() else {
         return if found.iter().any(|one| matches!(one.kind, Kind::Data)) {
-            elsewhere(compose)
+            elsewhere(drift)
         } else {
-            apply(stopped, policies, compose)
+            apply(drift, policies)
         };
     };
     // Only of the very release that the others are asked for.
@@ -94,16 +102,17 @@ pub(super) fn what_to_type(drift: &Drift<'_>) -> String {
     let whole: Vec<_> = whole.into_iter().map(|(service, _)| service.clone()).collect();
     if !whole.is_empty() && images.iter().all(|(service, ..)| stopped.contains(service)) {
         // One that stands still is not to be started by the way.
-        return apply(stopped, policies, compose);
+        return apply(drift, policies);
     }
     if !whole.is_empty() {
         let mut services: Vec<_> = images.iter().map(|(service, ..)| service.as_str()).collect();
         services.dedup();
         return format!(
-            "{} runs the release of the files and {} does not: finish what somebody has begun, `{compose} up -d --no-deps \
-             {}`, or put the files back and do the same for the others",
+            "{} runs the release of the files and {} does not: finish what somebody has begun, `{} up -d --no-deps {}`, or \
+             put the files back and do the same for the others",
             ticked(&whole),
             ticked(&services.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()),
+            drift.compose,
             services.join(" ")
         );
     }
@@ -114,9 +123,16 @@ pub(super) fn what_to_type(drift: &Drift<'_>) -> String {
         );
     }
     let (now, wanted) = (tag(runs), tag(asked));
+    let back = format!("put the files back to what runs, e.g. `STRATA_VERSION={now}`");
+    if is_moving(wanted) {
+        return format!(
+            "{back}; whoever wants another release names it in full then, e.g. `uplift upgrade --to 1.1.0`, which makes a \
+             backup and knows the way back"
+        );
+    }
     format!(
-        "put the files back to what runs, e.g. `STRATA_VERSION={now}`; whoever wants {wanted} types `uplift upgrade --to \
-         {wanted}` then, which makes a backup and knows the way back"
+        "{back}; whoever wants {wanted} types `uplift upgrade --to {wanted}` then, which makes a backup and knows the way \
+         back"
     )
 }
 
@@ -129,27 +145,54 @@ fn ticked(names: &[String]) -> String {
 }
 
 /// An address or a key that was never in use is more likely a slip than a move.
-fn elsewhere(compose: &str) -> String {
+fn elsewhere(drift: &Drift<'_>) -> String {
     format!(
-        "put these values back as they were; whoever means to move the data, or has moved it, applies the files by hand: \
-         `{compose} up -d`"
+        "put these values back as they were; whoever means to move the data, or has moved it, applies the files by hand: {}",
+        commands(drift)
     )
 }
 
-/// How the files are applied. What stands still may be held for a reason, and is not started by the way.
-fn apply(stopped: &[String], policies: bool, compose: &str) -> String {
-    let policy = if policies {
-        ", and a restart policy with its `docker update`; or put the files back as they were"
-    } else {
-        "; or put the files back as they were"
-    };
-    if stopped.is_empty() {
-        return format!("apply the files, `{compose} up -d`{policy}");
+/// How the files are applied.
+fn apply(drift: &Drift<'_>, policies: bool) -> String {
+    let policy = if policies { ", and a restart policy with its `docker update`" } else { "" };
+    let policy = format!("{policy}; or {}", files(drift.found));
+    let commands = commands(drift);
+    if drift.stopped.is_empty() {
+        return format!("apply the files, {commands}{policy}");
     }
     format!(
-        "{} does not run, and `docker compose up -d` would start it: apply the files to it without that, `{compose} up \
-         --no-start --no-deps {}`, to what runs with `{compose} up -d --no-deps SERVICE`{policy}",
-        ticked(stopped),
-        stopped.join(" ")
+        "{} does not run, and a plain `docker compose up -d` would start it: apply the files without that, \
+         {commands}{policy}",
+        ticked(drift.stopped)
     )
+}
+
+/// What is done to the files instead.
+fn files(found: &[Differs]) -> String {
+    let counts = found.iter().filter_map(|one| match &one.kind {
+        Kind::Count { service, there } => {
+            Some(format!("let the compose file say `deploy: {{replicas: {there}}}` for `{service}`"))
+        }
+        _ => None,
+    });
+    let mut ways: Vec<_> = counts.collect();
+    if ways.len() < found.len() {
+        ways.push("put the files back as they were".to_owned());
+    }
+    ways.join(", and ")
+}
+
+/// What applies the files. What stands still may be held for a reason, and is not started by the way.
+fn commands(drift: &Drift<'_>) -> String {
+    let Drift { stopped, changed, compose, .. } = drift;
+    if stopped.is_empty() {
+        return format!("`{compose} up -d`");
+    }
+    let (still, running): (Vec<_>, Vec<_>) =
+        changed.iter().map(String::as_str).partition(|name| stopped.iter().any(|one| one == name));
+    let of = |services: &[&str], flags: &str| {
+        (!services.is_empty()).then(|| format!("`{compose} up {flags} --no-deps {}`", services.join(" ")))
+    };
+    let both = [of(&running, "-d"), of(&still, "--no-start")];
+    both.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }

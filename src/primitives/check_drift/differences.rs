@@ -12,17 +12,16 @@ use crate::{
         Observe,
         compose::{Config, ConfiguredMount, ServiceConfig},
         docker::{Container, Mount},
-        product::{FILES_AT, same_place},
+        product::{DB_NAME, FILES_AT, OLDER_DB_NAME, primary, same_place},
     },
     site::{KEYS, Secret},
 };
 
 /// Settings that say where the data is, with what the product takes where they are not set.
-const DATA: [(&str, &str); 7] = [
+const DATA: [(&str, &str); 6] = [
     ("DB_HOST", ""),
     ("DB_PORT", "5432"),
-    ("DB_NAME", ""),
-    ("DB_DATABASE", ""),
+    (DB_NAME, ""),
     ("STORAGE_BACKEND", "local"),
     ("S3_BUCKET", ""),
     ("S3_ENDPOINT", ""),
@@ -53,6 +52,16 @@ pub(super) async fn differences(
     Ok(found)
 }
 
+/// Compose makes as many containers of a service as the files say, and removes the others.
+pub(super) fn count(service: &str, there: usize, configured: &ServiceConfig) -> Option<Differs> {
+    let (there, asked) = (there as u64, configured.replicas);
+    (there != asked).then(|| {
+        let containers = if there == 1 { "container" } else { "containers" };
+        let text = format!("`{service}` has {there} {containers}, and the files say {asked}");
+        Differs { text, kind: Kind::Count { service: service.to_owned(), there } }
+    })
+}
+
 fn service(container: &Container) -> &str {
     container.service().unwrap_or(&container.name)
 }
@@ -79,7 +88,7 @@ fn policy(container: &Container, configured: &ServiceConfig) -> Option<Differs> 
 
 /// [`data`] tells it.
 fn is_data(name: &str) -> bool {
-    KEYS.contains(&name) || DATA.iter().any(|(one, _)| *one == name)
+    name == OLDER_DB_NAME || KEYS.contains(&name) || DATA.iter().any(|(one, _)| *one == name)
 }
 
 /// Names alone: values may be secrets. Those of [`data`] are not told twice, nor is another release.
@@ -124,13 +133,16 @@ fn data(
 ) -> Option<Differs> {
     let keys = keys.iter().map(|name| (*name, ""));
     let differs = DATA.into_iter().chain(keys).filter(|(name, usual)| {
-        let value = |of: &BTreeMap<String, Secret>| {
-            let set = of.get(*name).map(|value| value.reveal().trim().to_owned());
-            set.filter(|value| !value.is_empty()).unwrap_or_else(|| (*usual).to_owned())
-        };
-        value(made_with) != value(&configured.environment)
+        let (was, is) = (said_of(made_with, name, usual), said_of(&configured.environment, name, usual));
+        was != is
     });
     other_values(container, Kind::Data, differs.map(|(name, _)| name))
+}
+
+/// What a variable means; the database's name can stand in either of two.
+fn said_of<'a>(of: &'a BTreeMap<String, Secret>, name: &str, usual: &'a str) -> &'a str {
+    let set = |name: &str| of.get(name).map(|value| value.reveal().trim()).filter(|value| !value.is_empty());
+    if name == DB_NAME { primary(set) } else { set(name).unwrap_or(usual) }
 }
 
 fn other_values<'a>(

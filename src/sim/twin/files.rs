@@ -167,6 +167,10 @@ impl FilesRead for Twin {
         self.live().files.real(path).await
     }
 
+    async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
+        self.live().files.replaceable(path).await
+    }
+
     async fn space(&self, path: &Path) -> Result<Space, Failure> {
         let space = self.live().files.space(path).await?;
         let used = self.lock().tree.used.get(&space.device).copied().unwrap_or_default();

@@ -154,6 +154,11 @@ impl World {
         self.lock().host.reachable = reachable;
     }
 
+    /// From now on no other file may take the place of this one, as where it is a mount of its own.
+    pub fn fix_file(&self, path: impl Into<PathBuf>) {
+        self.lock().disk.fixed.insert(path.into());
+    }
+
     /// From now on the engine cannot read what any container has said, as after a power cut.
     pub fn lose_logs(&self) {
         self.lock().host.logs_lost = true;
