@@ -54,6 +54,11 @@ pub(super) async fn restore(
         session.settled = Some(settled);
     }
     let host = session.open().await?;
+    // By a part of its name, as the other commands take it; what is wrong with the name the plan says.
+    let set = match host.sets().one(&set).await {
+        Ok(found) if !set.contains('/') => found.set,
+        _ => set,
+    };
     nobody_else(session, &host.runs()?)?;
     given.insert("set".to_owned(), set);
     let runbook = host.runbook(flags::RESTORE, &given).await?;

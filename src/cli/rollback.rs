@@ -86,7 +86,8 @@ async fn take_back(
         // `--yes` is no answer to this.
         (None, Some(question)) if !session.common.yes => {
             may_choose(session, question, &row.id)?;
-            Some(asked_here(session, question, row).await?)
+            // What was found when it stood still may be long ago: it is looked at again, and asked then.
+            None
         }
         (None, _) => {
             session.may_ask()?;
@@ -112,16 +113,6 @@ fn may_choose(session: &Session, question: &Question, run: &str) -> Result<(), T
         words.join("|")
     ));
     Err(Trouble::new(failure, ExitClass::Invalid))
-}
-
-/// The question that a run stands still for, put to whoever sits at the terminal.
-async fn asked_here(session: &Session, question: &Question, row: &RunRow) -> Result<Decision, Trouble> {
-    report::question(&mut session.paper(), question, row.ended);
-    let Some(choice) = session.choose(question).await? else {
-        let failure = Failure::new("declined", "nothing was chosen");
-        return Err(Trouble::new(failure, ExitClass::NeedsPerson));
-    };
-    Ok(Decision { choice, reason: "answered at the terminal".to_owned(), by: who() })
 }
 
 /// The run that is meant, or why one cannot go back from it.

@@ -111,7 +111,7 @@ impl RunRow {
     /// Where it stands, as one word: its state, or `interrupted` where nobody works on what is recorded as running.
     #[must_use]
     pub fn state_word(&self) -> String {
-        if self.interrupted { "interrupted".to_owned() } else { self.state.to_string() }
+        if self.interrupted { "interrupted".to_owned() } else { self.state.to_string().replace('_', " ") }
     }
 }
 

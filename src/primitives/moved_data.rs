@@ -220,7 +220,9 @@ pub(super) fn stay() -> Choice {
     Choice {
         key: "stay".to_owned(),
         does: "leave everything as it is now and close this run".to_owned(),
-        costs: "nothing is lost; the site stays as this screen says until you mend it".to_owned(),
+        costs: "nothing is lost; uplift does not take this run back any more, and what stands still stays so until you start it, \
+                also after a reboot"
+            .to_owned(),
         also: String::new(),
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     backups::{self, ImageEntry, Manifest},
-    event::{Choice, Failure, Question},
+    event::{Choice, Failure, Question, moment_of},
     ports::{
         Observe,
         project::{of_service, repository},
@@ -242,8 +242,8 @@ async fn question(
             written.cost()
         }
         Err(failure) => {
-            found
-                .push(format!("what was written since {} cannot be counted: {failure}", manifest.created_at));
+            let made = moment_of(&manifest.created_at);
+            found.push(format!("what was written since {made} cannot be counted: {failure}"));
             "rows that nobody can count".to_owned()
         }
     };
@@ -262,7 +262,7 @@ async fn question(
     }];
     let text = format!(
         "databases are there: may what was written since the set of {} be put aside?",
-        manifest.created_at
+        moment_of(&manifest.created_at)
     );
     Ok(Question { address: String::new(), text, found, choices, flag: Some("restore-data".to_owned()) })
 }

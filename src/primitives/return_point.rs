@@ -8,7 +8,7 @@ use super::{
     way_back::{also, also_found, place},
 };
 use crate::{
-    event::{Choice, Failure, Question},
+    event::{Choice, Failure, Question, moment_of},
     ports::{Observe, docker::Container, points::Points, product::web_runs_jobs, project::of_service},
     site::{NameToGive, Place, Way, Written},
 };
@@ -235,7 +235,7 @@ fn by_a_set(place: &Place) -> Failure {
     let lines = place.written.iter().flat_map(Written::in_words);
     let lines = lines.chain(place.written.is_some().then(|| Written::UNCOUNTED.to_owned()));
     Failure::new("needs_restore", text)
-        .evidence(std::iter::once(format!("`{path}`, made {created_at}; {cost}")).chain(lines))
+        .evidence(std::iter::once(format!("`{path}`, made {}; {cost}", moment_of(created_at))).chain(lines))
         .hint(format!("return with it: `uplift restore {set}`{code}"))
 }
 

@@ -154,9 +154,18 @@ fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure, left: &[Str
 fn rolled_back(paper: &mut Paper, page: &Page<'_>, left: &[String]) {
     paper.heading(&format!("TAKEN BACK: {}", back_where(page, left)));
     as_before(paper, left);
-    for decided in page.calls.iter().flat_map(|call| &call.decisions) {
-        let decision = &decided.decision;
-        paper.labelled("decided", &format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason));
+    for call in page.calls {
+        for decided in &call.decisions {
+            let decision = &decided.decision;
+            let text = format!("`{}` by {}: {}", decision.choice, decision.by, decision.reason);
+            paper.labelled("decided", &text);
+            // What it cost stands in the question that it has answered.
+            let asked = call.undos.iter().rev().find_map(|undo| undo.question.as_ref());
+            let chosen = asked.and_then(|asked| asked.choices.iter().find(|one| one.key == decision.choice));
+            if let Some(chosen) = chosen {
+                paper.labelled("", &chosen.costs);
+            }
+        }
     }
     cost(paper, page);
     kept(paper, page);
@@ -213,6 +222,11 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
 fn on(paper: &mut Paper, page: &Page<'_>, failed: bool) {
     let open = page.calls.iter().filter_map(Entry::question).find(|question| question.flag.is_some());
     let Some(open) = open else {
+        if matches!(&page.run.ending, Some(Ending::NeedsPerson { failure: Some(why), .. }) if why.code == "started_by_hand")
+        {
+            // That it was started is past, and nobody can mend it.
+            return;
+        }
         let (does, costs) = if failed {
             (
                 "mend the cause yourself, then go on from where it failed",

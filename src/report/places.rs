@@ -2,7 +2,10 @@ use super::{
     paper::{LABEL, Paper},
     words::{count, size, time},
 };
-use crate::site::{Place, Way, Written};
+use crate::{
+    event::moment_of,
+    site::{Place, Way, Written},
+};
 
 /// The finished upgrades that one can return from, newest first, each with its way and what that costs.
 pub fn places(paper: &mut Paper, places: &[Place], typed: &str) {
@@ -89,7 +92,8 @@ fn data(place: &Place) -> String {
             format!("{moved}; a savepoint is there ({copies} copies, {}): about a boot", size(*bytes))
         }
         Way::Set { path, created_at, .. } => {
-            format!("{moved}; the savepoint is gone, the backup of {created_at} is there: `{path}`")
+            let made = moment_of(created_at);
+            format!("{moved}; the savepoint is gone, the backup of {made} is there: `{path}`")
         }
         Way::Nothing => format!("{moved}, and neither savepoint nor backup of this run is left"),
     }

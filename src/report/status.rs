@@ -13,7 +13,7 @@ use crate::{
     backups::Listed,
     event::Failure,
     journal::{Entry, Holder, RunRow, RunState},
-    run::stopped_meanwhile,
+    run::{stopped_in_doubt, stopped_meanwhile},
     survey::{Footprint, Gathered, KEEPS_DYING, ServiceStatus, Status, gathered},
 };
 
@@ -80,7 +80,7 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
             left_stopped(paper, status, known.held);
             dies_since(paper, status, known);
             trial::there(paper, status, known.open(), known.typed);
-            around(paper, status, known.own);
+            around(paper, status, known.own, known.open());
         }
         Err(failure) => {
             unread(paper, failure);
@@ -133,7 +133,7 @@ pub(super) fn of_site(paper: &mut Paper, status: &Status) {
     asks(paper, status);
     services(paper, &status.services, Stopped::Unexplained { but: &[] });
     differs(paper, status, "uplift");
-    around(paper, status, None);
+    around(paper, status, None, None);
 }
 
 fn asks(paper: &mut Paper, status: &Status) {
@@ -160,13 +160,23 @@ fn differs(paper: &mut Paper, status: &Status, typed: &str) {
 const MUCH: u64 = 1 << 30;
 
 /// Its databases and files, and the room for backups.
-fn around(paper: &mut Paper, status: &Status, own: Option<&Footprint>) {
+fn around(paper: &mut Paper, status: &Status, own: Option<&Footprint>, open: Option<&RunRow>) {
     if let Some(database) = &status.database {
         paper.labelled("database", database);
     }
     paper.labelled("storage", &storage(&status.storage, status.free, own));
     for failure in &status.unread {
-        unread(paper, failure);
+        match open.filter(|_| failure.code == "database_closed") {
+            Some(run) => {
+                // Whoever opened it by hand would let the product into what is half moved.
+                let hint = format!(
+                    "run {} keeps everybody out while it moves it, and opens it again at its end",
+                    run.id
+                );
+                unread(paper, &failure.clone().hint(hint));
+            }
+            None => unread(paper, failure),
+        }
     }
 }
 
@@ -271,11 +281,12 @@ pub fn in_between(paper: &mut Paper, status: &Status, run: &RunRow, calls: &[Ent
     if at_work || !run.state.unfinished() {
         return;
     }
-    let stopped = stopped_meanwhile(calls);
-    let stopped: Vec<_> =
-        status.services.iter().filter(|service| stopped.contains(&service.service)).collect();
-    let running: Vec<_> =
-        stopped.iter().filter(|one| one.running).map(|one| format!("`{}`", one.service)).collect();
+    let of = |names: Vec<String>| status.services.iter().filter(move |one| names.contains(&one.service));
+    let running: Vec<_> = of(stopped_meanwhile(calls))
+        .filter(|service| service.running)
+        .map(|service| format!("`{}`", service.service))
+        .collect();
+    let mut down = of(stopped_meanwhile(calls)).chain(of(stopped_in_doubt(calls))).filter(|one| !one.running);
     if !running.is_empty() {
         let text = format!(
             "{}: running, though run {} has stopped the site and started nothing; users can write, and going back asks \
@@ -284,7 +295,7 @@ pub fn in_between(paper: &mut Paper, status: &Status, run: &RunRow, calls: &[Ent
             run.id
         );
         paper.labelled("RUNS AGAIN", &text);
-    } else if stopped.iter().any(|one| one.health.is_some()) {
+    } else if down.any(|service| service.health.is_some()) {
         let text = "users reach nothing until the run is ended; start nothing by hand, a `docker compose up -d` lets \
                     them write what no copy has";
         paper.labelled("DOWN", text);

@@ -105,6 +105,15 @@ pub fn left_stopped(calls: &[Entry]) -> Option<Vec<String>> {
     left
 }
 
+/// The services that a run was stopping when it came to its end: nobody knows how far it came.
+#[must_use]
+pub fn stopped_in_doubt(calls: &[Entry]) -> Vec<String> {
+    let in_doubt = |call: &&Entry| {
+        call.verb == "compose_stop" && began(call) && call.state != State::Succeeded && call.undos.is_empty()
+    };
+    calls.iter().filter(in_doubt).flat_map(services).collect()
+}
+
 /// The services that an unfinished run has stopped, and has not begun to start in either direction.
 #[must_use]
 pub fn stopped_meanwhile(calls: &[Entry]) -> Vec<String> {

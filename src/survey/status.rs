@@ -205,14 +205,15 @@ pub(super) fn state(container: &Container, now: Timestamp) -> String {
     let started = container.started.map(moment).unwrap_or_default();
     match container.state {
         State::Paused => return "paused".to_owned(),
-        _ if container.dies_often(now) => {
+        _ if container.is_up() && container.dies_often(now) => {
             return format!("{KEEPS_DYING}: `docker logs --tail 50 {}`", container.name);
         }
         _ => {}
     }
     match (container.is_running(), container.exit_code) {
         (true, _) if container.restarts > 0 => {
-            format!("up since {started}, restarted {} times", container.restarts)
+            let times = if container.restarts == 1 { "time" } else { "times" };
+            format!("up since {started}, restarted {} {times}", container.restarts)
         }
         (true, _) => format!("up since {started}"),
         (false, Some(code)) if container.started.is_some() => format!("stopped, exit code {code}"),

@@ -2,7 +2,7 @@
 
 use uplift::{
     journal::{Folder, Holder, Lock, NewEntry, NewRun, Writer},
-    ports::compose::RunAside,
+    ports::{compose::RunAside, docker::State, postgres::Admit},
     site::Scrubber,
 };
 
@@ -65,6 +65,27 @@ async fn a_run_that_a_crash_has_ended_before_it_changed_anything() {
     crashed(&desk, false);
     let page = desk.types("uplift status").await.page();
     assert!(!page.contains(untouched), "{page}");
+}
+
+/// Nobody knows how far the stop came, but that users reach nothing is plain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_a_crash_has_ended_while_it_stopped_the_site() {
+    let desk = Desk::new().wide(200);
+    std::fs::create_dir_all(desk.folder().parent().unwrap()).unwrap();
+    crashed(&desk, false);
+    assert!(!desk.types("uplift status").await.out.contains("DOWN"), "web runs yet");
+    for name in ["strata-web-1", "strata-job-1"] {
+        desk.world.edit_container(name, |one| one.state = State::Exited);
+    }
+    let page = desk.types("uplift status").await.out;
+    assert!(page.contains("DOWN") && page.contains("start nothing by hand"), "{page}");
+    // A swap keeps everybody out for a moment; whoever opens the database then lets web into half of it.
+    let endpoint = desk.world.site().databases.endpoint;
+    let closes = Admit { endpoint, databases: vec!["strata_production".to_owned()], open: false };
+    desk.world.ports().postgres.admit(&closes).await.unwrap();
+    let page = desk.types("uplift status").await.out;
+    assert!(page.contains("keeps everybody out while it moves it"), "{page}");
+    assert!(!page.contains("ALLOW_CONNECTIONS"), "{page}");
 }
 
 /// What a process that was killed in the middle leaves behind.

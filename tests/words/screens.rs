@@ -274,7 +274,7 @@ async fn backups_are_made_listed_and_proved() {
     screen("backup_list_damaged", &desk, "uplift backup list").await;
     screen("restore_damaged", &desk, &format!("uplift restore {name} --dry-run")).await;
     screen("restore_damaged_all", &desk, &format!("uplift restore {name} --restore-data always -y")).await;
-    screen("restore_unknown", &desk, "uplift restore 20261124-0315 --dry-run").await;
+    screen("restore_unknown", &desk, "uplift restore 20261124-031600 --dry-run").await;
     screen("backup_unknown", &desk, "uplift backup show 20250101").await;
 }
 

@@ -74,14 +74,7 @@ impl PostgresClient {
         let session =
             Session::open(&admin.reach, &admin.endpoint, MAINTENANCE, admin.password.as_ref()).await;
         let session = session.map_err(|failure| match failure.code.as_str() {
-            "database_denied" => Failure::new(
-                "maintenance_denied",
-                format!("`{}` may not connect to the database `{MAINTENANCE}`", admin.endpoint.user),
-            )
-            .hint(format!(
-                "name somebody who may: `export {ADMIN_URL}=postgres://USER:PASSWORD@HOST/postgres`"
-            ))
-            .evidence([failure.message]),
+            "database_denied" => not_let_in(&admin.endpoint.user, failure),
             _ => failure,
         })?;
         if self.has_admin() {
@@ -177,4 +170,15 @@ pub(super) fn literal(text: &str) -> String {
     } else {
         format!("'{doubled}'")
     }
+}
+
+/// `user` may not enter the maintenance database.
+pub(super) fn not_let_in(user: &str, failure: Failure) -> Failure {
+    let text =
+        format!("`{user}` may not connect to the database `{MAINTENANCE}`, where the site's lock is kept");
+    Failure::new("lock_denied", text)
+        .hint(format!(
+            "as an administrator: `GRANT CONNECT ON DATABASE {MAINTENANCE} TO \"{user}\"`, or set `{ADMIN_URL}`"
+        ))
+        .evidence([failure.message])
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::{
     PostgresClient,
-    admin::{MAINTENANCE, literal},
+    admin::{MAINTENANCE, literal, not_let_in},
     pooler,
     session::Session,
 };
@@ -74,17 +74,7 @@ async fn open(client: &PostgresClient, endpoint: &Endpoint) -> Result<Session, F
         if failure.code != "database_denied" && failure.code != "database_missing" {
             return failure;
         }
-        let text = format!(
-            "`{}` may not connect to the database `{MAINTENANCE}`, where the site's lock is kept",
-            endpoint.user
-        );
-        Failure::new("lock_denied", text)
-            .hint(format!(
-                "as an administrator: `GRANT CONNECT ON DATABASE {MAINTENANCE} TO \"{}\"`, or set \
-                 `UPLIFT_DB_ADMIN_URL`",
-                endpoint.user
-            ))
-            .evidence([failure.message])
+        not_let_in(&endpoint.user, failure)
     })
 }
 

@@ -19,6 +19,7 @@ fn of_services() {
         &["`job` does not run", "start job"],
     );
     stack.compose("start job").unwrap();
+    scaled(&table);
     table.docker(&format!("pause {project}-web-1"));
     table.row("a web that is frozen", UPGRADE).refused(
         1,
@@ -164,4 +165,21 @@ fn more(table: &Table) {
                 .goes(&["planned to the end"]);
         },
     );
+}
+
+/// Compose would make of them as many as the file says.
+fn scaled(table: &Table) {
+    let scale = |count: u32| {
+        let words = format!("up -d --no-deps --no-recreate -t 1 --scale job={count} job");
+        table.field.stack.compose(&words).unwrap();
+    };
+    scale(2);
+    let says = "`job` has 2 containers, and the files say 1";
+    table.row("a second worker by `--scale`", UPGRADE).refused(
+        1,
+        "drift",
+        &[says, "replicas: 2", "--edits apply"],
+    );
+    table.row("the same, looked at", "status").goes(&["DIFFERS", says]);
+    scale(1);
 }

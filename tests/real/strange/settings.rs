@@ -24,6 +24,12 @@ fn of_settings() {
 /// A file that an editor of another system has saved, and one that has grown for years: what uplift reads of it is what
 /// the container has got.
 fn ugly(table: &Table) {
+    let env = table.path(".env").display().to_string();
+    let line = format!("mount --bind {env} {env} && exec");
+    table
+        .row("an env file that is a mount of its own", UPGRADE)
+        .within(&["unshare", "-m", "sh", "-c"], &line)
+        .refused(1, "not_replaceable", &["cannot be replaced: it is a mount of its own", "mount the folder"]);
     table.applied(
         ".env",
         |text| text.replace('\n', "\r\n"),
