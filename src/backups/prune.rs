@@ -93,22 +93,24 @@ pub async fn judgement(keep: usize, named: Option<&str>, site: Observe<'_>) -> R
 #[must_use]
 pub fn why_it_stays(judgement: &Judgement) -> Vec<String> {
     let mut lines = in_groups(judgement.sets.iter().map(|(_, judged)| judged));
-    let mut runs: Vec<(&Mark, usize)> = Vec::new();
+    let mut runs: Vec<(&Mark, Vec<String>)> = Vec::new();
     for (one, judged) in judgement.databases.iter().filter(|(_, judged)| !judged.goes) {
         let Some(mark) = &one.mark else {
             lines.push(format!("`{}`: {}", one.name, judged.why));
             continue;
         };
-        let like = |known: &&mut (&Mark, usize)| {
+        let like = |known: &&mut (&Mark, Vec<String>)| {
             (known.0.kind, &known.0.run, &known.0.expires) == (mark.kind, &mark.run, &mark.expires)
         };
         match runs.iter_mut().find(like) {
-            Some((_, count)) => *count += 1,
-            None => runs.push((mark, 1)),
+            Some((_, names)) => names.push(format!("`{}`", one.name)),
+            None => runs.push((mark, vec![format!("`{}`", one.name)])),
         }
     }
-    let of_run = |(mark, count): (&Mark, usize)| {
-        format!("{} until {}", mark.kind.of_run(count, &mark.run), moment_of(&mark.expires))
+    // With their names: whoever wants one of them gone sooner, or wants to look into it, names it.
+    let of_run = |(mark, names): (&Mark, Vec<String>)| {
+        let what = mark.kind.of_run(names.len(), &mark.run);
+        format!("{what} until {}: {}", moment_of(&mark.expires), names.join(", "))
     };
     lines.extend(runs.into_iter().map(of_run));
     lines

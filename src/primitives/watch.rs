@@ -1,12 +1,12 @@
 //! Watching a container until it is well and stays so.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 
 use super::contract::Span;
 use crate::{
-    event::{Failure, Unit},
+    event::{Failure, Unit, moment},
     ports::{
         Observe,
         clock::since,
@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LAST_LINES: usize = 20;
 /// Some releases die this long after they were well.
 const SHORT: Duration = Duration::from_secs(10);
+
+/// After so long without progress it is said when a wait is given up.
+const STANDS_STILL: Duration = Duration::from_secs(30);
 
 /// What is watched, and for how long.
 pub(super) struct Watched<'a> {
@@ -164,7 +167,13 @@ impl<'a> Wait<'a> {
         self.well_since = None;
         self.note_progress(unwell, now).await?;
         if tells {
-            let text = format!("waiting for `{}`: {}", self.watched.service, self.said);
+            let mut text = format!("waiting for `{}`: {}", self.watched.service, self.said);
+            // Said once nothing moves: until then the moment does.
+            if since(self.site.clock, self.moved) >= STANDS_STILL
+                && let Ok(until) = self.moved.checked_add(self.watched.timeout)
+            {
+                let _ = write!(text, "; without progress it is given up at {}", moment(until));
+            }
             let passed = millis(since(self.site.clock, self.started));
             self.site.tell.progress(text, passed, None, Unit::Milliseconds);
         }

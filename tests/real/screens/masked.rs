@@ -54,7 +54,11 @@ fn of_line(line: &str) -> String {
         return format!("job  `server:1.8.0` {}", if dies { "KEEPS DYING, OR IS UP YET" } else { job });
     }
     // It depends on the moment of the look, and on the machine.
-    shown.replace(", restarted N times", "").replace("N min N s", "N s").replace("of N min", "of N s")
+    shown
+        .replace(", restarted N times", "")
+        .replace(", restarted N time", "")
+        .replace("N min N s", "N s")
+        .replace("of N min", "of N s")
 }
 
 fn of_word(word: &str) -> String {
