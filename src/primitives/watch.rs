@@ -1,12 +1,12 @@
 //! Watching a container until it is well and stays so.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
 use super::contract::Span;
 use crate::{
-    event::{Failure, Unit, moment},
+    event::{Failure, Unit},
     ports::{
         Observe,
         clock::since,
@@ -167,13 +167,11 @@ impl<'a> Wait<'a> {
         self.well_since = None;
         self.note_progress(unwell, now).await?;
         if tells {
-            let mut text = format!("waiting for `{}`: {}", self.watched.service, self.said);
             // Said once nothing moves: until then the moment does.
-            if since(self.site.clock, self.moved) >= STANDS_STILL
-                && let Ok(until) = self.moved.checked_add(self.watched.timeout)
-            {
-                let _ = write!(text, "; without progress it is given up at {}", moment(until));
-            }
+            let still = since(self.site.clock, self.moved) >= STANDS_STILL;
+            let until = self.moved.checked_add(self.watched.timeout).ok().filter(|_| still);
+            let until = until.map(|at| at.strftime(" until %H:%M:%S UTC").to_string()).unwrap_or_default();
+            let text = format!("waiting for `{}`{until}: {}", self.watched.service, self.said);
             let passed = millis(since(self.site.clock, self.started));
             self.site.tell.progress(text, passed, None, Unit::Milliseconds);
         }
