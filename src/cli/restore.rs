@@ -55,10 +55,8 @@ pub(super) async fn restore(
     }
     let host = session.open().await?;
     // By a part of its name, as the other commands take it; what is wrong with the name the plan says.
-    let set = match host.sets().one(&set).await {
-        Ok(found) if !set.contains('/') => found.set,
-        _ => set,
-    };
+    let named = if set.contains('/') { None } else { host.sets().one(&set).await.ok() };
+    let set = named.map_or(set, |found| found.set);
     nobody_else(session, &host.runs()?)?;
     given.insert("set".to_owned(), set);
     let runbook = host.runbook(flags::RESTORE, &given).await?;
