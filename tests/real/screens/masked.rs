@@ -16,7 +16,8 @@ pub(super) fn masked(screen: &str, field: &Field) -> String {
     };
     for line in text.lines().filter(shown) {
         let begins = line.len() - line.trim_start().len();
-        let full = |last: &&mut String| begins >= 8 && last.len() > 150;
+        let item = line.trim_start().starts_with("- ");
+        let full = |last: &&mut String| begins >= 8 && last.len() > 150 && !item;
         match lines.last_mut().filter(full) {
             Some(last) => *last = format!("{last} {}", line.trim()),
             None => lines.push(line.trim_end().to_owned()),
