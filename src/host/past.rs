@@ -22,7 +22,7 @@ pub(super) fn shown(reader: &Reader, run: Option<&str>) -> Result<Shown, HostErr
         None => reader.newest(1)?.pop().ok_or(HostError::NoRun("show"))?,
     };
     let calls = reader.entries(&run.id)?;
-    // Only a record that nothing can be gone back by says no more.
+    // Where entry 0 cannot be read, the plain command still tells what is meant.
     let zero = reader.before(&run.id).ok().and_then(|value| EntryZero::read(value).ok());
     let compose = zero.map_or_else(|| "docker compose".to_owned(), |zero| by_hand(&zero.site.project));
     Ok(Shown { run, calls, compose })

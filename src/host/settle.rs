@@ -72,7 +72,8 @@ impl HostBuilder {
 async fn all_or_none(writes: &[WriteFile], dir: &Path, files: &dyn Files) -> Result<(), Failure> {
     for (at, request) in writes.iter().enumerate() {
         let Err(mut failure) = write(request, dir, files).await else { continue };
-        for done in &writes[..at] {
+        // The one that failed may be there all the same; none of them was before.
+        for done in &writes[..=at] {
             let remove = Remove { path: done.path.clone(), what: done.what.clone() };
             if let Err(stays) = files.remove(&remove).await {
                 failure.evidence.push(format!("written before that, and still there: {stays}"));

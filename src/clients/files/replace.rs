@@ -39,7 +39,7 @@ pub(super) fn replaceable(path: &Path) -> Result<(), Failure> {
 fn held_by_its_marks(path: &Path, at: &Path) -> Result<(), Failure> {
     // Where the file system does not tell, the write will.
     let Ok(about) = statx(CWD, at, AtFlags::empty(), StatxFlags::BASIC_STATS) else { return Ok(()) };
-    let marks = StatxAttributes::from_bits_retain(about.stx_attributes.bits());
+    let marks = about.stx_attributes;
     let refused = |why: String, hint: String| {
         let text = format!("`{}` cannot be replaced: {why}", path.display());
         Err(Failure::new("not_replaceable", text).hint(hint))
