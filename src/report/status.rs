@@ -168,11 +168,9 @@ fn around(paper: &mut Paper, status: &Status, own: Option<&Footprint>, open: Opt
     for failure in &status.unread {
         match open.filter(|_| failure.code == "database_closed") {
             Some(run) => {
-                // Whoever opened it by hand would let the product into what is half moved.
-                let hint = format!(
-                    "run {} keeps everybody out while it moves it, and opens it again at its end",
-                    run.id
-                );
+                // A swap keeps everybody out: whoever opened it would let the product into what is half moved.
+                let hint =
+                    format!("run {} may be moving it: end that run first, and open nothing by hand", run.id);
                 unread(paper, &failure.clone().hint(hint));
             }
             None => unread(paper, failure),

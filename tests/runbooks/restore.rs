@@ -293,3 +293,21 @@ async fn a_restore_whose_files_of_before_are_gone_can_still_be_taken_back() {
     assert_eq!((night.runs().as_str(), night.world.lost_orders()), ("1.1.0 1.1.0", 0));
     assert!(night.unfinished().await.is_none());
 }
+
+/// Half a configuration would be taken for a site.
+#[tokio::test]
+async fn a_configuration_is_written_whole_or_not_at_all() {
+    let (night, set) = with_a_set().await;
+    let path = night.set(&set);
+    night.world.lose_everything();
+    let files = night.world.site().project.config_files();
+    for fault in [Fault::FailBefore, Fault::FailAfter] {
+        for n in 1..=2 {
+            night.world.fault(n, fault);
+            assert!(night.settle(&path).await.is_err(), "{fault:?} at write {n}");
+            let left: Vec<_> = files.iter().filter(|path| night.world.file(path).is_some()).collect();
+            assert!(left.is_empty(), "{fault:?} at write {n}: {left:?}");
+        }
+    }
+    assert_eq!(night.settle(&path).await.unwrap().written.len(), 2);
+}

@@ -84,7 +84,7 @@ async fn a_run_that_a_crash_has_ended_while_it_stopped_the_site() {
     let closes = Admit { endpoint, databases: vec!["strata_production".to_owned()], open: false };
     desk.world.ports().postgres.admit(&closes).await.unwrap();
     let page = desk.types("uplift status").await.out;
-    assert!(page.contains("keeps everybody out while it moves it"), "{page}");
+    assert!(page.contains("may be moving it: end that run first, and open nothing by hand"), "{page}");
     assert!(!page.contains("ALLOW_CONNECTIONS"), "{page}");
 }
 
