@@ -18,7 +18,7 @@ pub(super) async fn status(session: &mut Session) -> Result<ExitClass, Trouble> 
         None => None,
     };
     let none = match (&looked, &sets) {
-        (Some(looked), Some(Ok(all))) if all.is_empty() => Some(no_sets(looked, &runs).await),
+        (Some(looked), Some(Ok(all))) if all.is_empty() => Some(no_sets(looked, &runs, site.is_ok()).await),
         _ => None,
     };
     let own =
@@ -125,12 +125,14 @@ async fn open(runs: &Runs, run: &RunRow) -> (Vec<Entry>, AtWork) {
 }
 
 /// Where no backup is found, the record of the runs tells whether there should be some.
-async fn no_sets(sets: &Sets, runs: &Result<Option<Runs>, Failure>) -> NoSets {
+async fn no_sets(sets: &Sets, runs: &Result<Option<Runs>, Failure>, found: bool) -> NoSets {
     let made = match runs {
         Ok(Some(runs)) => runs.backups_made().ok(),
         Ok(None) => Some(Vec::new()),
         Err(_) => None,
     };
+    // A folder that is no site tells nothing of one.
+    let made = made.filter(|made| found || !made.is_empty());
     let is_there = sets.is_there().await.unwrap_or(true);
     NoSets { made, folder: sets.folder().display().to_string(), is_there }
 }

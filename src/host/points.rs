@@ -30,21 +30,20 @@ impl Recorded {
 impl PointsRead for Recorded {
     fn points(&self) -> Result<Vec<Point>, Failure> {
         let Some(reader) = self.reader()? else { return Ok(Vec::new()) };
-        let mut points = Vec::new();
+        let (mut points, mut restored) = (Vec::new(), None);
         for row in reader.runs().map_err(Failure::from)? {
-            if !RETURNS.contains(&row.runbook.as_str()) {
-                points.extend(point(&reader, row)?);
+            if has_restored(&row) && restored.is_none() {
+                restored = Some(row.id);
+            } else if !RETURNS.contains(&row.runbook.as_str()) {
+                let found = point(&reader, row)?;
+                points.extend(found.map(|point| Point { restored: restored.clone(), ..point }));
             }
         }
         Ok(points)
     }
 
     fn point(&self, run: &str) -> Result<Option<Point>, Failure> {
-        let Some(reader) = self.reader()? else { return Ok(None) };
-        match reader.exactly(run)?.filter(|row| !RETURNS.contains(&row.runbook.as_str())) {
-            Some(row) => point(&reader, row),
-            None => Ok(None),
-        }
+        Ok(self.points()?.into_iter().find(|point| point.run == run))
     }
 
     fn runs(&self) -> Result<Vec<PastRun>, Failure> {
@@ -61,7 +60,10 @@ impl PointsRead for Recorded {
 }
 
 /// Runs of these go back themselves: `upgrade` is the way forward again.
-const RETURNS: [&str; 2] = ["compose/rollback", "compose/restore"];
+const RETURNS: [&str; 2] = ["compose/rollback", RESTORES];
+
+/// The runbook that puts a backup in the place of the site.
+const RESTORES: &str = "compose/restore";
 
 /// The runbook that removes what is old.
 pub(super) const TIDIES: &str = "compose/prune";
@@ -93,6 +95,11 @@ impl Host {
         }
         Ok(None)
     }
+}
+
+/// One that was closed in its middle may have.
+fn has_restored(row: &RunRow) -> bool {
+    row.runbook == RESTORES && matches!(row.state, RunState::Done | RunState::Closed)
 }
 
 /// `None` if the run left neither another release nor the databases of one.
@@ -132,6 +139,7 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         images: images(&zero.site, &zero.before),
         from: zero.site.version,
         code_only,
+        restored: None,
         schemas: zero.before.schemas,
         savepoint,
         reached,

@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// The run with exactly this id, if it is recorded.
-    pub fn exactly(&self, id: &str) -> Done<Option<RunRow>> {
+    fn exactly(&self, id: &str) -> Done<Option<RunRow>> {
         Ok(self.which(Which::One(id))?.pop())
     }
 

@@ -193,12 +193,7 @@ fn present(place: &Place) -> Result<(), Failure> {
 
 fn not_compatible(place: &Place) -> Failure {
     let Place { point, .. } = place;
-    let text = format!(
-        "`{}` has migrated {}, and `{}` is not known to run on that",
-        point.to,
-        named(&place.migrated),
-        point.from
-    );
+    let text = format!("{}, and `{}` is not known to run on that", place.moved(), point.from);
     let also = match place.jobs.as_slice() {
         [] => String::new(),
         words => format!(" (and `--jobs {}`)", words.join("|")),
@@ -212,7 +207,7 @@ fn not_compatible(place: &Place) -> Failure {
 
 /// There is no savepoint: what is left is a backup set, or nothing.
 fn by_a_set(place: &Place) -> Failure {
-    let moved = named(&place.migrated);
+    let moved = place.moved();
     let code = if place.compatible {
         format!(
             "; or let the code go back alone, which the settings allow: `uplift rollback {} --restore-data never`",
@@ -222,18 +217,18 @@ fn by_a_set(place: &Place) -> Failure {
         String::new()
     };
     let Way::Set { set, path, created_at } = &place.way else {
-        let text =
-            format!("{moved} was migrated since, and neither savepoint nor backup of that run is left");
+        let text = format!("{moved}, and neither savepoint nor backup of that run is left");
         return Failure::new("no_way_back", text)
             .hint(format!("see the sets that there are: `uplift backup list`{code}"));
     };
-    let text = format!("{moved} was migrated since, and the savepoint is gone: only a backup set is left");
+    let text = format!("{moved}, and the savepoint is gone: only a backup set is left");
     let cost = match &place.written {
         Some(written) => format!("it costs {}", written.cost()),
         None => "what was written since cannot be counted".to_owned(),
     };
     let lines = place.written.iter().flat_map(Written::in_words);
     let lines = lines.chain(place.written.is_some().then(|| Written::UNCOUNTED.to_owned()));
+    let lines = lines.chain(place.also_counted());
     Failure::new("needs_restore", text)
         .evidence(std::iter::once(format!("`{path}`, made {}; {cost}", moment_of(created_at))).chain(lines))
         .hint(format!("return with it: `uplift restore {set}`{code}"))
@@ -254,7 +249,8 @@ fn put_aside(place: &Place) -> String {
 /// Whether the data is to return, with what that costs.
 fn question(place: &Place, said: Jobs) -> Question {
     let point = &place.point;
-    let mut found = vec![format!("`{}` has migrated {}", point.to, named(&place.migrated))];
+    let mut found = vec![place.moved()];
+    found.extend(place.also_counted());
     match &place.written {
         Some(written) => {
             if written.rows == 0 {
@@ -288,7 +284,10 @@ fn question(place: &Place, said: Jobs) -> Question {
         found
             .push(format!("`--restore-data never` is refused: `{}` is not known to run on that", point.from));
     }
-    let text = format!("`{}` has changed the databases: are they to return too?", point.to);
+    let text = match &point.restored {
+        None => format!("`{}` has changed the databases: are they to return too?", point.to),
+        Some(_) => format!("`{}` ran on other databases: are they to return too?", point.from),
+    };
     Question { address: String::new(), text, found, choices, flag: Some("restore-data".to_owned()) }
 }
 
@@ -299,8 +298,4 @@ fn jobs(place: &Place) -> Vec<String> {
     };
     let named = savepoint.jobs.join("; ");
     vec![format!("up to {} jobs would run a second time: {named}", savepoint.jobs_waiting)]
-}
-
-fn named(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

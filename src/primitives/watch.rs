@@ -81,6 +81,8 @@ struct Wait<'a> {
     said: String,
     /// `/up` has answered, if only to say no.
     answers: bool,
+    /// What stands last in its log while nothing moves has been told.
+    said_last: bool,
 }
 
 impl<'a> Wait<'a> {
@@ -100,6 +102,7 @@ impl<'a> Wait<'a> {
             mark: String::new(),
             said: "it has not answered yet".to_owned(),
             answers: false,
+            said_last: false,
         };
         let counted = |container: Container| (container.id, container.restarts);
         wait.restarts = wait.containers().await?.into_iter().map(counted).collect();
@@ -174,6 +177,10 @@ impl<'a> Wait<'a> {
             let text = format!("waiting for `{}`{until}: {}", self.watched.service, self.said);
             let passed = millis(since(self.site.clock, self.started));
             self.site.tell.progress(text, passed, None, Unit::Milliseconds);
+            if still && !self.said_last {
+                self.said_last = true;
+                self.say_last(unwell).await;
+            }
         }
         if since(self.site.clock, self.moved) < self.watched.timeout {
             return Ok(None);
@@ -236,6 +243,7 @@ impl<'a> Wait<'a> {
         if mark != self.mark {
             self.mark = mark;
             self.moved = now;
+            self.said_last = false;
         }
         Ok(())
     }
@@ -259,6 +267,17 @@ impl<'a> Wait<'a> {
             format!("process {} in `{}` is at `{query}`, {} s{progress}", one.pid, one.database, one.seconds);
         // One that waits for somebody else's lock does not come on.
         (format!("{} {progress}", one.pid), one.migrating && one.blocked_by.is_empty())
+    }
+
+    /// Once, while there is time to do something: a log may go on for ever with what it says of a refusal.
+    async fn say_last(&self, container: &Container) {
+        let lines = self.site.docker.logs(&container.id, Some(1)).await.unwrap_or_default();
+        if let Some(line) = lines.last().map(|line| line.text.trim()).filter(|line| !line.is_empty()) {
+            let shown: String = line.chars().take(120).collect();
+            self.site
+                .tell
+                .warn(format!("nothing moves; the last line of `{}`: {shown}", self.watched.service));
+        }
     }
 
     async fn last_lines(&self, container: &Container) -> Vec<String> {

@@ -47,7 +47,9 @@ fn one(paper: &mut Paper, place: &Place, typed: &str) {
         for line in written.in_words() {
             paper.labelled("", &line);
         }
-        paper.labelled("", Written::UNCOUNTED);
+        for line in place.also_counted().as_deref().into_iter().chain([Written::UNCOUNTED]) {
+            paper.labelled("", line);
+        }
     }
     if let Some(why) = &place.why {
         paper.labelled("cost", why);
@@ -84,9 +86,11 @@ fn jobs_then(paper: &mut Paper, place: &Place) {
 }
 
 fn data(place: &Place) -> String {
-    let named: Vec<_> = place.migrated.iter().map(|name| format!("`{name}`")).collect();
-    let moved = format!("{} was migrated since", named.join(", "));
+    let moved = place.moved();
     match &place.way {
+        Way::Code if place.point.restored.is_some() => {
+            "the databases have the migrations from before it: the data stays".to_owned()
+        }
         Way::Code => "no database was migrated since: the data stays".to_owned(),
         Way::Savepoint { copies, bytes } => {
             format!("{moved}; a savepoint is there ({copies} copies, {}): about a boot", size(*bytes))

@@ -109,7 +109,10 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
             left(paper, run, known.left);
         }
         // Where nobody knows the folder no record was looked at.
-        None if known.unread.is_none() && known.sets.is_some() => paper.labelled("last run", "none yet"),
+        None if known.unread.is_none() && known.sets.is_some() => {
+            paper
+                .labelled("last run", if known.site.is_ok() { "none yet" } else { "no record of runs here" });
+        }
         // An unfinished one is told first of all.
         Some(_) | None => {}
     }

@@ -16,6 +16,9 @@ pub struct Point {
     /// The older release runs again since, on the databases of the newer one, because a person chose so.
     #[serde(default)]
     pub code_only: bool,
+    /// The newest later run that has restored a backup: the migrations and rows of now are those of the backup.
+    #[serde(default)]
+    pub restored: Option<String>,
     /// What the product's services really ran before it: web first.
     pub images: Vec<ImageThen>,
     /// Applied migrations by database before it.
@@ -76,7 +79,7 @@ pub struct Place {
     pub missing: Vec<ImageThen>,
     /// The product's services run it now; a worker may be stopped.
     pub runs_now: bool,
-    /// Databases that have been migrated since.
+    /// Databases that have other migrations than before.
     pub migrated: Vec<String>,
     /// The settings say that the release of before runs on these databases.
     pub compatible: bool,
@@ -96,6 +99,26 @@ impl Place {
     #[must_use]
     pub fn jobs_waiting(&self) -> u64 {
         self.point.savepoint.as_ref().map_or(0, |savepoint| savepoint.jobs_waiting)
+    }
+
+    /// Why the older release may not run on the databases as they are, e.g. "`1.1.0` has migrated `strata_production`".
+    #[must_use]
+    pub fn moved(&self) -> String {
+        let names: Vec<_> = self.migrated.iter().map(|name| format!("`{name}`")).collect();
+        let names = names.join(", ");
+        match &self.point.restored {
+            None => format!("`{}` has migrated {names}", self.point.to),
+            Some(run) => {
+                format!("{names} has other migrations than before (run {run} restored a backup since)")
+            }
+        }
+    }
+
+    /// What the figures hold that no user wrote.
+    #[must_use]
+    pub fn also_counted(&self) -> Option<String> {
+        let run = self.point.restored.as_ref()?;
+        Some(format!("rows that run {run} restored from a backup are counted as written since"))
     }
 }
 

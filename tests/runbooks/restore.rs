@@ -62,6 +62,26 @@ async fn a_restore_brings_databases_files_and_release_back() {
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "the way forward is free again");
 }
 
+/// What a restore has brought is neither a migration of the later release nor a row that a user wrote.
+#[tokio::test]
+async fn after_a_restore_the_way_back_says_whose_migrations_and_rows_those_are() {
+    let (night, set) = with_a_set().await;
+    assert_eq!(night.upgrade("1.1.1").await.ending, Ending::Done, "it migrates nothing");
+    assert_eq!(night.try_restore(&set, &ALWAYS).await.unwrap().ending, Ending::Done);
+    let restore = night.newest().await.0.id;
+    let places = night.host().await.places().await.unwrap();
+    let [later, earlier] = places.as_slice() else { panic!("{places:?}") };
+    assert!(later.moved().contains(&format!("(run {restore} restored a backup since)")), "{}", later.moved());
+    assert!(earlier.migrated.is_empty() && earlier.runs_now, "{earlier:?}");
+    let failure = night.try_return(&later.point.run, &[]).await.err().expect("only a set is left");
+    assert_eq!(failure.code, "needs_restore");
+    let evidence = failure.evidence.join("\n");
+    assert!(
+        evidence.contains(&format!("rows that run {restore} restored from a backup are counted")),
+        "{evidence}"
+    );
+}
+
 #[tokio::test]
 async fn a_damaged_set_is_refused_before_anything_is_begun() {
     let (night, set) = with_a_set().await;
