@@ -34,8 +34,13 @@ use arguments::{Cli, Verb};
 use clap::FromArgMatches as _;
 use session::Session;
 use signals::Signals;
+use trouble::Trouble;
 
-use crate::event::{ExitClass, Failure};
+use crate::{
+    event::{ExitClass, Failure},
+    host::Simulated,
+    report,
+};
 
 /// The program: arguments and environment of this process, its terminal, and the real world.
 #[must_use]
@@ -46,7 +51,7 @@ pub fn main() -> ExitCode {
             let stage = Stage::real();
             let failure = Failure::new("no_runtime", format!("cannot begin to work: {error}"))
                 .hint("see whether memory or processes have run out: `free -h`, `ulimit -u`");
-            crate::report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused, &[]);
+            report::failure(&mut stage.paper(), &failure, None, ExitClass::Refused, &[]);
             return ExitCode::from(ExitClass::Refused.code());
         }
     };
@@ -69,6 +74,10 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return trouble::usage(&error, &words, &stage),
+    };
+    let stage = match on_its_site(&cli, stage) {
+        Ok(stage) => stage,
+        Err((trouble, stage)) => return trouble.tell_early(&words, &stage),
     };
     let mut session = Session::new(cli.common, &words, stage, signals);
     let done = match cli.verb {
@@ -104,4 +113,16 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
         Verb::Man(asked) => man::man(&session, asked).await,
     };
     done.unwrap_or_else(|trouble| trouble.tell(&session))
+}
+
+/// With `--simulate` the stage gets that site, which says so before anything else.
+fn on_its_site(cli: &Cli, stage: Stage) -> Result<Stage, (Trouble, Stage)> {
+    let Some(file) = &cli.common.simulate else { return Ok(stage) };
+    let site = match Simulated::open(file) {
+        Ok(site) => site,
+        Err(failure) => return Err((Trouble::new(failure, ExitClass::Invalid), stage)),
+    };
+    // Also where only what is wrong is told: a variable may have been forgotten.
+    report::simulated(&mut stage.paper(), file, site.folder());
+    Ok(stage.on(site))
 }

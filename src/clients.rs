@@ -29,6 +29,7 @@ mod trees;
 mod who;
 #[cfg(not(feature = "docker"))]
 mod without;
+mod world_file;
 
 pub use environment::Environment;
 #[cfg(feature = "docker")]
@@ -36,6 +37,7 @@ pub use hands::Hands;
 pub use who::{Who, who};
 #[cfg(not(feature = "docker"))]
 pub use without::Hands;
+pub use world_file::{keep_world, read_world};
 
 use crate::{event::Failure, ports::Ports};
 

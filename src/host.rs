@@ -19,6 +19,7 @@ mod running;
 mod runs;
 mod sets;
 mod settle;
+mod simulated;
 mod telling;
 mod words;
 mod zero;
@@ -32,6 +33,7 @@ pub use running::Run;
 pub use runs::{Leavings, Runs, WayBack, who};
 pub use sets::{Proved, Sets};
 pub use settle::Settled;
+pub use simulated::Simulated;
 pub use telling::Telling;
 
 // What the command line works with, so that it needs to know no room below this one.

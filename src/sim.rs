@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod hidden;
 mod instance;
+mod kept;
 mod notices;
 mod picture;
 mod postgres;
@@ -24,6 +25,7 @@ mod twin;
 mod users;
 mod web;
 mod world;
+mod written;
 
 pub use faults::Fault;
 pub use notices::Notifier;

@@ -6,6 +6,7 @@ mod notify;
 mod place;
 mod secret;
 mod settings;
+mod units;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
@@ -15,3 +16,4 @@ pub use place::{
 };
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;
+pub use units::{Size, Span};

@@ -8,6 +8,7 @@ mod desk;
 mod followed;
 mod screens;
 mod signals;
+mod sites;
 mod taught;
 mod thousand;
 mod told;

@@ -28,6 +28,16 @@ pub(super) struct Common {
     /// The folder for journal and backups, where it is not `.uplift` in the site folder
     #[arg(long, value_name = "DIR", env = "UPLIFT_STATE", global = true, value_hint = ValueHint::DirPath)]
     pub(super) state: Option<PathBuf>,
+    /// Work on the simulated site of this file, instead of a real one: nothing outside it is touched
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "UPLIFT_SIMULATE",
+        global = true,
+        conflicts_with_all = ["site", "project", "state"],
+        value_hint = ValueHint::FilePath
+    )]
+    pub(super) simulate: Option<PathBuf>,
     /// Begin without asking; a choice that only a person can make stays open
     #[arg(short, long, env = "UPLIFT_YES", global = true, value_parser = truth)]
     pub(super) yes: bool,

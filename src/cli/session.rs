@@ -254,6 +254,9 @@ fn typed(common: &Common, words: &[OsString]) -> String {
     if let Some(state) = common.state.as_deref().filter(|_| was_typed("", "--state")) {
         let _ = write!(text, " --state {}", path(state));
     }
+    if let Some(file) = common.simulate.as_deref().filter(|_| was_typed("", "--simulate")) {
+        let _ = write!(text, " --simulate {}", path(file));
+    }
     text
 }
 

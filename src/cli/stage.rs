@@ -4,7 +4,7 @@ use std::{
 };
 
 use crate::{
-    host::{Host, HostBuilder, Start},
+    host::{Host, HostBuilder, Simulated, Start},
     report::{Lines, Paper},
 };
 
@@ -73,6 +73,12 @@ impl Stage {
             answer: if somebody { Some(Arc::new(typed)) } else { None },
             host: Box::new(Host::at),
         }
+    }
+
+    /// The same, but the site is a simulated one. Its clock runs ahead of the real one.
+    #[must_use]
+    pub fn on(self, site: Simulated) -> Self {
+        Self { heartbeat: false, host: Box::new(move |_| site.host()), ..self }
     }
 
     /// For people who watch.

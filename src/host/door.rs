@@ -29,6 +29,7 @@ pub struct HostBuilder {
     ports: Option<Ports>,
     outside: Outside,
     recorded: Option<Project>,
+    scripts: Option<Arc<dyn FilesRead>>,
 }
 
 impl HostBuilder {
@@ -43,6 +44,13 @@ impl HostBuilder {
     #[must_use]
     pub fn ports(mut self, ports: Ports) -> Self {
         self.ports = Some(ports);
+        self
+    }
+
+    /// Where runbooks that are files are read, if that is not the site's own host.
+    #[must_use]
+    pub fn scripts(mut self, files: Arc<dyn FilesRead>) -> Self {
+        self.scripts = Some(files);
         self
     }
 
@@ -72,10 +80,13 @@ impl HostBuilder {
 
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
-        let needs_real = self.ports.is_none() && library::is_file(name);
-        let real = if needs_real { Some(clients::real()?.0) } else { None };
-        let ports = self.ports.as_ref().or(real.as_ref());
-        let bundle = library::find(name, ports.map(|ports| &*ports.files as &dyn FilesRead)).await?;
+        let files = match (&self.scripts, &self.ports) {
+            _ if !library::is_file(name) => None,
+            (Some(scripts), _) => Some(Arc::clone(scripts)),
+            (None, Some(ports)) => Some(Arc::clone(&ports.files) as Arc<dyn FilesRead>),
+            (None, None) => Some(clients::real()?.0.files as Arc<dyn FilesRead>),
+        };
+        let bundle = library::find(name, files.as_deref()).await?;
         let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
         let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
         Ok(runbook.header().clone())
@@ -115,7 +126,8 @@ impl HostBuilder {
         }
         let catalogue = Arc::new(self.catalogue);
         let typed = words::typed(&site, self.start.project.as_deref());
-        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed })))
+        let scripts = self.scripts.unwrap_or_else(|| Arc::clone(&ports.files) as Arc<dyn FilesRead>);
+        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed, scripts })))
     }
 }
 
@@ -132,6 +144,8 @@ pub(super) struct Inner {
     pub(super) catalogue: Arc<Catalogue>,
     /// The program with what names this site, as it can be typed in any folder of this host.
     pub(super) typed: String,
+    /// Where runbooks that are files are read.
+    pub(super) scripts: Arc<dyn FilesRead>,
 }
 
 impl Host {
@@ -144,6 +158,7 @@ impl Host {
             ports: None,
             outside: Outside::default(),
             recorded: None,
+            scripts: None,
         }
     }
 
@@ -160,7 +175,7 @@ impl Host {
 
     /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
     pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
-        let bundle = library::find(name, Some(&*self.0.ports.files)).await?;
+        let bundle = library::find(name, Some(&*self.0.scripts)).await?;
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;

@@ -4,13 +4,12 @@ mod catalogue;
 mod effect;
 mod record;
 mod seam;
-mod units;
 
+pub use crate::site::{Size, Span};
 pub use catalogue::{Catalogue, Kind, Verb};
 pub use effect::{Back, Decision, Effect, FORWARD, Found, Later, Left, Read, Undone, WhenUnknown};
 pub(super) use record::to_bytes;
 pub use record::{Record, from_value, to_value};
 pub use seam::{Call, Fut, UndoCall};
-pub use units::{Size, Span};
 
 pub use crate::event::suggest;

@@ -38,7 +38,7 @@ pub fn history(paper: &mut Paper, runs: &[RunRow], older: usize, typed: &str) {
     row(paper, ["run (UTC)", "state", "took", "command"]);
     for run in runs {
         let took = run.ended.map(|ended| between(run.started, ended)).unwrap_or_default();
-        row(paper, [&run.id, state_word(run), &took, run.command.trim_start_matches("uplift ")]);
+        row(paper, [&run.id, state_word(run), &took, verb(run)]);
     }
     if older > 0 {
         paper.line(&format!("and {}: `{typed} history --all`", count(older, "older run")));
@@ -100,14 +100,16 @@ pub fn not_over(paper: &mut Paper, open: &Open<'_>, typed: &str) {
             }
             paper.paragraph(8, &format!("watch it: {typed} show {id} --follow"));
         }
-        RunState::NeedsPerson | RunState::Stuck => {
-            let word = match run.state {
-                RunState::Stuck => "is stuck",
-                _ => "needs a decision",
-            };
-            let text = format!("run {id} {word}: `{}`", verb(run));
+        RunState::NeedsPerson => {
+            let text = format!("run {id} needs a decision: `{}`", verb(run));
             paper.marked(Mark::Warn, &text, None);
             paper.paragraph(8, &format!("what to choose from: {typed} show {id}"));
+        }
+        RunState::Stuck => {
+            let text = format!("run {id} is stuck half way back: `{}`", verb(run));
+            paper.marked(Mark::Warn, &text, None);
+            paper.paragraph(8, &format!("what is not back, and why: {typed} show {id}"));
+            paper.paragraph(8, &format!("once that is mended: {typed} rollback {id}"));
         }
         _ => {
             let text = format!("run {id} is not finished ({}): `{}`", state_word(run), verb(run));
@@ -128,10 +130,19 @@ pub fn not_over(paper: &mut Paper, open: &Open<'_>, typed: &str) {
     }
 }
 
-/// What was typed, without the name of the program that everybody knows here.
+/// What was typed, without what everybody knows here: the program, and which site.
 fn verb(run: &RunRow) -> &str {
-    run.command.strip_prefix("uplift ").unwrap_or(&run.command)
+    let mut rest = run.command.strip_prefix("uplift ").unwrap_or(&run.command);
+    while let Some((_, value)) = rest.split_once(' ').filter(|(flag, _)| WHICH_SITE.contains(flag)) {
+        let end = if value.starts_with('\'') { value.find("' ").map(|at| at + 1) } else { value.find(' ') };
+        let Some(end) = end else { break };
+        rest = value[end..].trim_start();
+    }
+    rest
 }
+
+/// Flags that say which site is meant, each with a value of its own.
+const WHICH_SITE: [&str; 5] = ["-C", "--site", "--project", "--state", "--simulate"];
 
 /// Why another run cannot begin: one waits for somebody.
 #[must_use]
@@ -140,7 +151,10 @@ pub fn in_the_way(open: &Open<'_>, typed: &str) -> Failure {
     let id = &run.id;
     let text = format!("run {id} is not over ({}): `{}`", state_word(run), run.command);
     let hint = match run.state {
-        RunState::NeedsPerson | RunState::Stuck => format!("see what to choose from: `{typed} show {id}`"),
+        RunState::NeedsPerson => format!("see what to choose from: `{typed} show {id}`"),
+        RunState::Stuck => format!(
+            "see what is not back, and why: `{typed} show {id}`; once that is mended go on with `{typed} rollback {id}`"
+        ),
         _ if run.going_back => {
             format!("it was going back when it stopped: finish that with `{typed} rollback {id}`")
         }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{
     dotenv::{self, fill},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// One service as the compose file has it, variables not filled in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ServiceModel {
     pub image: String,
     pub command: Vec<String>,
@@ -39,7 +40,7 @@ pub(super) struct ServiceModel {
     pub profiles: Vec<String>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Model {
     pub project: Project,
     pub version: semver::Version,

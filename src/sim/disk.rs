@@ -5,27 +5,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     event::Failure,
     ports::files::{File, Space},
 };
 
 /// One file system, mounted at a folder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FileSystem {
     pub at: PathBuf,
     pub space: Space,
 }
 
 /// A folder: its permission bits, and the number that it keeps when it is renamed.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Folder {
     pub mode: u32,
     pub inode: u64,
 }
 
-#[derive(Default, Clone, PartialEq)]
+#[derive(Default, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Disk {
+    #[serde(with = "super::kept::files")]
     pub files: BTreeMap<PathBuf, File>,
     pub folders: BTreeMap<PathBuf, Folder>,
     pub systems: Vec<FileSystem>,

@@ -5,6 +5,7 @@ mod writes;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::{instance::Instance, registry::Built, state::State, world::World};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// One engine with all that it holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Host {
     pub engine: Engine,
     pub reachable: bool,
@@ -25,10 +26,12 @@ pub(super) struct Host {
     /// By image id.
     pub images: BTreeMap<String, Built>,
     /// By container id.
+    #[serde(with = "super::kept::instances")]
     pub instances: BTreeMap<String, Instance>,
     /// Mount points on the host, by volume name.
     pub volumes: BTreeMap<String, String>,
     /// Files in containers, by container name and path.
+    #[serde(with = "super::kept::inside")]
     pub files: BTreeMap<(String, String), Vec<u8>>,
 }
 

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 const START_PERIOD: Duration = Duration::from_mins(2);
 
 /// `db:prepare` of one start of web.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Prepare {
     #[default]
     Ahead,

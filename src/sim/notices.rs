@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::{state::State, world::World};
 use crate::{
@@ -15,7 +16,8 @@ use crate::{
 };
 
 /// What a command does with what it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Notifier {
     #[default]
     Takes,
@@ -26,7 +28,7 @@ pub enum Notifier {
 }
 
 /// Who was told what.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Told {
     pub notifiers: BTreeMap<PathBuf, Notifier>,
     /// What commands were started with, whatever they made of it.

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::state::hex;
 use crate::ports::docker::Image;
 
 /// Whether web ever answers well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WebHealth {
     /// `/up` answers 200 once it has booted.
     Healthy,
@@ -15,7 +17,7 @@ pub enum WebHealth {
 }
 
 /// A process that ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     pub code: i64,
     /// What it says before it goes.
@@ -25,7 +27,7 @@ pub struct Exit {
 }
 
 /// One release of the product: what its image holds and how it behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub tag: String,
     /// File names in `/rails/db/migrate`, sorted.
@@ -72,14 +74,14 @@ impl Release {
 }
 
 /// An image with what it does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Built {
     pub image: Image,
     /// `None` for what is not the product.
     pub release: Option<Release>,
 }
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Registry {
     /// By `repository:tag`.
     pub tags: BTreeMap<String, (String, Built)>,

@@ -6,6 +6,8 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 pub(super) use self::{
     prepare::Prepared,
     sessions::{Backend, Foreign},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// One database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Db {
     pub facts: DatabaseFacts,
     /// `schema_migrations`, sorted; `None`: there is no such table.
@@ -74,6 +76,13 @@ impl Db {
             lost_by_dumps: None,
             migrated: Vec::new(),
         }
+    }
+
+    /// A table has this many rows, from the beginning.
+    pub(super) fn set_rows(&mut self, name: &str, rows: u64) {
+        self.tables.retain(|table| table.name != name);
+        self.tables.push(Table::new(name, rows));
+        self.facts.size = EMPTY + self.tables.iter().map(Table::count).sum::<u64>() * ROW;
     }
 
     /// A table by its name.
@@ -140,7 +149,7 @@ fn migrations(rows: u64) -> TableRows {
 const EMPTY: u64 = 8 << 20;
 const ROW: u64 = 400;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "what a server is and may is independent of each other")]
 pub(super) struct Server {
     pub host: String,
@@ -177,7 +186,7 @@ pub(super) struct Server {
 }
 
 /// The site's lock in the maintenance database.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Lock {
     #[default]
     Free,

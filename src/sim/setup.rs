@@ -1,10 +1,14 @@
 //! A ready site to begin with.
 
+mod texts;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::Duration,
 };
+
+use jiff::Timestamp;
 
 use super::{
     compose::{Model, ServiceModel},
@@ -12,9 +16,10 @@ use super::{
     engine::Host,
     faults::Faults,
     hidden,
+    kept::Keeper,
     registry::{Exit, Registry, Release, WebHealth},
     server::{Db, Lock, Server},
-    state::{State, Writer, hex},
+    state::{State, Writer},
     trees::{checksum, place},
     world::World,
 };
@@ -81,8 +86,7 @@ impl Default for Shape {
 pub(super) fn strata(shape: &Shape) -> State {
     let model = model(shape);
     State {
-        // Four days before the night on which the tests play.
-        now: "2026-11-20T03:15:00Z".parse().unwrap_or_default(),
+        now: days_before(NIGHT.parse().unwrap_or_default()),
         made: 0,
         disk: disk(&model, shape),
         host: host(),
@@ -94,6 +98,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         elsewhere: BTreeMap::new(),
         writer: Writer::default(),
         told: super::notices::Told::default(),
+        keeper: Keeper::default(),
     }
 }
 
@@ -116,7 +121,18 @@ pub(super) fn start(world: &World) {
         // It was just made: it cannot be missing.
         let _started = state.start(&id);
     }
-    state.pass(Duration::from_hours(4 * 24));
+    state.pass(Duration::from_hours(DAYS * 24));
+}
+
+/// The night on which the tests play.
+const NIGHT: &str = "2026-11-24T03:15:00Z";
+/// For so many days the site runs already.
+const DAYS: u64 = 4;
+
+/// When the site was started that a world of this moment has.
+pub(super) fn days_before(moment: Timestamp) -> Timestamp {
+    let hours = i64::try_from(DAYS * 24).unwrap_or_default();
+    moment.checked_sub(jiff::SignedDuration::from_hours(hours)).unwrap_or(moment)
 }
 
 fn disk(model: &Model, shape: &Shape) -> Disk {
@@ -129,8 +145,9 @@ fn disk(model: &Model, shape: &Shape) -> Disk {
     disk.make_folders(FOLDER.as_ref(), 0o755);
     let folder = PathBuf::from(FOLDER);
     let file = |text: &str, mode| File { bytes: text.as_bytes().to_vec(), mode, uid: 1000, gid: 1000 };
-    disk.files.insert(folder.join(".env"), file(&env(shape.database.as_deref().unwrap_or(SERVER)), 0o600));
-    disk.files.insert(folder.join("docker-compose.yml"), file(&compose_file(model), 0o644));
+    disk.files
+        .insert(folder.join(".env"), file(&texts::env(shape.database.as_deref().unwrap_or(SERVER)), 0o600));
+    disk.files.insert(folder.join("docker-compose.yml"), file(&texts::compose_file(model), 0o644));
     let volume = PathBuf::from(mount_point());
     disk.make_folders(&volume, 0o755);
     for key in UPLOADS {
@@ -150,65 +167,6 @@ const VOLUME: &str = "strata_strata_storage";
 
 fn mount_point() -> String {
     format!("/var/lib/docker/volumes/{VOLUME}/_data")
-}
-
-/// The model as an operator would read it.
-fn compose_file(model: &Model) -> String {
-    let mut lines = vec!["services:".to_owned()];
-    for (name, service) in &model.services {
-        lines.push(format!("  {name}:\n    image: {}\n    env_file: .env", service.image));
-        if !service.command.is_empty() {
-            lines.push(format!("    command: {:?}", service.command));
-        }
-        lines.push("    environment:".to_owned());
-        lines.extend(service.environment.iter().map(|(key, value)| format!("      {key}: {value:?}")));
-        lines.extend(service.port.iter().map(|(port, target)| format!("    ports: [\"{port}:{target}\"]")));
-        if service.has_healthcheck {
-            let test = r#"["CMD", "curl", "-f", "http://127.0.0.1:80/up"]"#;
-            lines.push(format!("    healthcheck:\n      test: {test}"));
-        }
-        lines.extend(service.depends_on.iter().map(|other| format!("    depends_on: [{other}]")));
-        lines.push("    restart: unless-stopped".to_owned());
-        let volumes = model.volumes.iter().map(|(volume, target)| format!("{volume}:{target}"));
-        lines.push(format!("    volumes: {:?}", volumes.collect::<Vec<_>>()));
-    }
-    lines.push("volumes:".to_owned());
-    lines.extend(model.volumes.keys().map(|volume| format!("  {volume}:")));
-    lines.join("\n") + "\n"
-}
-
-/// Settings as an operator keeps them, with comments, quotes and secrets.
-fn env(db_host: &str) -> String {
-    let secret = |name: &str| hex(name)[..32].to_owned();
-    format!(
-        "# Strata, see the vendor's guide\n\
-         STRATA_VERSION=1.0.0\n\
-         PORT=3000\n\
-         APP_HOST=strata.example\n\
-         APP_PROTOCOL=https\n\
-         ASSUME_SSL=true\n\
-         FORCE_SSL=true\n\
-         \n\
-         # database\n\
-         DB_HOST={db_host}\n\
-         DB_PORT=5432\n\
-         DB_USERNAME=strata\n\
-         DB_PASSWORD='{}'\n\
-         \n\
-         STRATA_SECRET_KEY_BASE={}{}\n\
-         STRATA_ENCRYPTION_PRIMARY_KEY={}\n\
-         STRATA_ENCRYPTION_DETERMINISTIC_KEY={}\n\
-         STRATA_ENCRYPTION_KEY_DERIVATION_SALT={}\n\
-         LICENSE_KEY=eyJhbGciOiJub25lIn0.{}\n\
-         STORAGE_BACKEND=local\n",
-        PASSWORD,
-        hex("secret key base"),
-        hex("secret key base, second half"),
-        secret("primary key"),
-        secret("deterministic key"),
-        secret("salt"),
-        secret("licence"),
-    )
 }
 
 /// Where the database server is, unless it is in a container.

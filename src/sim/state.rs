@@ -1,16 +1,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::ports::postgres::Way;
 
 use super::{
-    compose::Model, disk::Disk, engine::Host, faults::Faults, notices::Told, registry::Registry,
-    server::Server,
+    compose::Model, disk::Disk, engine::Host, faults::Faults, kept::Keeper, notices::Told,
+    registry::Registry, server::Server,
 };
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
     pub now: Timestamp,
     /// Counts what was made: ids derive from it.
@@ -21,16 +22,19 @@ pub(super) struct State {
     pub model: Model,
     pub server: Server,
     /// How the product's databases are reached from this host.
+    #[serde(skip)]
     pub way: Option<Way>,
     pub faults: Faults,
     /// Answers of addresses that are no container of this world, by URL.
     pub elsewhere: BTreeMap<String, u16>,
     pub writer: Writer,
     pub told: Told,
+    #[serde(skip)]
+    pub keeper: Keeper,
 }
 
 /// Users who place orders all the time, and remember each that web said it had.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Writer {
     /// Orders a second, placed while web can be reached.
     pub rate: u64,
@@ -60,6 +64,7 @@ impl State {
         }
         self.now = end;
         self.settle();
+        self.keep_time();
     }
 }
 

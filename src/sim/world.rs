@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     faults::{Fault, Faults},
+    kept::Keeper,
     setup::{self, Shape},
     state::State,
 };
@@ -46,16 +47,25 @@ impl World {
     /// The same site under another compose file.
     #[must_use]
     pub fn shaped(shape: &Shape) -> Self {
-        let world = Self(Arc::new(Mutex::new(setup::strata(shape))));
+        Self::begun(setup::strata(shape))
+    }
+
+    /// A site that was started, and has run for some days since.
+    pub(super) fn begun(state: State) -> Self {
+        let world = Self::of(state);
         setup::start(&world);
         world
     }
 
-    /// Another world, the same as this one is now. Nothing was written in it yet, and no fault is armed.
+    pub(super) fn of(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Another world, the same as this one is now. Nothing was written in it yet, no fault is armed, and nobody keeps it.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let state = State { faults: Faults::default(), ..self.lock().clone() };
-        Self(Arc::new(Mutex::new(state)))
+        let state = self.lock().clone();
+        Self::of(State { faults: Faults::default(), keeper: Keeper::default(), ..state })
     }
 
     /// All ports of this world.

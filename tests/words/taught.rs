@@ -155,7 +155,10 @@ fn bash_completes_what_is_typed() {
     for (typed, offers) in [
         (&["uplift", "up"][..], &["upgrade"][..]),
         (&["uplift", "r"], &["restore", "resume", "rollback", "run", "runbook"]),
-        (&["uplift", "upgrade", "--s"], &["--savepoint", "--settle", "--site", "--state", "--storage"]),
+        (
+            &["uplift", "upgrade", "--s"],
+            &["--savepoint", "--settle", "--simulate", "--site", "--state", "--storage"],
+        ),
         (&["uplift", "upgrade", "--savepoint", ""], &["always", "auto", "never"]),
         (&["uplift", "rollback", "--restore-data", "a"], &["always", "ask"]),
         (&["uplift", "backup", "c"], &["create"]),

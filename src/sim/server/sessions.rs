@@ -1,10 +1,11 @@
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Server;
 use crate::ports::postgres::Session;
 
 /// How a session of somebody else behaves when it is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Manner {
     /// It goes and does not come back.
     Goes,
@@ -15,7 +16,7 @@ pub enum Manner {
 }
 
 /// A session of somebody else.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::sim) struct Foreign {
     pub session: Session,
     pub manner: Manner,
@@ -24,7 +25,7 @@ pub(in crate::sim) struct Foreign {
 }
 
 /// A statement of a migration.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::sim) struct Backend {
     pub pid: i32,
     pub database: String,

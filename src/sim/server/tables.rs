@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::sim::state::hex;
 
 /// One table with its rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     pub schema: String,
     pub name: String,
@@ -9,7 +11,7 @@ pub struct Table {
 }
 
 /// Rows with numbers that follow each other, written by one transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     pub transaction: u64,
     pub first: u64,

@@ -1,0 +1,71 @@
+//! A site that exists in a file only: anybody can try uplift there, without an engine, a server or a network.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::door::{Host, HostBuilder};
+use crate::{clients, event::Failure, ports::files::FilesRead, sim::World, survey::Start};
+
+/// A simulated site, as the last command has left it.
+pub struct Simulated {
+    world: World,
+    /// Its state folder, with the world as it is now.
+    folder: PathBuf,
+    /// Runbooks of one's own lie on the real disk.
+    scripts: Option<Arc<dyn FilesRead>>,
+}
+
+impl Simulated {
+    /// The site of a world file. What happens there is kept in a folder beside it: `plain.toml` has `plain.simulated`.
+    /// Whoever removes that begins anew.
+    ///
+    /// # Errors
+    ///
+    /// `world_missing`, `world_invalid`, `world_file`; `world_unreadable` where the folder belongs to another beginning.
+    pub fn open(file: &Path) -> Result<Self, Failure> {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let shown = file.display();
+        let text = clients::read_world(&file)?.ok_or_else(|| {
+            Failure::new("world_missing", format!("there is no world file `{shown}`"))
+                .hint("`examples/sites/` of the source has some to begin with")
+        })?;
+        let folder = file.with_extension("simulated");
+        let (kept, origin) = (folder.join("world.json"), blake3::hash(text.as_bytes()).to_hex().to_string());
+        let world = match clients::read_world(&kept)? {
+            Some(kept) => World::kept(&kept, &origin).map_err(|failure| {
+                let place = format!("the simulated site in `{}` cannot be taken up", folder.display());
+                let anew = format!("begin anew: `rm -r {}`", crate::ports::files::quoted(&folder));
+                Failure { message: format!("{place}: {}", failure.message), ..failure }.hint(anew)
+            })?,
+            None => World::written(&text).map_err(|failure| Failure {
+                message: format!("`{shown}`: {}", failure.message),
+                ..failure
+            })?,
+        };
+        world.keep_with(&origin, move |text| clients::keep_world(&kept, text));
+        let scripts = clients::real().ok().map(|(ports, _)| ports.files as Arc<dyn FilesRead>);
+        Ok(Self { world, folder, scripts })
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// As [`Host::at`] for a real site.
+    #[must_use]
+    pub fn host(&self) -> HostBuilder {
+        let start = Start {
+            dir: Some(self.world.site().project.dir),
+            project: None,
+            state: Some(self.folder.clone()),
+        };
+        let builder = Host::at(start).ports(self.world.ports());
+        match &self.scripts {
+            Some(scripts) => builder.scripts(Arc::clone(scripts)),
+            None => builder,
+        }
+    }
+}

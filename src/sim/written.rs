@@ -1,0 +1,230 @@
+//! A world as somebody writes it down: a small TOML file that says in what it differs from the plain site. The format
+//! is told to users in `docs/simulate.md`.
+
+mod forms;
+
+use self::forms::{Failing, Written};
+use super::{
+    faults::Seeded,
+    registry::{Exit, WebHealth},
+    server::{Db, Manner},
+    setup::{self, Shape},
+    world::World,
+};
+use crate::{
+    event::{Failure, suggest},
+    ports::postgres::{Obstacle, Session},
+};
+
+/// Another number wherever a file would mean something else.
+const FORMAT: u32 = 1;
+
+impl World {
+    /// The world that a file tells of.
+    ///
+    /// # Errors
+    ///
+    /// `world_invalid` with the line, or with what the file asks for and the plain site does not have.
+    pub fn written(text: &str) -> Result<Self, Failure> {
+        let written: Written = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        if written.format != FORMAT {
+            let why = format!("format {} is not known", written.format);
+            return Err(invalid(why).hint(format!("this uplift reads `format = {FORMAT}`")));
+        }
+        let mut state = setup::strata(&shape(&written)?);
+        state.now = written.now.map_or(state.now, setup::days_before);
+        let world = Self::begun(state);
+        world.take_site(&written)?;
+        world.take_host(&written);
+        world.take_registry(&written)?;
+        world.take_server(&written)?;
+        world.take_faults(&written);
+        Ok(world)
+    }
+
+    fn take_site(&self, written: &Written) -> Result<(), Failure> {
+        for (name, value) in &written.env {
+            match value.as_str() {
+                "" => self.unset(name),
+                value => self.set(name, value),
+            }
+        }
+        for file in &written.file {
+            self.put_file(&file.path, &file.text, file.mode.unwrap_or(0o644));
+        }
+        for (path, what) in &written.notifier {
+            self.put_notifier(path, *what);
+        }
+        for name in &written.site.stopped {
+            let mut state = self.lock();
+            let project = state.model.project.name.clone();
+            let found = state.host.service(&project, name);
+            if found.is_empty() {
+                let known: Vec<_> = state.model.services.keys().map(String::as_str).collect();
+                let hint = suggest(name, &known);
+                return Err(
+                    invalid(format!("`site.stopped` names `{name}`, which has no container")).hint(hint)
+                );
+            }
+            for one in found {
+                state.stop(&one.id)?;
+            }
+        }
+        self.write_steadily(written.users.orders_per_second);
+        Ok(())
+    }
+
+    fn take_host(&self, written: &Written) {
+        for (path, disk) in &written.disk {
+            self.edit_space(path, |space| {
+                space.free = disk.free.map_or(space.free, |size| size.0);
+                space.total = space.total.max(space.free);
+                space.network = disk.network;
+            });
+        }
+        if let Some(version) = &written.engine.version {
+            self.edit_engine(|engine| engine.version.clone_from(version));
+        }
+        for one in &written.container {
+            self.put_container(&one.name, &one.image, |shown| shown.labels.extend(one.labels.clone()));
+        }
+        self.set_engine(written.engine.reachable);
+    }
+
+    fn take_registry(&self, written: &Written) -> Result<(), Failure> {
+        for one in &written.release {
+            let mut release = self.release(&one.tag, &one.like)?;
+            release.migrations.extend(one.migrations.clone());
+            release.boot = one.boot.map_or(release.boot, |span| span.0);
+            release.size = one.size.map_or(release.size, |size| size.0);
+            if let Some(healthy) = one.healthy {
+                release.web = if healthy { WebHealth::Healthy } else { WebHealth::Never };
+            }
+            let exit = |after: crate::site::Span| Exit {
+                code: 1,
+                lines: vec![format!("strata: {} ends here", one.tag)],
+                after: after.0,
+            };
+            release.web_exits = one.web_ends_after.map(exit).or(release.web_exits);
+            release.job_exits = one.job_ends_after.map(exit).or(release.job_exits);
+            release.raises = one.raises.clone().or(release.raises);
+            if let Some(slow) = &one.slow {
+                release.slow = Some((slow.migration.clone(), slow.takes.0));
+                release.one_statement = slow.one_statement;
+            }
+            let named = release.raises.iter().chain(release.slow.iter().map(|(name, _)| name));
+            if let Some(name) = named.into_iter().find(|name| !release.migrations.contains(name)) {
+                let text = format!("release `{}` has no migration `{name}`", one.tag);
+                return Err(invalid(text).hint("add it to the `migrations` of that release"));
+            }
+            self.push(release);
+        }
+        self.set_registry(written.registry.reachable, written.registry.denied);
+        Ok(())
+    }
+
+    /// What a release is like before its file says more of it.
+    fn release(&self, tag: &str, like: &str) -> Result<super::registry::Release, Failure> {
+        let state = self.lock();
+        let all: Vec<_> =
+            state.registry.tags.values().filter_map(|(_, built)| built.release.clone()).collect();
+        let Some(found) = all.iter().find(|release| release.tag == like) else {
+            let known: Vec<_> = all.iter().map(|release| release.tag.as_str()).collect();
+            let text = format!("release `{tag}` is to be like `{like}`, which there is not");
+            return Err(invalid(text).hint(suggest(like, &known)));
+        };
+        Ok(super::registry::Release { tag: tag.to_owned(), ..found.clone() })
+    }
+
+    fn take_server(&self, written: &Written) -> Result<(), Failure> {
+        let server = &written.server;
+        for (name, database) in &written.database {
+            let mut db = self.database(name).unwrap_or_else(|| Db::new(name, "strata", &[], &[]));
+            for (table, rows) in &database.rows {
+                db.set_rows(table, *rows);
+                // What users add gets numbers of its own.
+                let next = &mut self.lock().server.next;
+                *next = (*next).max(*rows);
+            }
+            db.facts.size = database.size.map_or(db.facts.size, |size| size.0);
+            self.put_database(db);
+        }
+        for job in &written.job {
+            self.put_job(&job.class, job.claimed_by.as_deref());
+        }
+        for (pid, one) in (9_001..).zip(&written.session) {
+            let session = Session {
+                pid,
+                database: one.database.clone(),
+                user: one.user.clone(),
+                application: one.application.clone(),
+                client: "10.0.0.9".to_owned(),
+                state: "idle".to_owned(),
+                query: String::new(),
+                seconds: 60,
+                quiet_ms: 60_000,
+            };
+            self.put_session(session, if one.comes_back { Manner::ComesBack } else { Manner::Goes });
+        }
+        for one in &written.slot {
+            self.put_obstacle(Obstacle {
+                database: one.database.clone(),
+                kind: "replication_slot".to_owned(),
+                name: one.name.clone(),
+            });
+        }
+        if let Some(room) = &server.room {
+            self.set_room(room.bytes().map_err(invalid)?);
+        }
+        self.set_may_create(server.may_create);
+        self.set_pooler(server.pooler.as_deref());
+        self.deny_lock(server.lock_denied);
+        self.set_server(server.reachable, server.standby);
+        Ok(())
+    }
+
+    fn take_faults(&self, written: &Written) {
+        let mut state = self.lock();
+        let faults = &mut state.faults;
+        faults.next = written.fault.iter().map(|one| (one.at.clone(), one.how)).collect();
+        faults.seeded = written.faults.map(|Failing { seed, one_in }| Seeded { seed, one_in });
+    }
+}
+
+fn shape(written: &Written) -> Result<Shape, Failure> {
+    let site = &written.site;
+    let job = Some(site.job.clone()).filter(|name| !name.is_empty());
+    for (key, name) in [("job", &job), ("database", &site.database)] {
+        if name.as_deref() == Some("web") {
+            let text = format!("`site.{key}` is `web`, which is the service of the web server");
+            return Err(invalid(text).hint("give it a name of its own"));
+        }
+    }
+    Ok(Shape {
+        job,
+        health_check: site.health_check,
+        published: site.published,
+        database: site.database.clone(),
+    })
+}
+
+fn invalid(why: impl Into<String>) -> Failure {
+    Failure::new("world_invalid", why)
+}
+
+/// With the line, and what was probably meant.
+fn unreadable(text: &str, error: &toml::de::Error) -> Failure {
+    let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+    let message = error.message().trim();
+    let failure = invalid(format!("line {line}: {message}"));
+    // serde lists what it knows after the word that it does not.
+    let mut words = message.split('`').skip(1).step_by(2);
+    let (Some(wrong), known) = (words.next(), words.collect::<Vec<_>>()) else { return failure };
+    if message.contains("missing field `format`") {
+        return failure.hint(format!("begin it with `format = {FORMAT}`"));
+    }
+    if message.starts_with("unknown") && !known.is_empty() {
+        return failure.hint(suggest(wrong, &known));
+    }
+    failure.hint("`docs/simulate.md` tells what a world file holds")
+}
