@@ -8,6 +8,7 @@ mod faults;
 mod fits;
 mod held;
 mod hosts;
+mod killed;
 mod locked;
 mod night;
 mod notices;

@@ -62,13 +62,15 @@ impl State {
     /// What was done counts only once it is kept.
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
         let Some(keep) = self.keeper.keep.clone() else { return Ok(()) };
-        let world = Writing { format: FORMAT, origin: &self.keeper.origin, state: self };
-        let text = serde_json::to_string(&world).map_err(|error| {
-            Failure::inside("world_not_kept", format!("the simulated world cannot be written: {error}"))
-        })?;
-        keep(&text)?;
+        keep(&self.text(&self.keeper.origin)?)?;
         self.keeper.kept = Some(self.now);
         Ok(())
+    }
+
+    fn text(&self, origin: &str) -> Result<String, Failure> {
+        serde_json::to_string(&Writing { format: FORMAT, origin, state: self }).map_err(|error| {
+            Failure::inside("world_not_kept", format!("the simulated world cannot be written: {error}"))
+        })
     }
 
     /// Time that passes is kept once it is worth it.
@@ -92,6 +94,15 @@ impl World {
         let mut state = self.lock();
         let kept = Some(state.now);
         state.keeper = Keeper { origin: origin.to_owned(), keep: Some(Arc::new(keep)), kept };
+    }
+
+    /// The world as it is now, for [`World::kept`].
+    ///
+    /// # Errors
+    ///
+    /// `world_not_kept`, which would be a defect.
+    pub fn to_text(&self, origin: &str) -> Result<String, Failure> {
+        self.lock().text(origin)
     }
 
     /// The world that was kept as this text, a while later: whoever had sessions open is gone.

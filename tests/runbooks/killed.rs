@@ -1,0 +1,244 @@
+//! A run whose process is killed at any of its changes: the next command says where the site stands, and from there the
+//! run can be ended in both directions. Each command is a process of its own, on a simulated site that is kept between
+//! them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use uplift::{
+    World,
+    sim::{Fault, Picture},
+};
+
+/// Users write all the time: what was acknowledged must be there at the end.
+const SITE: &str = "format = 1\nnow = \"2026-11-24T03:15:00Z\"\n[users]\norders_per_second = 2\n";
+
+/// A run, and what is typed before it on the plain site.
+struct Flow {
+    name: &'static str,
+    before: &'static [&'static str],
+    command: &'static str,
+}
+
+const FLOWS: [Flow; 5] = [
+    Flow { name: "upgrade that migrates", before: &[], command: "upgrade --to 1.1.0" },
+    Flow { name: "upgrade on one schema", before: &["upgrade --to 1.1.0"], command: "upgrade --to 1.1.1" },
+    Flow { name: "upgrade that is taken back", before: &[], command: "upgrade --to 1.3.0" },
+    Flow {
+        name: "return with the data",
+        before: &["upgrade --to 1.1.0"],
+        command: "rollback --restore-data always --jobs run",
+    },
+    Flow {
+        name: "restore",
+        before: &["upgrade --to 1.1.0"],
+        command: "restore SET --restore-data always --jobs run",
+    },
+];
+
+/// A folder with the site's file and what is kept of it.
+struct Desk {
+    folder: tempfile::TempDir,
+    origin: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("site.toml"), SITE).unwrap();
+        Self { folder, origin: blake3::hash(SITE.as_bytes()).to_hex().to_string() }
+    }
+
+    /// The same site once more, with all that has happened to it.
+    fn copy(&self) -> Self {
+        let copy = Self::new();
+        let from = self.kept();
+        if from.exists() {
+            let done = Command::new("cp").arg("-a").arg(&from).arg(copy.kept()).status().unwrap();
+            assert!(done.success());
+            let world = copy.world();
+            world.move_folder(from, copy.kept());
+            copy.keep(&world);
+        }
+        copy
+    }
+
+    fn keep(&self, world: &World) {
+        fs::create_dir_all(self.kept()).unwrap();
+        fs::write(self.kept().join("world.json"), world.to_text(&self.origin).unwrap()).unwrap();
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("site.simulated")
+    }
+
+    fn world(&self) -> World {
+        let text = fs::read_to_string(self.kept().join("world.json"));
+        text.map_or_else(|_| World::written(SITE), |text| World::kept(&text, &self.origin)).unwrap()
+    }
+
+    /// The process of the next command is killed at its `n`-th change.
+    fn kills(&self, n: usize, fault: Fault) {
+        let world = self.world();
+        world.fault(n, fault);
+        self.keep(&world);
+    }
+
+    /// The words on the screen, and the exit code; `None` if it was killed.
+    fn types(&self, line: &str) -> (String, Option<i32>) {
+        let line = match line.contains("SET") {
+            true => line.replace("SET", &self.newest_set()),
+            false => line.to_owned(),
+        };
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_uplift"))
+            .args(["--simulate", "site.toml", "-y"])
+            .args(line.split(' '))
+            .current_dir(self.folder.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        (String::from_utf8([stderr, stdout].concat()).unwrap(), status.code())
+    }
+
+    fn newest_set(&self) -> String {
+        let world = self.world();
+        let sets = world.files_in(self.kept().join("backups"));
+        let manifest = sets.iter().rfind(|path| path.ends_with("manifest.json")).expect("there is a set");
+        manifest.parent().and_then(Path::file_name).unwrap().to_str().unwrap().to_owned()
+    }
+}
+
+/// What runs on which schema: not what users have written meanwhile.
+fn runs(world: &World) -> Picture {
+    let mut picture = world.running();
+    picture.files.retain(|path, _| path.starts_with("/srv"));
+    for database in picture.databases.values_mut() {
+        (database.tables, database.large_objects) = (Vec::new(), 0);
+        (database.rows_blake3, database.jobs) = Default::default();
+    }
+    picture
+}
+
+/// How the flow ends where nobody kills it, and how many changes it makes.
+struct Whole {
+    base: Desk,
+    before: Picture,
+    after: Picture,
+    exit: i32,
+    changes: usize,
+}
+
+impl Whole {
+    fn of(flow: &Flow) -> Self {
+        let base = Desk::new();
+        for line in flow.before {
+            let (shown, exit) = base.types(line);
+            assert_eq!(exit, Some(0), "{}: {line}: {shown}", flow.name);
+        }
+        let (world, desk) = (base.world(), base.copy());
+        let (shown, exit) = desk.types(flow.command);
+        let exit = exit.unwrap_or_else(|| panic!("{}: {shown}", flow.name));
+        assert!([0, 6].contains(&exit), "{}: {shown}", flow.name);
+        let ended = desk.world();
+        let changes = ended.writes() - world.writes();
+        Self { before: runs(&world), after: runs(&ended), exit, changes, base }
+    }
+
+    /// Killed at change `n`, then ended forwards or back.
+    fn killed(&self, flow: &Flow, n: usize, fault: Fault, forwards: bool) {
+        let at =
+            format!("{}, killed at {n} ({fault:?}), {}", flow.name, if forwards { "on" } else { "back" });
+        let desk = self.base.copy();
+        desk.kills(n, fault);
+        let (shown, exit) = desk.types(flow.command);
+        assert_eq!(exit, None, "{at}: it was to be killed: {shown}");
+        let (shown, exit) = desk.types("status");
+        if exit == Some(0) {
+            assert!(n <= UNRECORDED && runs(&desk.world()) == self.before, "{at}: {shown}");
+            return;
+        }
+        assert!(exit == Some(9) && shown.contains("is not finished (interrupted)"), "{at}: {shown}");
+        let going_back = shown.contains("it was going back when it stopped");
+        let (shown, exit) = desk.types(if forwards && !going_back { "resume" } else { "rollback" });
+        let (shown, exit) = match exit {
+            // Users were in: a person says which of it counts.
+            Some(7) => desk.types("rollback --choose restore-data --reason tried"),
+            _ => (shown, exit),
+        };
+        let world = desk.world();
+        let (picture, lost) = (runs(&world), world.lost_orders());
+        let by_word = shown.contains("decided     `restore-data`");
+        match (forwards && !going_back, exit) {
+            (true, Some(exit)) if exit == self.exit => assert_eq!(picture, self.after, "{at}: {shown}"),
+            (false, Some(0)) => assert_eq!(picture, self.before, "{at}: {shown}"),
+            _ => panic!("{at}: exit {exit:?}: {shown}"),
+        }
+        let moves = flow.command.contains("restore-data");
+        assert!(lost == 0 || by_word || moves, "{at}: {lost} acknowledged orders are lost: {shown}");
+        let (shown, exit) = desk.types("status");
+        assert_eq!(exit, Some(0), "{at}: {shown}");
+    }
+}
+
+/// All cases of a flow, on as many threads as there are cores.
+fn every_kill(flow: &Flow) {
+    let whole = Whole::of(flow);
+    let cases: Vec<_> = (1..=whole.changes)
+        .flat_map(|n| [(n, Fault::KillBefore), (n, Fault::KillAfter)])
+        .flat_map(|(n, fault)| [(n, fault, true), (n, fault, false)])
+        .collect();
+    let step = if std::env::var_os("UPLIFT_TEST_EVERY").is_some() { 1 } else { STEP };
+    let (next, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((n, fault, forwards)) = cases.get(next.fetch_add(step, Ordering::Relaxed)) {
+                    whole.killed(flow, *n, *fault, *forwards);
+                    tried.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let tried = tried.into_inner();
+    println!(
+        "{}: {} changes, killed before and after each, on and back: {tried} tried",
+        flow.name, whole.changes
+    );
+    assert_eq!(tried, (4 * whole.changes).div_ceil(step));
+}
+
+/// Before a run is written down its configuration is copied: with these changes it has not begun.
+const UNRECORDED: usize = 5;
+
+/// So many cases further goes the ordinary test: no divisor of four, so that each kind has its turn.
+const STEP: usize = 9;
+
+#[test]
+fn an_upgrade_that_migrates() {
+    every_kill(&FLOWS[0]);
+}
+
+#[test]
+fn an_upgrade_on_one_schema() {
+    every_kill(&FLOWS[1]);
+}
+
+#[test]
+fn an_upgrade_that_is_taken_back() {
+    every_kill(&FLOWS[2]);
+}
+
+#[test]
+fn a_return_with_the_data() {
+    every_kill(&FLOWS[3]);
+}
+
+#[test]
+fn a_restore() {
+    every_kill(&FLOWS[4]);
+}
