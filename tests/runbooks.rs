@@ -14,6 +14,7 @@ mod night;
 mod notices;
 mod refusals;
 mod restore;
+mod retried;
 mod routed;
 mod stopped;
 mod stories;

@@ -19,7 +19,7 @@ use crate::{
     event::{Choice, Event, Failure, Question, Teller},
     journal::{Entry, State},
     primitives::contract::{Found, Verb, WhenUnknown, from_value},
-    script::{Asked, Stop},
+    script::{Asked, Budget, Stop},
 };
 
 /// Between two attempts: doubles from here, up to a minute.
@@ -74,15 +74,26 @@ impl Live {
         self.written(self.journal.retry_at(&self.context.run, begun.seq, failure, next, self.context.now()))?;
         let text = format!("{failure}; trying again in {} s", wait.as_secs());
         self.context.tell.at(&begun.address).warn(text);
-        tokio::select! {
-            biased;
-            // Nothing is at work: it waits for another attempt in the journal too.
-            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-            () = self.context.ports.clock.sleep(wait) => {}
-        }
+        self.wait_until(begun, next).await?;
         self.locked(begun.verb.leaves_data).await?;
         self.written(self.journal.attempt(&self.context.run, begun.seq, self.context.now()))?;
         Ok(())
+    }
+
+    /// The pause before another attempt, or what an earlier process has left of it.
+    async fn wait_until(&self, begun: &Begun<'_>, next: Timestamp) -> Result<(), Stop> {
+        let rest = Duration::try_from(next.duration_since(self.context.now())).unwrap_or_default();
+        if rest > LONGEST_WAIT {
+            let text = "the clock was set back since: it does not wait for the moment that was noted";
+            self.context.tell.at(&begun.address).warn(text);
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            // Nothing is at work: it waits for another attempt in the journal too.
+            () = self.context.cancel.cancelled() => Err(self.halt(Halt::Cancelled)),
+            () = self.context.ports.clock.sleep(rest) => Ok(()),
+        }
     }
 
     /// Executes once. Dropping the work ends its children; whether it had happened by then is for a probe to say.
@@ -179,10 +190,13 @@ impl Live {
             version: entry.version,
             intent: entry.intent.clone().unwrap_or(Value::Null),
             when_unknown: rule(entry.when_unknown.as_deref()),
-            budget: asked.budget.clone(),
+            budget: rest_of(&asked.budget, &entry),
             input: asked.input.clone(),
         };
         let started = self.told_start(&begun.address, &entry.summary);
+        if let Some(next) = entry.next_at() {
+            self.wait_until(&begun, next).await?;
+        }
         if let Some(answer) = entry.answered() {
             return self.as_decided(begun, &answer.choice, started).await;
         }
@@ -297,6 +311,13 @@ impl Begun<'_> {
         kept.and_then(|kept| kept.summary(self.version, self.intent.clone()).ok())
             .unwrap_or_else(|| self.address.clone())
     }
+}
+
+/// The attempts that a call has left: it has them once, however often its run is taken up again.
+fn rest_of(budget: &Budget, entry: &Entry) -> Budget {
+    let used = entry.attempts.iter().filter(|attempt| attempt.state == State::Waiting).count();
+    let used = u32::try_from(used).unwrap_or(u32::MAX);
+    Budget { retries: budget.retries.map(|all| all.saturating_sub(used)), ..budget.clone() }
 }
 
 /// As it was journalled; what this version does not know, a person must tell.
