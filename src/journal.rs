@@ -13,6 +13,7 @@ mod folder;
 mod hash;
 mod id;
 mod lock;
+mod mark;
 mod processes;
 mod reader;
 mod records;

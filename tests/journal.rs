@@ -10,6 +10,7 @@ mod full;
 mod golden;
 mod lock;
 mod model;
+mod older;
 mod read;
 mod scrub;
 mod story;

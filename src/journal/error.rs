@@ -24,6 +24,17 @@ pub enum JournalError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("`{path}` is not a journal of uplift, or it is damaged: {why}")]
     Damaged { path: PathBuf, why: String },
+    #[error(
+        "the journal `{path}` is an older copy: it knows of {} takings of the site and {} commits, and {} and {} were noted \
+         beside it", .takings.0, .commits.0, .takings.1, .commits.1
+    )]
+    Older {
+        path: PathBuf,
+        mark: PathBuf,
+        /// Those that it knows of, and those that were noted.
+        takings: (i64, i64),
+        commits: (i64, i64),
+    },
     #[error("`{path}` belongs to user {owner}, and you are user {user}")]
     NotOwner { path: PathBuf, owner: String, user: String, sudo: String },
     #[error("`{path}` lies on a network file system (`{kind}`), where locks cannot be trusted")]
@@ -97,6 +108,14 @@ impl JournalError {
             Self::Newer { .. } => about("journal_newer", Refused, "use the newer uplift that wrote it"),
             Self::Damaged { .. } => {
                 about("journal_damaged", Refused, "keep the file for support; do not delete it")
+            }
+            Self::Older { mark, .. } => {
+                let hint = format!(
+                    "put the newest one back; if there is none, see what runs (`docker ps`) and that no run was in its middle, \
+                     then type `rm {}`: what the lost runs did is in no record any more",
+                    quoted(mark)
+                );
+                about("journal_older", Refused, &hint)
             }
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, JournalError, processes, schema};
+use super::{Folder, JournalError, mark, processes, schema};
 use crate::event::moment;
 
 const LOCK: &str = "lock";
@@ -50,6 +50,7 @@ impl Holder {
 /// which outlives a killed run keeps the next run out.
 #[derive(Debug)]
 pub struct Lock {
+    folder: Folder,
     main: File,
     shown: File,
     children: File,
@@ -69,9 +70,10 @@ impl Lock {
             return Err(JournalError::Orphans { orphans: processes::orphans(folder)? });
         }
         let epoch = schema::next_epoch(folder)?;
+        mark::note(folder);
         let holder = Holder { pid: std::process::id(), space: processes::pid_space(), ..holder };
         let shown = folder.own_file(SHOWN)?;
-        let lock = Self { main, shown, children, epoch, holder };
+        let lock = Self { folder: folder.clone(), main, shown, children, epoch, holder };
         // Only for display: a disk without room for it must not keep anybody from going back.
         let _ = lock.show();
         Ok(lock)
@@ -104,6 +106,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        mark::note(&self.folder);
         let _ = self.shown.set_len(0);
         // Said aloud, because a copy of this descriptor may live for a moment in a child about to become another
         // program. The children's lock is only closed: unlocking it would free it in their hands too.

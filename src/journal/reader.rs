@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Mutex, time::SystemTime};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-use super::{Entry, Folder, JournalError, RunRow, lock, schema};
+use super::{Entry, Folder, JournalError, RunRow, lock, mark, schema};
 
 mod rows;
 
@@ -41,7 +41,14 @@ impl Reader {
         if !schema::check_readable(&open.connection, folder)? {
             return Ok(None);
         }
-        Ok(Some(Self { folder: folder.clone(), open: Mutex::new(open) }))
+        let reader = Self { folder: folder.clone(), open: Mutex::new(open) };
+        mark::check(folder, || reader.counts())?;
+        Ok(Some(reader))
+    }
+
+    /// How often the lock was taken, and how many commits runs have made.
+    pub(super) fn counts(&self) -> Done<(i64, i64)> {
+        self.read(schema::counts)
     }
 
     /// All runs, newest first.

@@ -4,7 +4,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, config::DbConfig, params,
 };
 
-use super::{Folder, JournalError, reserve};
+use super::{Folder, JournalError, mark, reserve};
 
 /// The format that this uplift writes, and the newest that it can read.
 pub const FORMAT: i64 = 1;
@@ -167,8 +167,11 @@ fn count_taking(folder: &Folder) -> Result<i64, JournalError> {
             params![FORMAT, READS, concat!("uplift ", env!("CARGO_PKG_VERSION"))],
         )
         .map_err(failed)?;
+        mark::forget(folder);
     }
     check_writable(&tx, folder)?;
+    // Before it counts this taking: trying again must not make an older copy newer.
+    mark::check(folder, || counts(&tx).map_err(failed))?;
     let epoch = tx
         .query_row("UPDATE meta SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0))
         .map_err(failed)?;
@@ -208,6 +211,11 @@ fn format(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     }
     let two = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     connection.query_row("SELECT format, reads FROM meta", [], two).optional()
+}
+
+/// How often the lock was taken, and how many commits runs have made.
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection.query_row("SELECT epoch, commits FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Somebody else's database is not filled with our tables.

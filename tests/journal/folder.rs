@@ -46,6 +46,7 @@ fn folder_and_files_are_for_their_owner_alone() {
             "journal.db",
             "journal.db-shm",
             "journal.db-wal",
+            "journal.mark",
             "journal.reserve",
             "lock",
             "lock.json"

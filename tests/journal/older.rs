@@ -1,0 +1,80 @@
+//! A journal that was put back from an older copy: it calls unfinished what is over, and has never heard of what was done.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+use uplift::{
+    event::Ending,
+    journal::{Folder, JournalError, Lock, Reader, RunState},
+    site::Scrubber,
+};
+
+use super::story::{RUN, Story, at, holder, ok, open, run};
+
+const FILES: [&str; 3] = ["journal.db", "journal.db-wal", "journal.db-shm"];
+
+fn copy(from: &Path, to: &Path) {
+    for name in FILES {
+        let _none = fs::remove_file(to.join(name));
+        if from.join(name).exists() {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
+/// Who looks and who would begin a run are told the same.
+fn refused(folder: &Folder) {
+    for error in [Reader::open(folder).err(), Lock::take(folder, holder("")).err()] {
+        let error = error.expect("an older copy is no record of what is true");
+        assert!(matches!(error, JournalError::Older { .. }), "{error:?}");
+        assert_eq!(error.code(), "journal_older");
+        assert!(error.hint().unwrap().contains("journal.mark"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_copy_from_before_a_run_is_noticed() {
+    let story = Story::begun();
+    let kept = tempfile::tempdir().unwrap();
+    copy(story.folder.path(), kept.path());
+    let Story { lock, writer, folder, site } = story;
+    drop((lock, writer));
+    drop(open(&site.path().join(".uplift"), Scrubber::default()));
+    copy(kept.path(), folder.path());
+    refused(&folder);
+    // Trying again does not make it newer.
+    refused(&folder);
+    fs::remove_file(folder.path().join("journal.mark")).unwrap();
+    Lock::take(&folder, holder("")).expect("a person has said that no run is in its middle");
+}
+
+/// Of the same taking of the lock: only the commits tell.
+#[test]
+fn a_copy_from_the_middle_of_a_run_is_noticed() {
+    let Story { lock, writer, folder, site: _site } = Story::begun();
+    let kept = tempfile::tempdir().unwrap();
+    copy(folder.path(), kept.path());
+    let seq = writer.intend(RUN, vec![super::story::effect("late/compose_up#1")], at(1)).unwrap()[0];
+    writer.outcome(RUN, seq, ok(), at(2)).unwrap();
+    writer.ended(RUN, RunState::Done, &Ending::Done, at(3)).unwrap();
+    drop((writer, lock));
+    Reader::open(&folder).unwrap();
+    copy(kept.path(), folder.path());
+    refused(&folder);
+}
+
+/// Whoever has lost it begins with a new one; half a note is none.
+#[test]
+fn a_journal_that_is_gone_is_begun_anew() {
+    let Story { lock, writer, folder, site } = Story::begun();
+    drop((writer, lock));
+    for name in FILES {
+        let _none = fs::remove_file(folder.path().join(name));
+    }
+    assert!(Reader::open(&folder).unwrap().is_none());
+    let (folder, lock, writer) = open(&site.path().join(".uplift"), Scrubber::default());
+    writer.begin(run(RUN)).unwrap();
+    drop((writer, lock));
+    fs::write(folder.path().join("journal.mark"), "{\"format\":1,\"ep").unwrap();
+    assert_eq!(Reader::open(&folder).unwrap().unwrap().run(RUN).unwrap().params, json!({"to": "1.2.3"}));
+}
