@@ -12,7 +12,7 @@ mod shared_lock;
 mod unwind;
 mod verify;
 
-pub use away::{Away, away, left_stopped, stopped_in_doubt, stopped_meanwhile, untouched};
+pub use away::{Away, away, left_stopped, stopped_meanwhile, touched, untouched};
 pub use context::Context;
 pub use execute::{Job, Record, asked, execute, take_back};
 pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};

@@ -28,6 +28,7 @@ mod world;
 mod written;
 
 pub use faults::Fault;
+pub use kept::Origin;
 pub use notices::Notifier;
 pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
 pub use registry::{Exit, Release, WebHealth};

@@ -12,6 +12,7 @@ mod killed;
 mod locked;
 mod night;
 mod notices;
+mod pinned;
 mod refusals;
 mod restore;
 mod retried;

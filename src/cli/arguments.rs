@@ -34,7 +34,6 @@ pub(super) struct Common {
         value_name = "FILE",
         env = "UPLIFT_SIMULATE",
         global = true,
-        conflicts_with_all = ["site", "project", "state"],
         value_hint = ValueHint::FilePath
     )]
     pub(super) simulate: Option<PathBuf>,

@@ -8,7 +8,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    event::ExitClass,
+    event::{ExitClass, Failure},
     host::{Settled, Start},
     report,
 };
@@ -26,6 +26,11 @@ pub(super) async fn restore(
         asked.set.clone()
     };
     if let Some(into) = &asked.into {
+        if session.common.simulate.is_some() {
+            let text = "`--into` is for another folder than the site's, and a simulated site has no other";
+            let failure = Failure::new("usage", text).hint("leave `--into` out");
+            return Err(Trouble::new(failure, ExitClass::Invalid));
+        }
         // Elsewhere whoever has no terminal sees first what there is to decide; here files are written for that.
         if !asked.dry_run {
             session.may_ask()?;

@@ -61,6 +61,7 @@ impl Session {
     pub(super) fn paper(&self) -> Paper {
         let mut paper = self.stage.paper();
         paper.hide(&self.scrubber);
+        paper.name_site(&self.typed);
         paper
     }
 
@@ -68,6 +69,7 @@ impl Session {
     pub(super) fn sheet(&self) -> Paper {
         let mut paper = self.stage.sheet();
         paper.hide(&self.scrubber);
+        paper.name_site(&self.typed);
         paper
     }
 
@@ -236,15 +238,15 @@ fn here() -> Option<PathBuf> {
 /// What must be typed again in the next command: flags, not variables, because those are still there.
 fn typed(common: &Common, words: &[OsString]) -> String {
     let mut text = "uplift".to_owned();
-    let was_typed = |short: &str, long: &str| {
-        words.iter().skip(1).any(|word| {
-            let word = word.to_string_lossy();
-            // Short flags may stand in one word: `-yC DIR`.
-            let among = word.starts_with('-') && !word.starts_with("--") && word.contains(short);
-            word.starts_with(long) || (!short.is_empty() && among)
-        })
-    };
+    let was_typed = |short: &str, long: &str| was_typed(words, short, long);
     let path = |path: &Path| quoted(&path.display().to_string());
+    if let Some(file) = &common.simulate {
+        // A simulated site has no other name.
+        if was_typed("", "--simulate") {
+            let _ = write!(text, " --simulate {}", path(file));
+        }
+        return text;
+    }
     if let Some(site) = common.site.as_deref().filter(|_| was_typed("C", "--site")) {
         let _ = write!(text, " -C {}", path(site));
     }
@@ -254,10 +256,17 @@ fn typed(common: &Common, words: &[OsString]) -> String {
     if let Some(state) = common.state.as_deref().filter(|_| was_typed("", "--state")) {
         let _ = write!(text, " --state {}", path(state));
     }
-    if let Some(file) = common.simulate.as_deref().filter(|_| was_typed("", "--simulate")) {
-        let _ = write!(text, " --simulate {}", path(file));
-    }
     text
+}
+
+/// Whether a flag was typed, not taken from its variable.
+pub(super) fn was_typed(words: &[OsString], short: &str, long: &str) -> bool {
+    words.iter().skip(1).any(|word| {
+        let word = word.to_string_lossy();
+        // Short flags may stand in one word: `-yC DIR`.
+        let among = word.starts_with('-') && !word.starts_with("--") && word.contains(short);
+        word.starts_with(long) || (!short.is_empty() && among)
+    })
 }
 
 /// A word as a shell takes it.

@@ -1,11 +1,12 @@
 //! From an unfinished run back to work: forwards or backwards.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     door::{Host, script_site},
     error::HostError,
     held::{For, Held, at_work, context, hold, told},
+    library,
     running::Run,
     zero::EntryZero,
 };
@@ -37,7 +38,8 @@ impl Host {
         let OpenRun { row, zero, entries } = open;
         let site = self.frozen(zero.site);
         self.learn_from_set(&row.params).await;
-        let script = self.check(&bundle_of(&held.record.reader, &row.id)?)?;
+        let pinned = bundle_of(&held.record.reader, &row.id)?;
+        let script = self.check(&pinned)?;
         let now = self.0.ports.clock.now();
         let writer = &held.record.writer;
         writer.adopt(&row.id)?;
@@ -56,6 +58,12 @@ impl Host {
             }
         }
         let (context, listener) = context(self, &row.id, Arc::clone(&site));
+        if self.has_changed(&pinned).await {
+            context.tell.warn(format!(
+                "`{}`, or what it imports, was changed since: this run goes on with what it began with",
+                pinned.main.name
+            ));
+        }
         let params = row.params.clone();
         let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
         let messenger = told((self, command), &context, &held, (&row.runbook, true));
@@ -129,6 +137,17 @@ impl Host {
         let zero = EntryZero::read(reader.before(&row.id)?)?;
         let entries = reader.entries(&row.id)?;
         Ok(OpenRun { row, zero, entries })
+    }
+
+    /// Whether another text stands now where a runbook came from. One that is gone, or is seen from another folder, is
+    /// not another.
+    async fn has_changed(&self, pinned: &Bundle) -> bool {
+        let texts = |bundle: &Bundle| {
+            let all = std::iter::once(&bundle.main).chain(&bundle.libs);
+            all.map(|source| source.text.clone()).collect::<BTreeSet<_>>()
+        };
+        let now = library::find(&pinned.main.name, Some(&*self.0.scripts)).await;
+        now.is_ok_and(|now| !texts(pinned).is_subset(&texts(&now)))
     }
 
     /// The site as the run knew it. Secrets are never stored, so they come from the settings of today; and so does the

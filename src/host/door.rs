@@ -207,6 +207,11 @@ impl Host {
         let mut status = survey::status(site).await;
         if let Ok(Some(open)) = self.unfinished() {
             // The way back of that run needs them, or its way on.
+            let name = format!("_{}", open.id.replace('-', "_"));
+            for kept in status.kept.iter_mut().filter(|one| one.run.is_none() && one.name.ends_with(&name)) {
+                kept.what =
+                    format!("a database that run {} needs, which is not over: do not touch it", open.id);
+            }
             let needed = |kept: &&mut KeptStatus| kept.kind.is_none() && kept.run.as_ref() == Some(&open.id);
             for kept in status.kept.iter_mut().filter(needed) {
                 kept.what = format!(

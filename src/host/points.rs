@@ -43,7 +43,19 @@ impl PointsRead for Recorded {
     }
 
     fn point(&self, run: &str) -> Result<Option<Point>, Failure> {
-        Ok(self.points()?.into_iter().find(|point| point.run == run))
+        let Some(reader) = self.reader()? else { return Ok(None) };
+        let mut restored = None;
+        for row in reader.runs().map_err(Failure::from)? {
+            if row.id == run {
+                let is_return = RETURNS.contains(&row.runbook.as_str());
+                let found = if is_return { None } else { point(&reader, row)? };
+                return Ok(found.map(|point| Point { restored, ..point }));
+            }
+            if has_restored(&row) {
+                restored.get_or_insert(row.id);
+            }
+        }
+        Ok(None)
     }
 
     fn runs(&self) -> Result<Vec<PastRun>, Failure> {

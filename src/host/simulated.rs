@@ -6,7 +6,13 @@ use std::{
 };
 
 use super::door::{Host, HostBuilder};
-use crate::{clients, event::Failure, ports::files::FilesRead, sim::World, survey::Start};
+use crate::{
+    clients,
+    event::Failure,
+    ports::files::FilesRead,
+    sim::{Origin, World},
+    survey::Start,
+};
 
 /// A simulated site, as the last command has left it.
 pub struct Simulated {
@@ -27,14 +33,21 @@ impl Simulated {
     pub fn open(file: &Path) -> Result<Self, Failure> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let shown = file.display();
+        if file.extension().is_none_or(|end| end != "toml") {
+            let text = format!("`{shown}` is no world file: its name has to end in `.toml`");
+            return Err(Failure::new("world_file", text)
+                .hint("what is kept of it lies in `NAME.simulated` beside it"));
+        }
         let text = clients::read_world(&file)?.ok_or_else(|| {
             Failure::new("world_missing", format!("there is no world file `{shown}`"))
-                .hint("`examples/sites/` of the source has some to begin with")
+                .hint("`examples/sites/` of the source, and the documentation of the package, have some to begin with")
         })?;
         let folder = file.with_extension("simulated");
-        let (kept, origin) = (folder.join("world.json"), blake3::hash(text.as_bytes()).to_hex().to_string());
-        let world = match clients::read_world(&kept)? {
-            Some(kept) => World::kept(&kept, &origin).map_err(|failure| {
+        let kept = clients::KeptWorld::at(folder.join("world.json"));
+        let origin =
+            Origin { hash: blake3::hash(text.as_bytes()).to_hex().to_string(), folder: folder.clone() };
+        let world = match kept.read()? {
+            Some(text) => World::kept(&text, &origin).map_err(|failure| {
                 let place = format!("the simulated site in `{}` cannot be taken up", folder.display());
                 let anew = format!("begin anew: `rm -r {}`", crate::ports::files::quoted(&folder));
                 Failure { message: format!("{place}: {}", failure.message), ..failure }.hint(anew)
@@ -44,7 +57,7 @@ impl Simulated {
                 ..failure
             })?,
         };
-        world.keep_with(&origin, move |text| clients::keep_world(&kept, text));
+        world.keep_with(origin, move |text| kept.keep(text));
         let scripts = clients::real().ok().map(|(ports, _)| ports.files as Arc<dyn FilesRead>);
         Ok(Self { world, folder, scripts })
     }
@@ -67,5 +80,12 @@ impl Simulated {
             Some(scripts) => builder.scripts(Arc::clone(scripts)),
             None => builder,
         }
+    }
+}
+
+impl Drop for Simulated {
+    /// What came after the last change: the end of a log, the time that has passed.
+    fn drop(&mut self) {
+        self.world.keep_rest();
     }
 }

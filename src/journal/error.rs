@@ -25,8 +25,8 @@ pub enum JournalError {
     #[error("`{path}` is not a journal of uplift, or it is damaged: {why}")]
     Damaged { path: PathBuf, why: String },
     #[error(
-        "the journal `{path}` is an older copy: it knows of {} takings of the site and {} commits, and {} and {} were noted \
-         beside it", .takings.0, .commits.0, .takings.1, .commits.1
+        "the journal `{path}` is an older copy: it has {} records of {} commands, and {} of {} were noted beside it",
+        .commits.0, .takings.0, .commits.1, .takings.1
     )]
     Older {
         path: PathBuf,
@@ -112,7 +112,8 @@ impl JournalError {
             Self::Older { mark, .. } => {
                 let hint = format!(
                     "put the newest one back; if there is none, see what runs (`docker ps`) and that no run was in its middle, \
-                     then type `rm {}`: what the lost runs did is in no record any more",
+                     then type `rm {}`: what the lost runs did is in no record any more, and a run that is called \
+                     unfinished then may be over",
                     quoted(mark)
                 );
                 about("journal_older", Refused, &hint)

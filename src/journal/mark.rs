@@ -1,11 +1,9 @@
-//! How far the journal had come, noted beside it: a journal that somebody has put back from an older copy knows less than
-//! that, and does not know it. A run that it calls unfinished may be over, and what it never heard of may have been done.
+//! How far the journal had come, noted beside it whenever the lock is taken or given back: a journal that somebody has put
+//! back from an older copy knows less than that. A run that it calls unfinished may be over, and what it never heard of may
+//! have been done. Where the note is put back with it, nobody can tell.
 #![expect(clippy::disallowed_methods, reason = "the journal owns its folder, its database and its locks")]
 
-use std::{
-    fs,
-    io::{Seek as _, Write as _},
-};
+use std::{fs, io::Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,14 +53,17 @@ fn try_note(folder: &Folder) -> Result<(), JournalError> {
     let Some(reader) = Reader::open(folder)? else { return Ok(()) };
     let (epoch, commits) = reader.counts()?;
     let text = serde_json::json!(Mark { format: FORMAT, epoch, commits }).to_string();
-    let mut file = folder.own_file(NAME)?;
+    let beside = format!("{NAME}.partial");
+    let mut file = folder.own_file(&beside)?;
+    let (from, to) = (folder.path().join(&beside), folder.path().join(NAME));
+    // An older note is better than half of a newer one.
     let mut write = || {
         file.set_len(0)?;
-        file.rewind()?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        fs::rename(&from, &to)
     };
-    write().map_err(JournalError::io("write", folder.path().join(NAME)))
+    write().map_err(JournalError::io("write", &to))
 }
 
 /// What was noted of a journal that is gone says nothing of the one that takes its place.

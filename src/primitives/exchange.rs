@@ -241,7 +241,9 @@ async fn reopened(plan: &Exchange, failure: Failure, site: Operate<'_>) -> Failu
         Err(failure) => Err(failure),
     };
     match opened {
-        Ok(()) => failure.evidence(["no name was changed; the databases let everybody in".to_owned()]),
+        Ok(()) => {
+            failure.evidence(["this has changed no name, and the databases let everybody in".to_owned()])
+        }
         Err(second) => {
             let by_hand = admit.changes().into_iter().filter_map(|write| write.shell);
             let said = format!("the databases may still keep everybody out: {second}");

@@ -228,7 +228,7 @@ fn by_a_set(place: &Place) -> Failure {
     };
     let lines = place.written.iter().flat_map(Written::in_words);
     let lines = lines.chain(place.written.is_some().then(|| Written::UNCOUNTED.to_owned()));
-    let lines = lines.chain(place.also_counted());
+    let lines = lines.chain(place.written.as_ref().and_then(|_| place.also_counted()));
     Failure::new("needs_restore", text)
         .evidence(std::iter::once(format!("`{path}`, made {}; {cost}", moment_of(created_at))).chain(lines))
         .hint(format!("return with it: `uplift restore {set}`{code}"))
@@ -241,7 +241,10 @@ fn put_aside(place: &Place) -> String {
         Some(written) if written.rows == 0 => {
             "no rows were written since; deleted ones are not counted".to_owned()
         }
-        Some(written) => format!("{} are {aside}: {}", written.cost(), written.in_words().join("; ")),
+        Some(written) => {
+            let lines = written.in_words().into_iter().chain(place.also_counted());
+            format!("{} are {aside}: {}", written.cost(), lines.collect::<Vec<_>>().join("; "))
+        }
         None => format!("rows that nobody can count are {aside}"),
     }
 }
@@ -250,13 +253,13 @@ fn put_aside(place: &Place) -> String {
 fn question(place: &Place, said: Jobs) -> Question {
     let point = &place.point;
     let mut found = vec![place.moved()];
-    found.extend(place.also_counted());
     match &place.written {
         Some(written) => {
             if written.rows == 0 {
                 found.push("no rows were written since users could reach it".to_owned());
             }
             found.extend(written.in_words());
+            found.extend(place.also_counted());
             found.push(Written::UNCOUNTED.to_owned());
         }
         None => found.extend(place.why.clone()),

@@ -6,6 +6,9 @@ pub(super) fn in_words(away: &Away) -> String {
     let again = if away.again { "again " } else { "" };
     match away.until {
         Some(until) => format!("`{}` {again}{}", away.service, span(millis_between(away.from, until))),
+        None if away.in_doubt => {
+            format!("`{}` {again}since {}, if it was stopped", away.service, hour(away.from))
+        }
         None => format!("`{}` {again}since {}", away.service, hour(away.from)),
     }
 }

@@ -56,6 +56,7 @@ pub struct Paper {
     width: usize,
     colour: bool,
     scrubber: Scrubber,
+    typed: String,
 }
 
 const NARROWEST: usize = 60;
@@ -68,12 +69,22 @@ pub(super) const LABEL: usize = 12;
 impl Paper {
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, width: usize, colour: bool) -> Self {
-        Self { out, width: width.clamp(NARROWEST, WIDEST), colour, scrubber: Scrubber::default() }
+        let width = width.clamp(NARROWEST, WIDEST);
+        Self { out, width, colour, scrubber: Scrubber::default(), typed: "uplift".to_owned() }
     }
 
     /// From now on the secrets that `scrubber` knows are taken out.
     pub fn hide(&mut self, scrubber: &Scrubber) {
         self.scrubber = scrubber.clone();
+    }
+
+    /// From now on commands that a text quotes name the site as this does, e.g. `uplift -C /srv/strata`.
+    pub fn name_site(&mut self, typed: &str) {
+        typed.clone_into(&mut self.typed);
+    }
+
+    fn said(&self, text: &str) -> String {
+        clean(&self.scrubber.scrub(&retyped(text, &self.typed)))
     }
 
     pub(super) fn width(&self) -> usize {
@@ -82,7 +93,7 @@ impl Paper {
 
     /// One line as it is: commands and logs, which somebody may want to copy.
     pub fn line(&mut self, text: &str) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         // An output that is gone is nobody's business here.
         let _gone = writeln!(self.out, "{}", text.trim_end()).and_then(|()| self.out.flush());
     }
@@ -93,12 +104,12 @@ impl Paper {
 
     /// Text without an end of line, before an answer is typed.
     pub fn ask(&mut self, text: &str) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         let _gone = write!(self.out, "{text} ").and_then(|()| self.out.flush());
     }
 
     pub(super) fn heading(&mut self, text: &str) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         for line in wrapped(&text, self.width) {
             let line = self.painted(&line, "1");
             self.raw(&line);
@@ -106,7 +117,7 @@ impl Paper {
     }
 
     pub fn paragraph(&mut self, indent: usize, text: &str) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         for line in wrapped(&text, self.width - indent) {
             self.raw(&format!("{:indent$}{line}", ""));
         }
@@ -114,7 +125,7 @@ impl Paper {
 
     /// `  ok    text                      12 s`
     pub(super) fn marked(&mut self, mark: Mark, text: &str, time: Option<&str>) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         let time = time.unwrap_or("");
         let room = self.width - MARGIN - if time.is_empty() { 0 } else { time.len().max(8) + 2 };
         for (at, line) in wrapped(&text, room).iter().enumerate() {
@@ -135,7 +146,7 @@ impl Paper {
 
     /// `label       text`, with the text's further lines below its first.
     pub(super) fn labelled(&mut self, label: &str, text: &str) {
-        let text = clean(&self.scrubber.scrub(text));
+        let text = self.said(text);
         let label = self.painted(&format!("{label:<LABEL$}"), "1");
         for (at, line) in wrapped(&text, self.width - LABEL).iter().enumerate() {
             match at {
@@ -174,4 +185,27 @@ impl Paper {
 /// A log's lines may hold anything; on a terminal, its control characters would act.
 fn clean(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+}
+
+/// Whoever writes a hint far below does not know how the site is named here: taken word for word the command would be
+/// about another one.
+fn retyped(text: &str, typed: &str) -> String {
+    let Some(which) = typed.strip_prefix("uplift").filter(|which| !which.is_empty()) else {
+        return text.to_owned();
+    };
+    let (mut said, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("`uplift ") {
+        let (before, command) = rest.split_at(at);
+        let end = command[1..].find('`').map_or(command.len(), |end| end + 2);
+        let (command, after) = command.split_at(end);
+        let named = ["-C ", "--site", "--project", "--state", "--simulate"];
+        said += before;
+        if named.iter().any(|flag| command.contains(&format!(" {flag}"))) {
+            said += command;
+        } else {
+            said.extend(["`uplift", which, &command["`uplift".len()..]]);
+        }
+        rest = after;
+    }
+    said + rest
 }

@@ -13,7 +13,7 @@ use crate::{
     backups::Listed,
     event::Failure,
     journal::{Entry, Holder, RunRow, RunState},
-    run::{stopped_in_doubt, stopped_meanwhile},
+    run::{stopped_meanwhile, touched},
     survey::{Footprint, Gathered, KEEPS_DYING, ServiceStatus, Status, gathered},
 };
 
@@ -287,7 +287,10 @@ pub fn in_between(paper: &mut Paper, status: &Status, run: &RunRow, calls: &[Ent
         .filter(|service| service.running)
         .map(|service| format!("`{}`", service.service))
         .collect();
-    let mut down = of(stopped_meanwhile(calls)).chain(of(stopped_in_doubt(calls))).filter(|one| !one.running);
+    // Web comes first, whether it has a container or not.
+    let web =
+        status.services.first().map(|first| first.service.clone()).filter(|web| touched(calls).contains(web));
+    let is_down = web.is_some_and(|web| of(vec![web]).all(|one| !one.running));
     if !running.is_empty() {
         let text = format!(
             "{}: running, though run {} has stopped the site and started nothing; users can write, and going back asks \
@@ -296,7 +299,7 @@ pub fn in_between(paper: &mut Paper, status: &Status, run: &RunRow, calls: &[Ent
             run.id
         );
         paper.labelled("RUNS AGAIN", &text);
-    } else if down.any(|service| service.health.is_some()) {
+    } else if is_down {
         let text = "users reach nothing until the run is ended; start nothing by hand, a `docker compose up -d` lets \
                     them write what no copy has";
         paper.labelled("DOWN", text);

@@ -16,6 +16,8 @@ pub struct Away {
     pub until: Option<Timestamp>,
     /// Not for the first time in this run.
     pub again: bool,
+    /// It was being told to stop when the run came to its end: perhaps it never was.
+    pub in_doubt: bool,
 }
 
 /// A service goes when a call stops or replaces it, and is back once a wait has found it well. Taken back, it counts
@@ -28,6 +30,14 @@ pub fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
             "compose_stop" | "compose_up" if began(call) => {
                 let Some(from) = call.attempts.first().map(|attempt| attempt.started) else { continue };
                 goes(&mut found, call, |service| told(call, service).unwrap_or(from));
+                let stopped = call.attempts.last().is_some_and(|last| last.state == State::Succeeded);
+                let at_work = run.state == RunState::Running && !run.interrupted;
+                if call.verb == "compose_stop" && !stopped && !at_work {
+                    let named = services(call);
+                    for away in found.iter_mut().filter(|away| named.contains(&away.service)) {
+                        away.in_doubt = away.until.is_none();
+                    }
+                }
             }
             "wait_healthy" if call.state == State::Succeeded => {
                 let well = well_at(call);
@@ -64,7 +74,7 @@ fn goes(found: &mut Vec<Away>, call: &Entry, from: impl Fn(&str) -> Timestamp) {
         let mut earlier = found.iter().filter(|away| away.service == service);
         if earlier.clone().all(|away| away.until.is_some()) {
             let again = earlier.next().is_some();
-            found.push(Away { service, from, until: None, again });
+            found.push(Away { service, from, until: None, again, in_doubt: false });
         }
     }
 }
@@ -105,13 +115,11 @@ pub fn left_stopped(calls: &[Entry]) -> Option<Vec<String>> {
     left
 }
 
-/// The services that a run was stopping when it came to its end: nobody knows how far it came.
+/// The services that a run has begun to stop or to start, in whichever direction.
 #[must_use]
-pub fn stopped_in_doubt(calls: &[Entry]) -> Vec<String> {
-    let in_doubt = |call: &&Entry| {
-        call.verb == "compose_stop" && began(call) && call.state != State::Succeeded && call.undos.is_empty()
-    };
-    calls.iter().filter(in_doubt).flat_map(services).collect()
+pub fn touched(calls: &[Entry]) -> Vec<String> {
+    let touches = |call: &&Entry| matches!(call.verb.as_str(), "compose_stop" | "compose_up") && began(call);
+    calls.iter().filter(touches).flat_map(services).collect()
 }
 
 /// The services that an unfinished run has stopped, and has not begun to start in either direction.

@@ -195,6 +195,10 @@ impl Live {
         };
         let started = self.told_start(&begun.address, &entry.summary);
         if let Some(next) = entry.next_at() {
+            let rest = next.duration_since(self.context.now()).as_secs();
+            if rest > 0 {
+                self.context.tell.at(&begun.address).note(format!("it is tried again in {rest} s"));
+            }
             self.wait_until(&begun, next).await?;
         }
         if let Some(answer) = entry.answered() {
@@ -315,7 +319,8 @@ impl Begun<'_> {
 
 /// The attempts that a call has left: it has them once, however often its run is taken up again.
 fn rest_of(budget: &Budget, entry: &Entry) -> Budget {
-    let used = entry.attempts.iter().filter(|attempt| attempt.state == State::Waiting).count();
+    // One that has waited for another has used it up; so has one that nobody knows the end of.
+    let used = entry.attempts.len() - usize::from(entry.state != State::Waiting).min(entry.attempts.len());
     let used = u32::try_from(used).unwrap_or(u32::MAX);
     Budget { retries: budget.retries.map(|all| all.saturating_sub(used)), ..budget.clone() }
 }

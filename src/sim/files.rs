@@ -128,6 +128,7 @@ impl LineLog for Lines {
         state.disk.make_folders(self.path.parent().unwrap_or(Path::new("/")), 0o700);
         let new = || File { bytes: Vec::new(), mode: 0o600, uid: 1000, gid: 1000 };
         state.disk.files.entry(self.path.clone()).or_insert_with(new).bytes.extend(line.bytes());
+        state.keeper.changed = true;
     }
 }
 

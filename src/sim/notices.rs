@@ -80,6 +80,7 @@ impl Notices for World {
         self.look(|state| {
             let path = state.notifier(&request.to, &request.notice.folder)?;
             state.told.given.push(request.notice.clone());
+            state.keeper.changed = true;
             match state.told.notifiers.get(&path).copied().unwrap_or_default() {
                 Notifier::Takes => Ok(()),
                 Notifier::Fails => Err(request.failed("exit code 3", vec!["the room is closed".to_owned()])),

@@ -47,12 +47,7 @@ impl World {
     /// The same site under another compose file.
     #[must_use]
     pub fn shaped(shape: &Shape) -> Self {
-        Self::begun(setup::strata(shape))
-    }
-
-    /// A site that was started, and has run for some days since.
-    pub(super) fn begun(state: State) -> Self {
-        let world = Self::of(state);
+        let world = Self::of(setup::strata(shape));
         setup::start(&world);
         world
     }
@@ -173,6 +168,11 @@ impl World {
         let mut state = self.lock();
         let number = state.faults.log.len() + n;
         state.faults.armed.insert(number, fault);
+    }
+
+    /// Makes the next write go wrong whose line begins with this.
+    pub fn fault_at(&self, line: &str, fault: Fault) {
+        self.lock().faults.next.push((line.to_owned(), fault));
     }
 
     /// Whether [`Fault::Lose`] took away a write that would have changed something.

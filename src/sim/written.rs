@@ -18,6 +18,12 @@ use crate::{
 
 /// Another number wherever a file would mean something else.
 const FORMAT: u32 = 1;
+/// A second: more would only take long.
+const MOST_ORDERS: u64 = 1_000;
+/// Seconds of Unix time, from 2000 to 2100.
+const CENTURY: std::ops::Range<i64> = 946_684_800..4_102_444_800;
+const MOST_ROWS: u64 = 10_000_000;
+const LARGEST: u64 = 100 << 40;
 
 impl World {
     /// The world that a file tells of.
@@ -31,31 +37,46 @@ impl World {
             let why = format!("format {} is not known", written.format);
             return Err(invalid(why).hint(format!("this uplift reads `format = {FORMAT}`")));
         }
+        if let Some(now) = written.now.filter(|now| !CENTURY.contains(&now.as_second())) {
+            return Err(invalid(format!("`now` is {now}")).hint("write a moment of this century"));
+        }
         let mut state = setup::strata(&shape(&written)?);
         state.now = written.now.map_or(state.now, setup::days_before);
-        let world = Self::begun(state);
+        let world = Self::of(state);
+        // What the site was started with.
+        for (name, value) in &written.env {
+            match value.as_str() {
+                "" => world.unset(name),
+                value => world.set(name, value),
+            }
+        }
+        setup::start(&world);
         world.take_site(&written)?;
-        world.take_host(&written);
+        world.take_host(&written)?;
         world.take_registry(&written)?;
         world.take_server(&written)?;
-        world.take_faults(&written);
+        world.take_faults(&written)?;
         Ok(world)
     }
 
     fn take_site(&self, written: &Written) -> Result<(), Failure> {
-        for (name, value) in &written.env {
-            match value.as_str() {
-                "" => self.unset(name),
-                value => self.set(name, value),
-            }
-        }
         for file in &written.file {
+            if file.path.is_relative() {
+                let text = format!("`{}` of `[[file]]` is no whole path", file.path.display());
+                return Err(
+                    invalid(text).hint(format!("e.g. `path = \"/srv/strata/{}\"`", file.path.display()))
+                );
+            }
             self.put_file(&file.path, &file.text, file.mode.unwrap_or(0o644));
         }
         for (path, what) in &written.notifier {
             self.put_notifier(path, *what);
         }
         for name in &written.site.stopped {
+            if written.site.database.as_ref() == Some(name) {
+                self.stop_database();
+                continue;
+            }
             let mut state = self.lock();
             let project = state.model.project.name.clone();
             let found = state.host.service(&project, name);
@@ -70,12 +91,22 @@ impl World {
                 state.stop(&one.id)?;
             }
         }
+        if written.users.orders_per_second > MOST_ORDERS {
+            let text = format!("`users.orders_per_second` is more than {MOST_ORDERS}");
+            return Err(invalid(text).hint("write a smaller one"));
+        }
         self.write_steadily(written.users.orders_per_second);
         Ok(())
     }
 
-    fn take_host(&self, written: &Written) {
+    fn take_host(&self, written: &Written) -> Result<(), Failure> {
+        let mounts: Vec<_> = self.lock().disk.systems.iter().map(|one| one.at.clone()).collect();
         for (path, disk) in &written.disk {
+            if !mounts.contains(path) {
+                let known: Vec<_> = mounts.iter().map(|at| format!("`{}`", at.display())).collect();
+                let text = format!("nothing is mounted at `{}`", path.display());
+                return Err(invalid(text).hint(format!("there are {}", known.join(", "))));
+            }
             self.edit_space(path, |space| {
                 space.free = disk.free.map_or(space.free, |size| size.0);
                 space.total = space.total.max(space.free);
@@ -89,6 +120,7 @@ impl World {
             self.put_container(&one.name, &one.image, |shown| shown.labels.extend(one.labels.clone()));
         }
         self.set_engine(written.engine.reachable);
+        Ok(())
     }
 
     fn take_registry(&self, written: &Written) -> Result<(), Failure> {
@@ -140,6 +172,14 @@ impl World {
         let server = &written.server;
         for (name, database) in &written.database {
             let mut db = self.database(name).unwrap_or_else(|| Db::new(name, "strata", &[], &[]));
+            if let Some((table, _)) = database.rows.iter().find(|(_, rows)| **rows > MOST_ROWS) {
+                let text = format!("`database.{name}.rows.{table}` is more than {MOST_ROWS}");
+                return Err(invalid(text).hint("write a smaller one, and a `size` of the database"));
+            }
+            if database.size.is_some_and(|size| size.0 > LARGEST) {
+                return Err(invalid(format!("`database.{name}.size` is more than 100 TiB"))
+                    .hint("write a smaller one"));
+            }
             for (table, rows) in &database.rows {
                 db.set_rows(table, *rows);
                 // What users add gets numbers of its own.
@@ -183,20 +223,33 @@ impl World {
         Ok(())
     }
 
-    fn take_faults(&self, written: &Written) {
+    fn take_faults(&self, written: &Written) -> Result<(), Failure> {
+        if written.fault.iter().any(|one| one.at.is_empty())
+            || written.faults.is_some_and(|all| all.one_in == 0)
+        {
+            let text = "`fault.at` is the beginning of a line, and `faults.one_in` at least 1";
+            return Err(invalid(text).hint("`simulate.md` lists the lines"));
+        }
         let mut state = self.lock();
         let faults = &mut state.faults;
         faults.next = written.fault.iter().map(|one| (one.at.clone(), one.how)).collect();
         faults.seeded = written.faults.map(|Failing { seed, one_in }| Seeded { seed, one_in });
+        Ok(())
     }
 }
 
 fn shape(written: &Written) -> Result<Shape, Failure> {
     let site = &written.site;
     let job = Some(site.job.clone()).filter(|name| !name.is_empty());
-    for (key, name) in [("job", &job), ("database", &site.database)] {
-        if name.as_deref() == Some("web") {
-            let text = format!("`site.{key}` is `web`, which is the service of the web server");
+    let others = [
+        ("job", &job, Some("web")),
+        ("database", &site.database, Some("web")),
+        ("database", &site.database, job.as_deref()),
+    ];
+    for (key, name, taken) in others {
+        if name.is_some() && (name.as_deref() == taken || name.as_deref() == Some("")) {
+            let name = name.as_deref().unwrap_or_default();
+            let text = format!("`site.{key}` is `{name}`, which is no name, or that of another service");
             return Err(invalid(text).hint("give it a name of its own"));
         }
     }

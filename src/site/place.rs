@@ -16,7 +16,7 @@ pub struct Point {
     /// The older release runs again since, on the databases of the newer one, because a person chose so.
     #[serde(default)]
     pub code_only: bool,
-    /// The newest later run that has restored a backup: the migrations and rows of now are those of the backup.
+    /// The newest later restore: migrations and rows of now may be those of a backup.
     #[serde(default)]
     pub restored: Option<String>,
     /// What the product's services really ran before it: web first.
@@ -109,7 +109,7 @@ impl Place {
         match &self.point.restored {
             None => format!("`{}` has migrated {names}", self.point.to),
             Some(run) => {
-                format!("{names} has other migrations than before (run {run} restored a backup since)")
+                format!("{names} is not on the migrations from before (run {run}, a restore, came since)")
             }
         }
     }
@@ -118,7 +118,7 @@ impl Place {
     #[must_use]
     pub fn also_counted(&self) -> Option<String> {
         let run = self.point.restored.as_ref()?;
-        Some(format!("rows that run {run} restored from a backup are counted as written since"))
+        Some(format!("rows that run {run}, a restore, has loaded are counted as written since"))
     }
 }
 

@@ -71,13 +71,13 @@ async fn after_a_restore_the_way_back_says_whose_migrations_and_rows_those_are()
     let restore = night.newest().await.0.id;
     let places = night.host().await.places().await.unwrap();
     let [later, earlier] = places.as_slice() else { panic!("{places:?}") };
-    assert!(later.moved().contains(&format!("(run {restore} restored a backup since)")), "{}", later.moved());
+    assert!(later.moved().contains(&format!("(run {restore}, a restore, came since)")), "{}", later.moved());
     assert!(earlier.migrated.is_empty() && earlier.runs_now, "{earlier:?}");
     let failure = night.try_return(&later.point.run, &[]).await.err().expect("only a set is left");
     assert_eq!(failure.code, "needs_restore");
     let evidence = failure.evidence.join("\n");
     assert!(
-        evidence.contains(&format!("rows that run {restore} restored from a backup are counted")),
+        evidence.contains(&format!("rows that run {restore}, a restore, has loaded are counted")),
         "{evidence}"
     );
 }

@@ -101,6 +101,7 @@ fn a_world_file_that_cannot_be_meant_is_refused() {
         "format = 1\n[sit]\njob = \"job\"",
         "format = 1\n[site]\njob = \"web\"",
         "format = 1\n[site]\nstopped = [\"jop\"]",
+        "format = 1\n[disk.\"/var/lib/dokcer\"]\nfree = \"5GiB\"",
         "format = 1\n[disk.\"/\"]\nfree = \"5 parsecs\"",
         "format = 1\n[[fault]]\nat = \"up web\"\nhow = \"kill\"",
         "format = 1\n[[release]]\ntag = \"2.0.0\"\nlike = \"1.1\"",
@@ -115,8 +116,59 @@ fn a_world_file_that_cannot_be_meant_is_refused() {
     assert_eq!(exit, Some(2), "{shown}");
     page += &shown;
     super::golden("simulated_wrong", &page);
-    let (shown, exit) = types(folder.path(), &["--simulate", "mine.toml", "-C", "/srv/strata", "status"]);
-    assert!(exit == Some(2) && shown.contains("cannot be used with"), "{shown}");
+    for line in [
+        "--simulate mine.toml -C /srv/strata status",
+        "-C /srv/strata status --simulate mine.toml",
+        "--simulate mine.toml restore X --into /tmp/x -y",
+    ] {
+        fs::write(&file, "format = 1").unwrap();
+        let (shown, exit) = types(folder.path(), &line.split(' ').collect::<Vec<_>>());
+        assert!(exit == Some(2) && shown.contains("simulate"), "{line}: {shown}");
+    }
+}
+
+/// A runbook of one's own lies on the real disk, beside the world file.
+#[test]
+fn a_runbook_of_ones_own_runs_on_a_simulated_site() {
+    let folder = folder();
+    fs::write(folder.path().join("mine.toml"), "format = 1").unwrap();
+    let text = "const RUNBOOK = #{ api: 1, summary: \"stop the worker\" };\nstep \"stop\" { compose_stop(#{ services: [site::job] }); }\n";
+    fs::write(folder.path().join("mine.rhai"), text).unwrap();
+    let (shown, exit) = types(folder.path(), &["--simulate", "mine.toml", "run", "./mine.rhai", "-y"]);
+    assert_eq!(exit, Some(0), "{shown}");
+    let (shown, _) = types(folder.path(), &["--simulate", "mine.toml", "status"]);
+    assert!(shown.contains("job         `server:1.0.0` stopped"), "{shown}");
+}
+
+/// What one command has done is not written over by another that has read the site before.
+#[test]
+fn two_commands_do_not_undo_each_other() {
+    let folder = folder();
+    let file = folder.path().join("mine.toml");
+    fs::write(&file, "format = 1").unwrap();
+    let open = || uplift::Simulated::open(&file).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let slow = open();
+    let made = types(folder.path(), &["--simulate", "mine.toml", "backup", "create", "-y"]);
+    assert_eq!(made.1, Some(0), "{}", made.0);
+    let begun = runtime.block_on(async {
+        let host = slow.host().open().await.unwrap();
+        let runbook = host.runbook("compose/backup", &std::collections::BTreeMap::new()).await.unwrap();
+        let plan = runbook.plan().await;
+        runbook.start(plan, "uplift backup create").await.map(drop)
+    });
+    let failure = begun.expect_err("it has read another site").failure();
+    assert_eq!(failure.code, "world_changed", "{failure:?}");
+    drop(slow);
+    let listed = types(folder.path(), &["--simulate", "mine.toml", "backup", "list"]);
+    assert!(listed.0.contains("by reading"), "{}", listed.0);
+    // Under another name in another place it is the same site.
+    fs::create_dir(folder.path().join("moved")).unwrap();
+    for name in ["mine.toml", "mine.simulated"] {
+        fs::rename(folder.path().join(name), folder.path().join("moved").join(name)).unwrap();
+    }
+    let listed = types(folder.path(), &["--simulate", "moved/mine.toml", "backup", "list"]);
+    assert!(listed.0.contains("by reading"), "{}", listed.0);
 }
 
 /// Its past belongs to the world that it began with.
