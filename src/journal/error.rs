@@ -109,15 +109,7 @@ impl JournalError {
             Self::Damaged { .. } => {
                 about("journal_damaged", Refused, "keep the file for support; do not delete it")
             }
-            Self::Older { mark, .. } => {
-                let hint = format!(
-                    "put the newest one back; if there is none, see what runs (`docker ps`) and that no run was in its middle, \
-                     then type `rm {}`: what the lost runs did is in no record any more, and a run that is called \
-                     unfinished then may be over",
-                    quoted(mark)
-                );
-                about("journal_older", Refused, &hint)
-            }
+            Self::Older { mark, .. } => about("journal_older", Refused, &put_back(mark)),
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {
                 about("network_mount", Refused, "name a folder on a local disk: `--state DIR`")
@@ -208,4 +200,12 @@ fn stop_line(orphans: &[Orphan]) -> String {
     } else {
         format!("let it finish, or stop it: `kill {pids}`")
     }
+}
+
+fn put_back(mark: &Path) -> String {
+    format!(
+        "put the newest one back; if there is none, see what runs (`docker ps`) and that no run was in its middle, then \
+         type `rm {}`: what the lost runs did is in no record any more, and a run that is called unfinished then may be over",
+        quoted(mark)
+    )
 }

@@ -92,10 +92,8 @@ impl Desk {
 
     /// The words on the screen, and the exit code; `None` if it was killed.
     fn types(&self, line: &str) -> (String, Option<i32>) {
-        let line = match line.contains("SET") {
-            true => line.replace("SET", &self.newest_set()),
-            false => line.to_owned(),
-        };
+        let line =
+            if line.contains("SET") { line.replace("SET", &self.newest_set()) } else { line.to_owned() };
         let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_uplift"))
             .args(["--simulate", "site.toml", "-y"])
             .args(line.split(' '))
