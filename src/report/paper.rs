@@ -200,7 +200,9 @@ fn retyped(text: &str, typed: &str) -> String {
         let (command, after) = command.split_at(end);
         let named = ["-C ", "--site", "--project", "--state", "--simulate"];
         said += before;
-        if named.iter().any(|flag| command.contains(&format!(" {flag}"))) {
+        // The name of a lock's holder begins like a command too, and goes on with that of a run.
+        let is_command = command["`uplift ".len()..].starts_with(|first: char| first.is_ascii_lowercase());
+        if !is_command || named.iter().any(|flag| command.contains(&format!(" {flag}"))) {
             said += command;
         } else {
             said.extend(["`uplift", which, &command["`uplift".len()..]]);
