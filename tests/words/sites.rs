@@ -188,3 +188,18 @@ fn a_simulated_site_is_not_taken_up_by_another_beginning() {
     let (shown, exit) = types(folder.path(), &["--simulate", "mine.toml", "status"]);
     assert!(exit == Some(2) && shown.contains("it is damaged"), "{shown}");
 }
+
+/// Web is gone, and the run waits: whoever starts it by hand lets users write what no copy has.
+#[test]
+fn a_site_without_its_web_is_called_down() {
+    let folder = folder();
+    let text = "format = 1\n[[fault]]\nat = \"up web: create\"\nhow = \"fail_before\"\n";
+    fs::write(folder.path().join("mine.toml"), text).unwrap();
+    let words = ["--simulate", "mine.toml", "upgrade", "--to", "1.1.0", "-y"];
+    assert_eq!(types(folder.path(), &words).1, Some(7));
+    let (shown, exit) = types(folder.path(), &["--simulate", "mine.toml", "status"]);
+    assert!(exit == Some(7) && shown.contains("\nDOWN "), "{shown}");
+    // A hint from far below names this site too.
+    let (shown, _) = types(folder.path(), &["--simulate", "mine.toml", "restore", "none", "-y"]);
+    assert!(!shown.contains("`uplift s") && !shown.contains("`uplift b"), "{shown}");
+}
