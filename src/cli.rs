@@ -83,12 +83,12 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
     let done = match cli.verb {
         Verb::Upgrade(upgrade) => {
             let given = flags::given(&matches, &["upgrade"]);
-            begin::begin(&mut session, flags::UPGRADE, given, upgrade.dry_run).await
+            begin::begin(&mut session, flags::UPGRADE, given, &upgrade).await
         }
         Verb::Run(run) => {
             let mut given = flags::given(&matches, &["run"]);
             given.extend(run.param);
-            begin::begin(&mut session, &run.name, given, run.dry_run).await
+            begin::begin(&mut session, &run.name, given, &run.planned).await
         }
         Verb::Resume(resume) => resume::resume(&mut session, resume).await,
         Verb::Rollback(rollback) => {

@@ -37,7 +37,7 @@ pub use hands::Hands;
 pub use who::{Who, who};
 #[cfg(not(feature = "docker"))]
 pub use without::Hands;
-pub use world_file::{KeptWorld, read_world};
+pub use world_file::{KeptWorld, read_text, read_world};
 
 use crate::{event::Failure, ports::Ports};
 

@@ -2,20 +2,27 @@
 
 mod away;
 mod context;
+mod downtime;
 mod execute;
+mod going_back;
+mod held_to;
 mod live;
 mod perform;
 mod plan;
 mod position;
 mod rehearse;
+mod room;
 mod shared_lock;
 mod unwind;
 mod verify;
 
 pub use away::{Away, away, left_stopped, stopped_meanwhile, touched, untouched};
 pub use context::Context;
+pub use downtime::Downtime;
 pub use execute::{Job, Record, asked, execute, take_back};
-pub use plan::{Downtime, Plan, PlanEnd, PlannedStep};
+pub use going_back::{GoingBack, WayBack};
+pub use plan::{FORMAT as PLAN_FORMAT, Plan, PlanEnd, PlannedStep, hash_of};
 pub use rehearse::rehearse;
+pub use room::Room;
 pub use shared_lock::SharedLock;
 pub(crate) use verify::schema_left;

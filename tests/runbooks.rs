@@ -13,6 +13,7 @@ mod locked;
 mod night;
 mod notices;
 mod pinned;
+mod planned;
 mod refusals;
 mod restore;
 mod retried;

@@ -76,7 +76,7 @@ pub(super) enum Output {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Upgrade the site to another release
-    Upgrade(Upgrade),
+    Upgrade(Planned),
     /// Go on with an unfinished run from where it stopped
     Resume(Resume),
     /// Take an unfinished run back, or return from a finished upgrade to what ran before it
@@ -106,13 +106,6 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 pub(super) struct Init {
     /// Show what is found and what would be written, and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
-    pub(super) dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Upgrade {
-    /// Show the plan in full and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
 }
@@ -186,9 +179,8 @@ pub(super) struct Rollback {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON", value_hint = ValueHint::Other)]
     pub(super) reason: Option<String>,
-    /// Show what would be done and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
-    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) planned: Planned,
 }
 
 #[derive(Debug, Args)]
@@ -199,9 +191,8 @@ pub(super) struct Restore {
     /// Write the configuration of the set into this folder first: for a host that has no site
     #[arg(long, value_name = "DIR", env = "UPLIFT_INTO", value_hint = ValueHint::DirPath)]
     pub(super) into: Option<PathBuf>,
-    /// Show what would be done and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
-    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) planned: Planned,
 }
 
 #[derive(Debug, Args)]
@@ -239,9 +230,8 @@ pub(super) struct Begin {
     /// One parameter of the runbook; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = named, value_hint = ValueHint::Other)]
     pub(super) param: Vec<(String, String)>,
-    /// Show the plan in full and stop: nothing is touched
-    #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
-    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) planned: Planned,
 }
 
 #[derive(Debug, Args)]
@@ -253,7 +243,7 @@ pub(super) struct Backup {
 #[derive(Debug, Subcommand)]
 pub(super) enum Backups {
     /// Make a backup while the site runs: databases of one moment, uploaded files, configuration
-    Create(OneRun),
+    Create(Planned),
     /// All backups, newest first: what each is worth, what it lacks
     List,
     /// One backup: what is in it, and what was proved of it
@@ -265,7 +255,7 @@ pub(super) enum Backups {
     /// Read every byte of a backup, and count every row in it
     Verify(VerifySet),
     /// Remove old and unfinished backups, kept databases whose time is over, and what old runs left
-    Prune(OneRun),
+    Prune(Planned),
 }
 
 impl Backups {
@@ -281,11 +271,21 @@ impl Backups {
     }
 }
 
+/// What every command has that begins a run.
 #[derive(Debug, Args)]
-pub(super) struct OneRun {
+pub(super) struct Planned {
     /// Show the plan in full and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,
+    /// Do what this plan says and nothing else; refused if the site is no longer as it was. `--dry-run -o json` makes one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "UPLIFT_PLAN",
+        conflicts_with = "dry_run",
+        value_hint = ValueHint::FilePath
+    )]
+    pub(super) plan: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

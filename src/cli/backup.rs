@@ -22,8 +22,8 @@ pub(super) async fn backup(
     given: BTreeMap<String, String>,
 ) -> Result<ExitClass, Trouble> {
     match what {
-        Backups::Create(begun) => begin::begin(session, flags::BACKUP, given, begun.dry_run).await,
-        Backups::Prune(begun) => begin::begin(session, flags::PRUNE, given, begun.dry_run).await,
+        Backups::Create(begun) => begin::begin(session, flags::BACKUP, given, &begun).await,
+        Backups::Prune(begun) => begin::begin(session, flags::PRUNE, given, &begun).await,
         Backups::List => list(session).await,
         Backups::Show { set } => show(session, &set).await,
         Backups::Verify(asked) => verify(session, asked).await,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{session::Session, trouble::Trouble, watch::watch};
+use super::{arguments::Planned, session::Session, trouble::Trouble, watch::watch};
 use crate::{
     event::{ExitClass, Failure},
     host::{Decision, Host, Plan, PlanEnd, Run, RunRow, RunState, Runbook, Runs, Start, who},
@@ -14,9 +14,9 @@ pub(super) async fn begin(
     session: &mut Session,
     name: &str,
     given: BTreeMap<String, String>,
-    dry_run: bool,
+    planned: &Planned,
 ) -> Result<ExitClass, Trouble> {
-    if !dry_run {
+    if !planned.dry_run {
         session.may_ask()?;
     }
     let header = (session.stage.host)(Start::default()).header(name).await?;
@@ -29,7 +29,7 @@ pub(super) async fn begin(
     let host = session.open().await?;
     nobody_else(session, &host.runs()?)?;
     let runbook = host.runbook(name, &given).await?;
-    carry_out(session, &host, &runbook, dry_run).await
+    carry_out(session, &host, &runbook, planned).await
 }
 
 /// Plans, shows the plan, asks, starts, watches.
@@ -37,10 +37,11 @@ pub(super) async fn carry_out(
     session: &mut Session,
     host: &Host,
     runbook: &Runbook,
-    dry_run: bool,
+    planned: &Planned,
 ) -> Result<ExitClass, Trouble> {
+    let kept = planned.plan.as_deref().map(|file| runbook.kept_plan(file)).transpose()?;
     let plan = session.unless_stopped(runbook.plan()).await?;
-    if dry_run {
+    if planned.dry_run {
         return Ok(only_shown(session, &plan));
     }
     // A plan that leads nowhere takes no lock, and yet must not tell of another run's work as if it were the site.
@@ -60,11 +61,20 @@ pub(super) async fn carry_out(
         }
         PlanEnd::Complete | PlanEnd::Unknown { .. } => {}
     }
+    if let Some(kept) = &kept {
+        runbook.holds(kept, &plan)?;
+    }
     if !session.json() && !session.common.quiet {
         report::plan(&mut session.paper(), &plan, Detail::Short);
+        if let Some(kept) = &kept {
+            report::held_to(&mut session.paper(), kept);
+        }
     }
     session.ask("start now?").await?;
-    let run = session.unless_stopped(runbook.start(plan, &session.command)).await??;
+    let run = match kept {
+        Some(kept) => session.unless_stopped(runbook.start_held(kept, &session.command)).await??,
+        None => session.unless_stopped(runbook.start(plan, &session.command)).await??,
+    };
     watched(session, host, run).await
 }
 

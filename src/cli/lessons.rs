@@ -61,6 +61,8 @@ pub(super) const LESSONS: &[Lesson] = &[
         examples: &[
             ("uplift upgrade --to 1.1.0 --dry-run", "what it would do; nothing is touched"),
             ("uplift upgrade --to 1.1.0", "show the plan, ask, then upgrade"),
+            ("uplift upgrade --to 1.1.0 --dry-run -o json > plan.json", "keep the plan"),
+            ("uplift upgrade --to 1.1.0 --plan plan.json", "do what it says and nothing else"),
             ("uplift upgrade --to 1.1.0 -y -o json", "without a question, for a program"),
             ("uplift -C /srv/strata upgrade --to 1.1.0", "the site in another folder than this one"),
             (

@@ -32,7 +32,7 @@ pub(super) async fn restore(
             return Err(Trouble::new(failure, ExitClass::Invalid));
         }
         // Elsewhere whoever has no terminal sees first what there is to decide; here files are written for that.
-        if !asked.dry_run {
+        if !asked.planned.dry_run {
             session.may_ask()?;
         }
         let into = absolute(into);
@@ -44,9 +44,9 @@ pub(super) async fn restore(
             nobody_else(session, &runs?)?;
         }
         let builder = (session.stage.host)(Start::default());
-        let settled = builder.settle(Path::new(&set), &into, asked.dry_run).await?;
-        told(session, &settled, asked.dry_run);
-        if asked.dry_run {
+        let settled = builder.settle(Path::new(&set), &into, asked.planned.dry_run).await?;
+        told(session, &settled, asked.planned.dry_run);
+        if asked.planned.dry_run {
             if !session.json() {
                 session.sheet().paragraph(0, PLAN_LATER);
             }
@@ -65,7 +65,7 @@ pub(super) async fn restore(
     nobody_else(session, &host.runs()?)?;
     given.insert("set".to_owned(), set);
     let runbook = host.runbook(flags::RESTORE, &given).await?;
-    let exit = carry_out(session, &host, &runbook, asked.dry_run).await?;
+    let exit = carry_out(session, &host, &runbook, &asked.planned).await?;
     if let (ExitClass::Refused | ExitClass::Interrupted, false) = (exit, session.written().is_empty()) {
         report::wrote(&mut session.paper(), session.written());
     }

@@ -36,7 +36,7 @@ pub(super) async fn rollback(
     let mut given = given;
     given.insert("run".to_owned(), row.id.clone());
     let runbook = host.runbook(flags::ROLLBACK, &given).await?;
-    carry_out(session, &host, &runbook, asked.dry_run).await
+    carry_out(session, &host, &runbook, &asked.planned).await
 }
 
 async fn take_back(
@@ -55,11 +55,20 @@ async fn take_back(
         );
         return Err(Trouble::new(Failure::new("not_finished", text).hint(hint), ExitClass::Invalid));
     }
+    if asked.planned.plan.is_some() {
+        let text = format!(
+            "run {} is not over: what it has done is taken back by its record, not by a plan",
+            row.id
+        );
+        let hint =
+            format!("leave `--plan` out; `{} rollback --dry-run` shows what is taken back", session.typed);
+        return Err(Trouble::new(Failure::new("not_finished", text).hint(hint), ExitClass::Invalid));
+    }
     let left = host.runs()?.left(&row.id).await;
     if left.kept_gone && !session.json() {
         report::kept_gone(&mut session.paper(), row, &left.kept.display().to_string());
     }
-    if asked.dry_run {
+    if asked.planned.dry_run {
         if let Some(choice) = &asked.choose {
             return would_answer(session, host, (row, choice), true);
         }

@@ -11,13 +11,18 @@ use std::{
 
 use crate::event::Failure;
 
-/// The text of a file; `None` if there is none.
-pub fn read_world(path: &Path) -> Result<Option<String>, Failure> {
+/// The text of a file that somebody has named; `None` if there is none.
+pub fn read_text(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(path, "read", &error).hint("name a TOML file of yours")),
+        Err(error) => Err(error),
     }
+}
+
+/// The text of a world's own file.
+pub fn read_world(path: &Path) -> Result<Option<String>, Failure> {
+    read_text(path).map_err(|error| failed(path, "read", &error).hint("name a TOML file of yours"))
 }
 
 /// The file that a world is kept in. It is read once and written whole, so that what another command has written

@@ -20,7 +20,7 @@ pub enum Change {
     Added { path: String, bytes: Option<u64>, what: String },
     /// A file or folder of ours is removed.
     Removed { path: String, what: String },
-    /// An image is added to the host. `bytes` as the registry gives them.
+    /// An image is added to the host. `bytes` is what it takes on the disk, as far as that can be told before.
     Image { reference: String, digest: Option<String>, bytes: Option<u64> },
     /// A local name is given to an image.
     Tag { image: String, reference: String },

@@ -65,7 +65,13 @@ impl Host {
             ));
         }
         let params = row.params.clone();
-        let job = Job { runbook: script, params, site: script_site(&site), before: zero.before };
+        let job = Job {
+            runbook: script,
+            params,
+            site: script_site(&site),
+            before: zero.before,
+            held_to: zero.held_to,
+        };
         let messenger = told((self, command), &context, &held, (&row.runbook, true));
         let held = (held, messenger);
         let id = row.id;

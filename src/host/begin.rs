@@ -25,8 +25,14 @@ use crate::{
     survey,
 };
 
-/// Starts `runbook` as planned.
-pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Result<Run, HostError> {
+/// Starts `runbook` as planned; with `held` it does nothing that the plan does not say.
+pub(super) async fn start(
+    runbook: &Runbook,
+    plan: Plan,
+    held: bool,
+    command: &str,
+) -> Result<Run, HostError> {
+    let held_to = held.then(|| plan.allows()).transpose().map_err(HostError::Invalid)?;
     let host = &runbook.host;
     let id = new_run_id(host.0.ports.clock.now());
     let held = hold(host, (&id, For::New), &host.0.site, command).await?;
@@ -43,7 +49,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
     let never_begun = mark(&context).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
-    let zero = EntryZero::new(Site::clone(&host.0.site), before.clone());
+    let zero = EntryZero::new(Site::clone(&host.0.site), before.clone(), held_to.clone());
     let bundle = runbook.script.bundle();
     let now = host.0.ports.clock.now();
     held.record.writer.begin(NewRun {
@@ -65,6 +71,7 @@ pub(super) async fn start(runbook: &Runbook, plan: Plan, command: &str) -> Resul
         params: runbook.params.clone(),
         site: script_site(&host.0.site),
         before,
+        held_to,
     };
     let messenger = told((host, command), &context, &held, (runbook.name(), false));
     for text in unknown {

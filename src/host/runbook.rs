@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,8 @@ use super::{
     running::Run,
 };
 use crate::{
-    event::Teller,
+    clients,
+    event::{Failure, Teller},
     run::{self, Context, Plan},
     script,
 };
@@ -61,6 +62,49 @@ impl Runbook {
     ///
     /// `command` is what the operator typed, for the journal.
     pub async fn start(&self, plan: Plan, command: &str) -> Result<Run, HostError> {
-        begin::start(self, plan, command).await
+        begin::start(self, plan, false, command).await
+    }
+
+    /// A plan that was kept: what `--dry-run -o json` gave.
+    ///
+    /// # Errors
+    ///
+    /// `plan_missing`, `plan_file`, `plan_unreadable`, `plan_newer`, `plan_incomplete`.
+    pub fn kept_plan(&self, file: &Path) -> Result<Plan, HostError> {
+        let shown = file.display();
+        let named = |failure: Failure| {
+            HostError::Invalid(Failure { message: format!("`{shown}`: {}", failure.message), ..failure })
+        };
+        let text = clients::read_text(file).map_err(|error| {
+            let why = error.to_string().to_lowercase();
+            let failure = Failure::new("plan_file", format!("the plan `{shown}` cannot be read: {why}"));
+            HostError::Invalid(failure.hint("see that it is a text file that you may read"))
+        })?;
+        let text = text.ok_or_else(|| {
+            let failure = Failure::new("plan_missing", format!("there is no plan `{shown}`"));
+            HostError::Invalid(failure.hint("make one: the same command with `--dry-run -o json > FILE`"))
+        })?;
+        let plan = Plan::read(&text).map_err(named)?;
+        plan.allows().map_err(named)?;
+        Ok(plan)
+    }
+
+    /// Refuses where a plan that was kept is about something else than `now`, or where the site has changed since.
+    pub fn holds(&self, kept: &Plan, now: &Plan) -> Result<(), HostError> {
+        let differs = kept.differs(now);
+        if !differs.is_empty() {
+            let failure = Failure::new("plan_other", "the plan is about something else than what was typed")
+                .evidence(differs)
+                .hint("type what it was made for, or make a new one with `--dry-run -o json`");
+            return Err(HostError::Invalid(failure));
+        }
+        let changes = kept.stale(now);
+        if changes.is_empty() { Ok(()) } else { Err(HostError::Stale { changes }) }
+    }
+
+    /// Starts what a kept plan says, and nothing else: a call that changes something and is not in it is refused, and
+    /// what was done until then goes the runbook's way of failing. The same holds when the run is resumed.
+    pub async fn start_held(&self, plan: Plan, command: &str) -> Result<Run, HostError> {
+        begin::start(self, plan, true, command).await
     }
 }

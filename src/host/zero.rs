@@ -9,6 +9,9 @@ pub(super) struct EntryZero {
     format: u32,
     pub(super) site: Site,
     pub(super) before: Before,
+    /// The addresses of the effects that the run may do, if it is held to a plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) held_to: Option<Vec<String>>,
 }
 
 /// The format that this uplift writes, and the newest that it reads.
@@ -20,8 +23,8 @@ struct Versioned {
 }
 
 impl EntryZero {
-    pub(super) fn new(site: Site, before: Before) -> Self {
-        Self { format: FORMAT, site, before }
+    pub(super) fn new(site: Site, before: Before, held_to: Option<Vec<String>>) -> Self {
+        Self { format: FORMAT, site, before, held_to }
     }
 
     pub(super) fn recorded(&self) -> Result<Value, Failure> {

@@ -285,13 +285,14 @@ pub trait Docker: DockerRead {
 }
 
 impl Pull {
+    /// `bytes` is what it takes on the disk.
     #[must_use]
-    pub fn change(&self) -> Write {
+    pub fn change(&self, bytes: Option<u64>) -> Write {
         Write {
             change: Change::Image {
                 reference: self.reference.clone(),
                 digest: Some(self.digest.clone()),
-                bytes: None,
+                bytes,
             },
             shell: Some(format!("docker pull {}", quote(&self.reference))),
         }

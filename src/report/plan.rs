@@ -2,11 +2,11 @@
 
 use super::{
     paper::{Mark, Paper},
-    words::{count, size, span, step_of},
+    words::{count, size, span, step_of, time},
 };
 use crate::{
     event::{Change, Planned, Write},
-    run::{Plan, PlanEnd},
+    run::{Downtime, GoingBack, Plan, PlanEnd, Room, WayBack},
 };
 
 /// What is small beside a disk.
@@ -38,25 +38,7 @@ pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
         }
     }
     paper.blank();
-    if detail == Detail::Short {
-        way_back(paper, plan);
-    }
     summary(paper, plan);
-}
-
-/// What going back would do, said once each; what is only added stays.
-fn way_back(paper: &mut Paper, plan: &Plan) {
-    let mut said = Vec::new();
-    for call in plan.steps.iter().flat_map(|step| &step.calls) {
-        let changes = |write: &Write| {
-            !matches!(write.change, Change::Added { .. } | Change::Image { .. } | Change::Tag { .. })
-        };
-        let Some(undo) = call.undo.as_deref().filter(|_| call.writes.iter().any(changes)) else { continue };
-        if !said.contains(&undo) {
-            paper.labelled(if said.is_empty() { "way back" } else { "" }, undo);
-            said.push(undo);
-        }
-    }
 }
 
 fn params(plan: &Plan) -> String {
@@ -85,10 +67,8 @@ fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
         paper.paragraph(10, &line);
     }
     if detail == Detail::Full {
-        for text in call.writes.iter().filter_map(diff) {
-            for line in text.lines().skip(2).filter(|line| line.starts_with(['+', '-'])) {
-                paper.line(&format!("{:12}{line}", ""));
-            }
+        for line in call.writes.iter().filter_map(diff).flat_map(str::lines) {
+            paper.line(&format!("{:12}{line}", ""));
         }
         for shell in call.writes.iter().filter_map(|write| write.shell.as_ref()) {
             paper.line(&format!("{:10}$ {}", "", named(shell)));
@@ -183,7 +163,8 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         Change::Removed { path, what } => Some(format!("removes `{}` ({what})", named(path))),
         Change::Image { reference, digest, bytes } => {
             let digest = digest.as_ref().map(|digest| format!(", {digest}")).unwrap_or_default();
-            let bytes = bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
+            let bytes = bytes.filter(|bytes| *bytes > 0);
+            let bytes = bytes.map(|bytes| format!(", about {}", size(bytes))).unwrap_or_default();
             full.then(|| format!("adds the image `{reference}`{digest}{bytes}"))
         }
         Change::Tag { image, reference } => Some(format!("names the image `{image}` `{reference}`")),
@@ -220,8 +201,7 @@ fn summary(paper: &mut Paper, plan: &Plan) {
     if let PlanEnd::NothingNeeded { .. } | PlanEnd::Fails { .. } = plan.end {
         return result(paper, plan);
     }
-    let away: Vec<_> =
-        plan.downtime.iter().map(|down| format!("`{}` about {}", down.service, span(down.millis))).collect();
+    let away = away(&plan.downtime);
     if away.is_empty() {
         paper.labelled("away", "no service");
     } else {
@@ -229,18 +209,89 @@ fn summary(paper: &mut Paper, plan: &Plan) {
         basis.dedup();
         paper.labelled("away", &format!("{} ({})", away.join(", "), basis.join("; ")));
     }
+    room(paper, &plan.room);
+    if let Some(back) = &plan.going_back {
+        going_back(paper, plan, back);
+    }
     for text in &plan.notes {
         paper.marked(Mark::Note, text, None);
     }
     result(paper, plan);
 }
 
+/// That a run does what an earlier plan says.
+pub fn held_to(paper: &mut Paper, kept: &Plan) {
+    let line = format!("the plan of {}: what is not in it is not done", time(kept.made));
+    paper.labelled("held to", &line);
+}
+
+fn away(downtime: &[Downtime]) -> Vec<String> {
+    downtime.iter().map(|down| format!("`{}` about {}", down.service, span(down.millis))).collect()
+}
+
+/// What it takes on each disk. What is small is no news.
+fn room(paper: &mut Paper, rooms: &[Room]) {
+    let large = rooms.iter().filter(|room| room.needed >= LARGE);
+    for (at, room) in large.enumerate() {
+        let free = room.free.map_or_else(
+            || "how much is free there is not known".to_owned(),
+            |free| format!("{} free", size(free)),
+        );
+        let line = format!("{}: up to {}, {free}", room.what.join(", "), size(room.needed));
+        paper.labelled(if at == 0 { "room" } else { "" }, &line);
+    }
+}
+
+/// Until when it goes back by itself, and what going back from the end costs.
+fn going_back(paper: &mut Paper, plan: &Plan, back: &GoingBack) {
+    let how = if back.by_itself {
+        "whatever fails is taken back by itself"
+    } else {
+        "whatever fails stands still, and `uplift rollback` takes it back"
+    };
+    let line = match back.asks_from.as_deref().and_then(|address| call_at(plan, address)) {
+        None => match &back.ways[..] {
+            // What only removes something stays done.
+            [way] if way.downtime.is_empty() && !way.stays.is_empty() => way.stays.join("; "),
+            _ => how.to_owned(),
+        },
+        Some((step, call)) => format!(
+            "until `{step}` ({}) {how}; from there on users can write, and a person chooses first, told how many rows \
+             it costs:",
+            named(&call.summary)
+        ),
+    };
+    paper.labelled("way back", &line);
+    for way in back.ways.iter().filter(|way| !way.downtime.is_empty() || way.unknown.is_some()) {
+        paper.labelled("", &way_back(way));
+    }
+}
+
+fn way_back(way: &WayBack) -> String {
+    let mut parts = vec![match &way.choice {
+        Some(choice) => format!("`{}`: {}", choice.key, choice.does),
+        None => "going back from its end".to_owned(),
+    }];
+    let away = away(&way.downtime);
+    if !away.is_empty() {
+        parts.push(format!("away {}", away.join(", ")));
+    }
+    parts.extend(way.stays.iter().cloned());
+    parts.extend(way.unknown.iter().map(|why| format!("what comes then is not known before: {why}")));
+    parts.join("; ")
+}
+
+fn call_at<'a>(plan: &'a Plan, address: &'a str) -> Option<(&'a str, &'a Planned)> {
+    let call = plan.steps.iter().flat_map(|step| &step.calls).find(|call| call.address == address)?;
+    Some((step_of(address), call))
+}
+
 /// The call that a plan ends at, in words.
 #[must_use]
 pub fn planned_at(plan: &Plan) -> Option<String> {
     let PlanEnd::Fails { address, .. } = &plan.end else { return None };
-    let call = plan.steps.iter().flat_map(|step| &step.calls).find(|call| call.address == *address)?;
-    Some(format!("{}: {}", step_of(address), call.summary))
+    let (step, call) = call_at(plan, address)?;
+    Some(format!("{step}: {}", call.summary))
 }
 
 fn result(paper: &mut Paper, plan: &Plan) {

@@ -30,6 +30,8 @@ pub struct Job {
     pub site: Value,
     /// The site before the run.
     pub before: Before,
+    /// The addresses of the effects that it may do; `None`: whatever its runbook asks for.
+    pub held_to: Option<Vec<String>>,
 }
 
 /// Where a run's record is read back from while it is being written, and the lock without which nothing begins.
@@ -77,7 +79,7 @@ pub async fn take_back(
 }
 
 /// The choice of a question about the way back that ends the run as it stands.
-const STAY: &str = "stay";
+pub(super) const STAY: &str = "stay";
 
 /// What a person can answer before a run goes on or back, each with the number of the call that it is about. First what was
 /// asked last, which `ending` holds: a way back may ask something else than what stands open with a call.
@@ -101,7 +103,7 @@ fn decide(context: &Context, record: &Record, seq: i64, decision: &Decision) -> 
 }
 
 async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<Entry>) -> Ending {
-    let live = Arc::new(Live::new(context.clone(), record, recorded));
+    let live = Arc::new(Live::new(context.clone(), record, recorded, job.held_to.clone()));
     let catalogue = Arc::clone(&context.catalogue);
     let (runbook, params, site) = (Arc::clone(&job.runbook), job.params.clone(), job.site.clone());
     let result = perform(runbook, catalogue, params, site, live.clone()).await;

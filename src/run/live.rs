@@ -10,11 +10,12 @@ use super::{
     away::has_changed,
     context::Context,
     execute::Record,
+    held_to::within,
     position::{Halt, Recorded, new_entry},
     shared_lock::SharedLock,
 };
 use crate::{
-    event::{Event, Failure, Question},
+    event::{Event, Failure, Question, Refusal},
     journal::{Entry, Kind as Recordable, NewEntry, State as Stands, Writer},
     primitives::contract::{Kind, Verb, WhenUnknown},
     script::{Answer, Asked, Budget, Conduct, Place, Stop},
@@ -25,6 +26,7 @@ pub(super) struct Live {
     pub(super) context: Context,
     pub(super) journal: Arc<Writer>,
     lock: Arc<SharedLock>,
+    held_to: Option<Vec<String>>,
     state: Mutex<State>,
 }
 
@@ -51,12 +53,17 @@ pub(super) struct Begun<'a> {
 }
 
 impl Live {
-    pub(super) fn new(context: Context, record: &Record, recorded: Vec<Entry>) -> Self {
+    pub(super) fn new(
+        context: Context,
+        record: &Record,
+        recorded: Vec<Entry>,
+        held_to: Option<Vec<String>>,
+    ) -> Self {
         let changed = has_changed(&context.catalogue, &recorded);
         let state =
             State { recorded: Recorded::new(recorded), halt: None, changed, steps: Vec::new(), blocks: 0 };
         let (journal, lock) = (Arc::clone(&record.writer), Arc::clone(&record.lock));
-        Self { context, journal, lock, state: Mutex::new(state) }
+        Self { context, journal, lock, held_to, state: Mutex::new(state) }
     }
 
     /// Why the run ended against the script's will.
@@ -152,10 +159,13 @@ impl Live {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
             let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
-            let decided = tokio::select! {
-                biased;
-                () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-                decided = call.intend(self.context.observe(&tell)) => decided,
+            let decided = match within(self.held_to.as_deref(), &one.address) {
+                Err(failure) => Err(Refusal(failure)),
+                Ok(()) => tokio::select! {
+                    biased;
+                    () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
+                    decided = call.intend(self.context.observe(&tell)) => decided,
+                },
             };
             let when_unknown = call.when_unknown().unwrap_or(WhenUnknown::Ask);
             let (intent, summary) = match decided {

@@ -1,7 +1,14 @@
+use std::path::PathBuf;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{Failure, Planned};
+use super::{downtime::Downtime, going_back::GoingBack, room::Room};
+use crate::{
+    event::{Failure, Planned},
+    script::Bundle,
+};
 
 /// Where a rehearsal came to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +34,17 @@ pub struct PlannedStep {
 /// A rehearsal of a runbook: what each step would change, and what it was decided on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// [`FORMAT`] of the uplift that made it.
+    pub format: u32,
+    /// The version of that uplift.
+    pub uplift: String,
+    pub made: Timestamp,
     pub runbook: String,
+    /// BLAKE3 of the runbook and all that it imports, in hex.
+    pub scripts: String,
     pub site: String,
+    /// The site's folder.
+    pub folder: PathBuf,
     /// The parameters as they were understood.
     pub params: Value,
     /// How the databases are reached, where that is another way than the containers'.
@@ -42,15 +58,16 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// For how long each service is expected to be away.
     pub downtime: Vec<Downtime>,
+    /// What it takes on each disk, and what is free there.
+    #[serde(default)]
+    pub room: Vec<Room>,
+    /// How one comes back, where the plan leads to its end and changes more than it adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub going_back: Option<GoingBack>,
 }
 
-/// How long a service is expected to be away, and what that rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Downtime {
-    pub service: String,
-    pub millis: u64,
-    pub basis: String,
-}
+/// The format of a plan that is kept as JSON, and the newest that is read.
+pub const FORMAT: u32 = 1;
 
 /// What a rehearsal remembers of something that is not there.
 const MISSING: &str = "missing";
@@ -103,4 +120,17 @@ impl Plan {
     fn calls(&self) -> impl Iterator<Item = &Planned> {
         self.steps.iter().flat_map(|step| &step.calls)
     }
+}
+
+/// Tells whether a runbook, or what it imports, is still the same.
+#[must_use]
+pub fn hash_of(bundle: &Bundle) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for source in bundle.sources() {
+        for part in [&source.name, &source.text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
 }

@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use super::{
     context::Context,
+    downtime::Counting,
     execute::why_nothing,
-    plan::{Downtime, Plan, PlanEnd, PlannedStep},
+    going_back::{self, Done, GoingBack},
+    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
+    room,
 };
 use crate::{
-    event::{Change, Event, Failure, Planned, Teller, Write},
-    primitives::contract::{Catalogue, Kind},
-    script::{self, Answer, Asked, Conduct, Place, Runbook, Stop},
+    event::{Event, Failure, Planned, Question, Teller},
+    primitives::contract::{Catalogue, Kind, Verb},
+    script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
     sim::Twin,
 };
 
@@ -21,12 +24,19 @@ use crate::{
 pub async fn rehearse(context: Context, runbook: Arc<Runbook>, params: Value, site: Value) -> Plan {
     let twin = Twin::new(&context.ports, &context.site);
     let warnings = Arc::new(Mutex::new(Vec::new()));
+    let (made, live) = (context.now(), context.clone());
     let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
-    let (site_name, catalogue) = (context.site.name.clone(), Arc::clone(&context.catalogue));
+    let catalogue = Arc::clone(&context.catalogue);
     let conduct = Arc::new(Rehearsal::new(context, twin));
     let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
     let warnings = std::mem::take(&mut *lock(&warnings));
-    Plan { warnings, ..conduct.plan(&runbook, site_name, params, ended) }
+    let plan = Plan { warnings, ..conduct.plan(&runbook, params, made, ended) };
+    if !matches!(plan.end, PlanEnd::Complete | PlanEnd::Unknown { .. }) {
+        return plan;
+    }
+    let going_back = conduct.going_back(runbook.header().on_failure == OnFailure::Undo).await;
+    let room = room::needed(&live, &plan.steps).await;
+    Plan { going_back, room, ..plan }
 }
 
 /// Nobody watches a rehearsal, but what it is warned of belongs into the plan.
@@ -74,11 +84,12 @@ struct State {
     /// What must be decided before anything is changed.
     asked: Option<(String, Failure)>,
     unknown: Option<String>,
-    down: Vec<(String, Timestamp)>,
-    /// A release was tried while services were down.
-    tried: bool,
-    downtime: Vec<Downtime>,
+    away: Counting,
     notes: Vec<String>,
+    /// The effects that were planned, in order.
+    done: Vec<Arc<Done>>,
+    /// The call from which on a person would be asked before they are taken back, and what.
+    asks_from: Option<(String, Question)>,
 }
 
 impl Rehearsal {
@@ -93,8 +104,8 @@ impl Rehearsal {
     fn plan(
         &self,
         runbook: &Runbook,
-        site: String,
         params: Value,
+        made: Timestamp,
         ended: Result<Value, script::ScriptError>,
     ) -> Plan {
         let mut state = self.state();
@@ -120,11 +131,27 @@ impl Rehearsal {
         };
         let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });
         let steps = std::mem::take(&mut state.steps);
-        let downtime = std::mem::take(&mut state.downtime);
+        let downtime = std::mem::take(&mut state.away.found);
         let notes = std::mem::take(&mut state.notes);
-        let runbook = runbook.name().to_owned();
-        let route = self.context.site.databases.endpoint.detour().map(str::to_owned);
-        Plan { runbook, site, params, route, steps, end, warnings: Vec::new(), notes, downtime }
+        let site = &self.context.site;
+        Plan {
+            format: FORMAT,
+            uplift: env!("CARGO_PKG_VERSION").to_owned(),
+            made,
+            runbook: runbook.name().to_owned(),
+            scripts: hash_of(runbook.bundle()),
+            site: site.name.clone(),
+            folder: site.project.dir.clone(),
+            params,
+            route: site.databases.endpoint.detour().map(str::to_owned),
+            steps,
+            end,
+            warnings: Vec::new(),
+            notes,
+            downtime,
+            room: Vec::new(),
+            going_back: None,
+        }
     }
 
     async fn one(&self, asked: &Asked) -> Result<Answer, Stop> {
@@ -136,17 +163,20 @@ impl Rehearsal {
             Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
         };
         let began = self.context.now();
-        let (result, undo) = match (verb.kind, intent) {
+        let (result, undo) = match (verb.kind, &intent) {
             (Kind::Effect, Some(intent)) => {
                 let kept = self.context.kept(verb.name).map_err(Stop::Failed)?;
                 let undo = kept.undo_summary(verb.version, intent.clone()).map_err(Stop::Failed)?;
-                (kept.execute(verb.version, intent, self.context.operate(&tell)).await, Some(undo))
+                (kept.execute(verb.version, intent.clone(), self.context.operate(&tell)).await, Some(undo))
             }
             _ => (call.look(self.context.observe(&tell)).await.map(|(value, _)| value), None),
         };
         match result {
             Ok(value) => {
                 self.planned(asked, summary, undo, began);
+                if let (Kind::Effect, Some(intent)) = (verb.kind, intent) {
+                    self.done(asked, verb, intent, value.clone()).await;
+                }
                 Ok(Answer::Known(value))
             }
             Err(failure) if failure.question.is_some() => {
@@ -162,6 +192,42 @@ impl Rehearsal {
             }
             Err(failure) => Err(self.failed(asked, summary, failure)),
         }
+    }
+
+    /// Remembers an effect, and whether going back asks a person from it on.
+    async fn done(&self, asked: &Asked, verb: &Verb, intent: Value, outcome: Value) {
+        let done = {
+            let mut state = self.state();
+            state.done.push(Arc::new(Done {
+                address: asked.address.clone(),
+                verb: verb.name.to_owned(),
+                version: verb.version,
+                intent,
+                outcome,
+                adds_only: verb.adds_only,
+            }));
+            if verb.adds_only || state.asks_from.is_some() {
+                return;
+            }
+            state.done.clone()
+        };
+        if let Some(question) = going_back::question(&self.context, &self.twin, &done).await {
+            self.state().asks_from = Some((asked.address.clone(), question));
+        }
+    }
+
+    /// How one comes back from where the rehearsal stands; `None` if nothing but additions is planned.
+    async fn going_back(&self, by_itself: bool) -> Option<GoingBack> {
+        let (done, asks_from) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.done), state.asks_from.take())
+        };
+        if done.iter().all(|one| one.adds_only) {
+            return None;
+        }
+        let (asks_from, question) = asks_from.unzip();
+        let ways = going_back::ways(&self.context, &self.twin, &done, question.as_ref()).await;
+        Some(GoingBack { by_itself, asks_from, ways })
     }
 
     /// Something is to be changed by what was planned so far.
@@ -186,37 +252,12 @@ impl Rehearsal {
             relies_on: self.twin.take_relies_on(),
             writes,
         };
+        let now = self.context.now();
         let mut state = self.state();
-        self.count_downtime(&mut state, &call.writes, began);
+        state.away.count(&call.writes, began, now);
         match state.steps.last_mut() {
             Some(step) if step.path == asked.path => step.calls.push(call),
             _ => state.steps.push(PlannedStep { path: asked.path.clone(), calls: vec![call] }),
-        }
-    }
-
-    /// From when a service is told to stop until it is taken to be well again, on the twin's clock: whatever is done in
-    /// between counts.
-    fn count_downtime(&self, state: &mut State, writes: &[Write], began: Timestamp) {
-        let now = self.context.now();
-        for write in writes {
-            match &write.change {
-                // What is down already does not go once more.
-                Change::ServiceDown { service, .. }
-                    if state.down.iter().all(|(known, _)| known != service) =>
-                {
-                    state.down.push((service.clone(), began));
-                }
-                Change::Trial { .. } => state.tried = true,
-                Change::ServiceUp { service, .. } => {
-                    if let Some(at) = state.down.iter().position(|(known, _)| known == service) {
-                        let (service, since) = state.down.remove(at);
-                        let passed = now.duration_since(since) + Twin::BOOT;
-                        let millis = u64::try_from(passed.as_millis()).unwrap_or(0);
-                        state.downtime.push(Downtime { service, millis, basis: basis(state.tried) });
-                    }
-                }
-                _ => {}
-            }
         }
     }
 
@@ -236,13 +277,6 @@ impl Rehearsal {
         }
         Ok(answers)
     }
-}
-
-/// What an expected downtime rests on.
-fn basis(tried: bool) -> String {
-    let trial = if tried { ", with the trial in between" } else { "" };
-    let top = if tried { ", and what migrations take on top" } else { "" };
-    format!("from its stop until it is well again{trial}; each boot taken as {} s{top}", Twin::BOOT.as_secs())
 }
 
 /// Only effects can be taken back.

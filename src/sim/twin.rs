@@ -86,6 +86,7 @@ struct Inner {
     overlay: Mutex<Overlay>,
 }
 
+#[derive(Clone)]
 struct Overlay {
     now: Timestamp,
     writes: Vec<Write>,
@@ -119,6 +120,14 @@ impl Twin {
             volumes: BTreeMap::new(),
         };
         Self(Arc::new(Inner { live, site: site.clone(), overlay: Mutex::new(overlay) }))
+    }
+
+    /// Another rehearsal of the same site, that begins where this one stands.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let overlay = Overlay { writes: Vec::new(), assumed: Vec::new(), ..self.lock().clone() };
+        let Inner { live, site, .. } = &*self.0;
+        Self(Arc::new(Inner { live: live.clone(), site: site.clone(), overlay: Mutex::new(overlay) }))
     }
 
     /// All ports of the rehearsal. Ports from outside this crate have no twin: only their reading faces are there.

@@ -162,7 +162,7 @@ fn bash_completes_what_is_typed() {
         (&["uplift", "upgrade", "--savepoint", ""], &["always", "auto", "never"]),
         (&["uplift", "rollback", "--restore-data", "a"], &["always", "ask"]),
         (&["uplift", "backup", "c"], &["create"]),
-        (&["uplift", "backup", "create", "--p"], &["--pin", "--project"]),
+        (&["uplift", "backup", "create", "--p"], &["--pin", "--plan", "--project"]),
         (&["uplift", "runbook", "show", "compose/u"], &["compose/upgrade"]),
         (&["uplift", "completions", "z"], &["zsh"]),
         (&["uplift", "man", "backup", "cr"], &["create"]),

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Containers {
     /// As the rehearsal left them, by id; `None`: removed.
     pub changed: BTreeMap<String, Option<Container>>,

@@ -44,7 +44,7 @@ pub(super) struct Planned {
     pub origin: Origin,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Databases {
     /// By name; `None`: there is none of this name any more.
     pub changed: BTreeMap<String, Option<Planned>>,

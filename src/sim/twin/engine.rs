@@ -155,6 +155,18 @@ impl DockerRead for Twin {
     }
 }
 
+impl Twin {
+    /// Of the largest image that the project runs, in bytes.
+    async fn size_in_use(&self) -> Result<u64, Failure> {
+        let mut largest = 0;
+        for container in self.all(&Select::Project(self.site().project.name.clone())).await? {
+            let image = self.image(&container.image_id).await?;
+            largest = largest.max(image.map_or(0, |image| image.size));
+        }
+        Ok(largest)
+    }
+}
+
 #[async_trait]
 impl Docker for Twin {
     async fn pull(&self, request: &Pull, _tell: &Teller) -> Result<Image, Failure> {
@@ -173,12 +185,15 @@ impl Docker for Twin {
             return Err(Failure::new("tag_moved", message).evidence(evidence));
         }
         let planned = known.is_none();
-        let image = known.unwrap_or_else(|| Image {
-            id: format!("sha256:{}", hex(&format!("planned image {full}"))),
-            tags: Vec::new(),
-            digests: vec![full],
-            size: 0,
-        });
+        let image = match known {
+            Some(image) => image,
+            None => Image {
+                id: format!("sha256:{}", hex(&format!("planned image {full}"))),
+                tags: Vec::new(),
+                digests: vec![full],
+                size: self.size_in_use().await?,
+            },
+        };
         {
             let containers = &mut self.lock().containers;
             containers.tags.insert(request.reference.clone(), image.id.clone());
@@ -186,7 +201,14 @@ impl Docker for Twin {
                 containers.pulled.push(image.clone());
             }
         }
-        self.wrote(request.change());
+        // An image that is here already only gets a name.
+        let bytes = if planned { image.size } else { 0 };
+        if planned {
+            self.assume(
+                "the image is as large as the one that runs now, less what of it is on this host already",
+            );
+        }
+        self.wrote(request.change(Some(bytes)));
         Ok(self.dressed(image))
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Node {
     Gone,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Tree {
     nodes: BTreeMap<PathBuf, Node>,
     /// Bytes that the rehearsal added, by file system.

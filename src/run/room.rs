@@ -1,0 +1,58 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{context::Context, plan::PlannedStep};
+use crate::{
+    event::{Change, Teller},
+    ports::server_room,
+};
+
+/// What a plan takes on one disk at most, in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Room {
+    /// What is put there, e.g. "backups and kept copies".
+    pub what: Vec<String>,
+    pub needed: u64,
+    /// `None`: nobody can tell.
+    pub free: Option<u64>,
+}
+
+/// What the steps take, on each disk of its own. Where two share a disk, they are one.
+pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
+    let mut disks: BTreeMap<u64, (BTreeSet<&str>, u64, u64)> = BTreeMap::new();
+    let root = live.ports.docker.engine().await.map(|engine| engine.root).unwrap_or_default();
+    let mut databases = 0;
+    for write in steps.iter().flat_map(|step| &step.calls).flat_map(|call| &call.writes) {
+        let (path, bytes, what) = match &write.change {
+            Change::Added { path, bytes: Some(bytes), .. } => {
+                (path.as_str(), *bytes, "backups and kept copies")
+            }
+            Change::Image { bytes: Some(bytes), .. } => (root.as_str(), *bytes, "images"),
+            Change::DatabaseAdded { bytes: Some(bytes), .. } => {
+                databases += bytes;
+                continue;
+            }
+            _ => continue,
+        };
+        // Who cannot be asked about a disk is told so by what needs it.
+        let Ok(space) = live.ports.files.space(path.as_ref()).await else { continue };
+        let disk = disks.entry(space.device).or_insert((BTreeSet::new(), 0, space.free));
+        disk.0.insert(what);
+        disk.1 += bytes;
+    }
+    let mut rooms: Vec<_> = disks
+        .into_values()
+        .map(|(what, needed, free)| Room {
+            what: what.into_iter().map(str::to_owned).collect(),
+            needed,
+            free: Some(free),
+        })
+        .collect();
+    if databases > 0 {
+        let tell = Teller::silent();
+        let free = server_room(live.observe(&tell)).await.ok().flatten();
+        rooms.push(Room { what: vec!["copies on the database server".to_owned()], needed: databases, free });
+    }
+    rooms
+}
