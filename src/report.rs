@@ -38,7 +38,7 @@ pub use lines::Lines;
 pub use live::{Bars, Live, Loudness};
 pub use paper::Paper;
 pub use places::places;
-pub use plan::{Detail, held_to, plan, planned_at};
+pub use plan::{Detail, held_to, plan, plan_back, planned_at};
 pub use sets::{NoSets, set, sets, verified, verifying};
 pub use show::{Follow, ended, kept_gone, show};
 pub use simulated::simulated;

@@ -2,6 +2,7 @@
 
 mod away;
 mod context;
+mod done;
 mod downtime;
 mod execute;
 mod going_back;
@@ -13,6 +14,7 @@ mod position;
 mod rehearse;
 mod room;
 mod shared_lock;
+mod told;
 mod unwind;
 mod verify;
 
@@ -20,8 +22,9 @@ pub use away::{Away, away, left_stopped, stopped_meanwhile, touched, untouched};
 pub use context::Context;
 pub use downtime::Downtime;
 pub use execute::{Job, Record, asked, execute, take_back};
-pub use going_back::{GoingBack, WayBack};
+pub use going_back::{GoingBack, WayBack, plan_back};
 pub use plan::{FORMAT as PLAN_FORMAT, Plan, PlanEnd, PlannedStep, hash_of};
+pub use position::failed_last;
 pub use rehearse::rehearse;
 pub use room::Room;
 pub use shared_lock::SharedLock;

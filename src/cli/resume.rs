@@ -22,10 +22,13 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
             return Err(Trouble::new(failure.hint("list the runs: `uplift history`"), ExitClass::Invalid));
         };
         let shown = runs.show(Some(&run))?;
+        let plan = session.unless_stopped(host.plan_on(&run)).await??;
         if session.json() {
-            session.lines().json(&shown);
+            session.lines().json(&plan);
         } else {
-            report::way_on(&mut session.sheet(), &shown.run, &shown.calls);
+            let mut paper = session.sheet();
+            report::way_on(&mut paper, &shown.run, &shown.calls);
+            report::plan(&mut paper, &plan, report::Detail::Full);
         }
         return match choice {
             Some(choice) => would_answer(session, &host, (&shown.run, &choice), false),

@@ -72,7 +72,14 @@ async fn take_back(
         if let Some(choice) = &asked.choose {
             return would_answer(session, host, (row, choice), true);
         }
-        show(session, host, row, true).await?;
+        let back = session.unless_stopped(host.plan_back(&row.id)).await??;
+        if session.json() {
+            session.lines().json(&back);
+        } else {
+            let mut paper = session.sheet();
+            report::plan_back(&mut paper, &row.id, &back);
+            in_between(&mut paper, host, row).await?;
+        }
         let question = row.ending.as_ref().and_then(Ending::question);
         let Some(question) = question.filter(|question| question.flag.is_none()) else {
             return Ok(ExitClass::Done);
@@ -100,7 +107,7 @@ async fn take_back(
         }
         (None, _) => {
             session.may_ask()?;
-            show(session, host, row, false).await?;
+            show(session, host, row).await?;
             session.ask("go back now?").await?;
             None
         }
@@ -162,19 +169,20 @@ fn meant(session: &Session, host: &Host, run: Option<&str>) -> Result<RunRow, Tr
     Ok(row)
 }
 
-async fn show(session: &Session, host: &Host, row: &RunRow, data: bool) -> Result<(), Trouble> {
-    let changes = host.way_back(&row.id)?;
+async fn show(session: &Session, host: &Host, row: &RunRow) -> Result<(), Trouble> {
     if session.json() {
-        if data {
-            session.lines().json(&changes);
-        }
         return Ok(());
     }
+    let changes = host.way_back(&row.id)?;
     let changes: Vec<_> = changes.into_iter().map(|change| (change.did, change.back)).collect();
-    let mut paper = if data { session.sheet() } else { session.paper() };
+    let mut paper = session.paper();
     report::way_back(&mut paper, row, &changes);
-    // What somebody has done meanwhile decides what is asked.
+    in_between(&mut paper, host, row).await
+}
+
+/// What somebody has done meanwhile decides what is asked.
+async fn in_between(paper: &mut report::Paper, host: &Host, row: &RunRow) -> Result<(), Trouble> {
     let calls = host.show(Some(&row.id))?.calls;
-    report::in_between(&mut paper, &host.status().await, row, &calls);
+    report::in_between(paper, &host.status().await, row, &calls);
     Ok(())
 }

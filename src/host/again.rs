@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     door::{Host, script_site},
     error::HostError,
@@ -11,10 +13,10 @@ use super::{
     zero::EntryZero,
 };
 use crate::{
-    event::{Choice, Failure, Question},
-    journal::{Choosing, Entry, Reader, RunRow, State},
+    event::{Choice, Failure, Question, Teller},
+    journal::{Choosing, Entry, Reader, RunRow},
     primitives::contract::{Decision, FORWARD, suggest},
-    run::{self, Job},
+    run::{self, Context, GoingBack, Job, Plan},
     script::{Bundle, Source},
     site::{Databases, Site},
 };
@@ -47,12 +49,12 @@ impl Host {
             Some((seq, Decision { choice, reason, by })) => {
                 writer.decide(&row.id, seq, Choosing { choice, reason, by }, now)?;
                 // What has asked is asked once more, and has its answer now.
-                if failed_last(&entries).contains(&seq) {
+                if run::failed_last(&entries).contains(&seq) {
                     writer.reopen(&row.id, seq, now)?;
                 }
             }
             None => {
-                for seq in failed_last(&entries) {
+                for seq in run::failed_last(&entries) {
                     writer.reopen(&row.id, seq, now)?;
                 }
             }
@@ -97,6 +99,38 @@ impl Host {
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
             run::take_back(context, record, before, decision)
         }))
+    }
+
+    /// What going on with an unfinished run would do: what is recorded is not done again. Changes nothing.
+    pub async fn plan_on(&self, run: &str) -> Result<Plan, HostError> {
+        let OpenRun { row, zero, entries } = self.open_run(Some(run), "resume")?;
+        self.learn_from_set(&row.params).await;
+        let script = self.check(&bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?)?;
+        let site = self.frozen(zero.site);
+        let context = self.rehearsal(Arc::clone(&site), &row.id);
+        let plan = run::rehearse(context, script, row.params, script_site(&site), entries).await;
+        Ok(Plan { goes_on: Some(row.id), ..plan })
+    }
+
+    /// What taking an unfinished run back would do. Changes nothing.
+    pub async fn plan_back(&self, run: &str) -> Result<GoingBack, HostError> {
+        let OpenRun { row, zero, entries } = self.open_run(Some(run), "take back")?;
+        self.learn_from_set(&row.params).await;
+        let context = self.rehearsal(self.frozen(zero.site), &row.id);
+        Ok(run::plan_back(&context, &entries).await)
+    }
+
+    /// What a rehearsal works with: nobody watches it.
+    pub(super) fn rehearsal(&self, site: Arc<Site>, run: &str) -> Context {
+        Context {
+            catalogue: Arc::clone(&self.0.catalogue),
+            ports: self.0.ports.clone(),
+            site,
+            run: run.to_owned(),
+            tell: Teller::silent(),
+            cancel: CancellationToken::new(),
+            runtime: tokio::runtime::Handle::current(),
+        }
     }
 
     /// What an answer would decide, refused as it is where it is given. Nothing is recorded.
@@ -229,18 +263,6 @@ impl Way {
         };
         Err(HostError::Invalid(Failure::new("other_way", text).hint(hint)))
     }
-}
-
-/// The call, or the calls of the last block, that ended the run by failing: a person wants them tried once more. A
-/// refusal of a whole block stays, because the others of the block were never recorded.
-fn failed_last(entries: &[Entry]) -> Vec<i64> {
-    let Some(last) = entries.last() else { return Vec::new() };
-    let of_block =
-        |entry: &&Entry| entry.seq == last.seq || (last.group.is_some() && entry.group == last.group);
-    let failed = |entry: &&Entry| {
-        entry.state == State::Failed || (entry.state == State::Refused && entry.group.is_none())
-    };
-    entries.iter().filter(of_block).filter(failed).map(|entry| entry.seq).collect()
 }
 
 fn bundle_of(reader: &Reader, run: &str) -> Result<Bundle, HostError> {

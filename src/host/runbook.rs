@@ -1,7 +1,6 @@
 use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     begin,
@@ -12,8 +11,8 @@ use super::{
 };
 use crate::{
     clients,
-    event::{Failure, Teller},
-    run::{self, Context, Plan},
+    event::Failure,
+    run::{self, Plan},
     script,
 };
 
@@ -43,17 +42,10 @@ impl Runbook {
     /// Rehearses it on a twin of the site: changes nothing, takes no lock, creates no file.
     pub async fn plan(&self) -> Plan {
         let inner = &self.host.0;
-        let context = Context {
-            catalogue: Arc::clone(&inner.catalogue),
-            ports: inner.ports.clone(),
-            site: Arc::clone(&inner.site),
-            run: "plan".to_owned(),
-            tell: Teller::silent(),
-            cancel: CancellationToken::new(),
-            runtime: tokio::runtime::Handle::current(),
-        };
+        let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
         let site = script_site(&inner.site);
-        let mut plan = run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site).await;
+        let mut plan =
+            run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, Vec::new()).await;
         plan.warnings.extend(notices::untold(&self.host).await);
         plan
     }

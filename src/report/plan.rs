@@ -22,7 +22,8 @@ pub enum Detail {
 }
 
 pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
-    paper.heading(&format!("plan: {} on `{}`{}", plan.runbook, plan.site, params(plan)));
+    let what = plan.goes_on.as_ref().map_or("plan".to_owned(), |run| format!("the rest of run {run}"));
+    paper.heading(&format!("{what}: {} on `{}`{}", plan.runbook, plan.site, params(plan)));
     if let Some(route) = &plan.route {
         paper.labelled("database", route);
     }
@@ -63,6 +64,16 @@ fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
     }
     let mark = if acts(call) { Mark::Change } else { Mark::None };
     paper.marked(mark, &named(&call.summary), None);
+    of_writes(paper, call, detail);
+    if let (Detail::Full, Some(undo)) = (detail, &call.undo) {
+        paper.paragraph(10, &format!("going back: {undo}"));
+    }
+    for text in &call.assumed {
+        paper.paragraph(10, &format!("assumed: {text}"));
+    }
+}
+
+fn of_writes(paper: &mut Paper, call: &Planned, detail: Detail) {
     for line in changes(&call.writes, detail) {
         paper.paragraph(10, &line);
     }
@@ -73,12 +84,37 @@ fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
         for shell in call.writes.iter().filter_map(|write| write.shell.as_ref()) {
             paper.line(&format!("{:10}$ {}", "", named(shell)));
         }
-        if let Some(undo) = &call.undo {
-            paper.paragraph(10, &format!("going back: {undo}"));
-        }
     }
-    for text in &call.assumed {
-        paper.paragraph(10, &format!("assumed: {text}"));
+}
+
+/// What taking an unfinished run back would do, by each way that there is.
+pub fn plan_back(paper: &mut Paper, run: &str, back: &GoingBack) {
+    for way in &back.ways {
+        let with = way.choice.as_ref().map(|choice| format!(" with `--choose {}`", choice.key));
+        let n = count(way.calls.len(), "change");
+        let with = with.unwrap_or_default();
+        paper.heading(&format!("going back from run {run}{with} would take back {n}, last first"));
+        for call in &way.calls {
+            paper.marked(Mark::Back, &call.summary, None);
+            of_writes(paper, call, Detail::Full);
+            let comes_to = call.undo.as_ref().or(way.unknown.as_ref());
+            paper.paragraph(10, comes_to.map_or("", String::as_str));
+            for text in &call.assumed {
+                paper.paragraph(10, &format!("assumed: {text}"));
+            }
+        }
+        match &way.unknown {
+            Some(why) => paper.labelled("result", &format!("planned up to here only: {why}")),
+            None => paper.line("then the site is compared with what was recorded before the run"),
+        }
+        let away = away(&way.downtime);
+        if !away.is_empty() {
+            paper.labelled("away", &format!("{} from then on", away.join(", ")));
+        }
+        for text in &way.stays {
+            paper.labelled("stays", text);
+        }
+        paper.blank();
     }
 }
 
@@ -249,13 +285,18 @@ fn going_back(paper: &mut Paper, plan: &Plan, back: &GoingBack) {
     } else {
         "whatever fails stands still, and `uplift rollback` takes it back"
     };
-    let line = match back.asks_from.as_deref().and_then(|address| call_at(plan, address)) {
+    let asks = back.asks_from.as_deref().map(|address| call_at(plan, address));
+    let line = match asks {
         None => match &back.ways[..] {
             // What only removes something stays done.
             [way] if way.downtime.is_empty() && !way.stays.is_empty() => way.stays.join("; "),
             _ => how.to_owned(),
         },
-        Some((step, call)) => format!(
+        // It was reached by what is recorded.
+        Some(None) => {
+            "users could write already: a person chooses first, told how many rows it costs:".to_owned()
+        }
+        Some(Some((step, call))) => format!(
             "until `{step}` ({}) {how}; from there on users can write, and a person chooses first, told how many rows \
              it costs:",
             named(&call.summary)
@@ -300,13 +341,18 @@ fn result(paper: &mut Paper, plan: &Plan) {
     }
     match &plan.end {
         PlanEnd::Complete => paper.labelled("result", "planned to the end: nothing stands in the way"),
+        PlanEnd::NothingNeeded { .. } if plan.goes_on.is_some() => {
+            paper.labelled("result", "the rest only looks: nothing more is changed");
+        }
         PlanEnd::NothingNeeded { why } => paper.labelled("result", &format!("nothing needed: {why}")),
         PlanEnd::Unknown { why } => {
             paper.labelled("result", &format!("planned up to here only: {why}"));
         }
         PlanEnd::Fails { failure, .. } => {
             let begun = plan.steps.iter().flat_map(|step| &step.calls).any(acts);
-            let result = if begun {
+            let result = if plan.goes_on.is_some() {
+                "as the site is now it would fail there"
+            } else if begun {
                 "it would fail after it had begun, and so it is not begun: nothing is changed"
             } else {
                 "it would be refused: nothing would be changed"

@@ -25,6 +25,12 @@ pub(super) struct Counting {
 }
 
 impl Counting {
+    /// From `now` on these services are down.
+    pub(super) fn of_down(services: Vec<String>, now: Timestamp) -> Self {
+        let down = services.into_iter().map(|service| (service, now)).collect();
+        Self { down, ..Self::default() }
+    }
+
     /// What a call has written, that was begun at `began` and has ended `now`.
     pub(super) fn count(&mut self, writes: &[Write], began: Timestamp, now: Timestamp) {
         for write in writes {

@@ -4,15 +4,16 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{
     context::Context,
+    done::{self, Done, to_take_back, undo},
     downtime::{Counting, Downtime},
 };
 use crate::{
-    event::{Choice, Failure, Question, Teller},
-    primitives::contract::{Back, Decision, Later, Undone},
+    event::{Choice, Planned, Question, Teller},
+    journal::Entry,
+    primitives::contract::{Decision, Undone},
     sim::Twin,
 };
 
@@ -29,11 +30,13 @@ pub struct GoingBack {
 }
 
 /// One way back from the end of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WayBack {
     /// What a person chooses for it. The rows that it costs are counted when it is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// What is done, last first: `summary` says what is taken back, `undo` what that comes to.
+    pub calls: Vec<Planned>,
     /// For how long each service would be away.
     pub downtime: Vec<Downtime>,
     /// What would not be as before.
@@ -44,22 +47,13 @@ pub struct WayBack {
     pub unknown: Option<String>,
 }
 
-/// An effect that was planned, as the journal would know it.
-pub(super) struct Done {
-    pub(super) address: String,
-    pub(super) verb: String,
-    pub(super) version: u32,
-    pub(super) intent: Value,
-    pub(super) outcome: Value,
-    pub(super) adds_only: bool,
-}
-
 /// What a person would be asked before these effects are taken back from where the twin stands now.
 pub(super) async fn question(context: &Context, twin: &Twin, done: &[Arc<Done>]) -> Option<Question> {
     let rehearsal = on(context, &twin.fork());
-    for at in (0..done.len()).rev() {
+    for at in to_take_back(done) {
+        // What fails here fails again when it is done, where it is recorded and told.
         if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, done, at, None).await {
-            return Some(question);
+            return Some(Question { address: done[at].address.clone(), ..question });
         }
     }
     None
@@ -84,56 +78,57 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
     let twin = twin.fork();
     let rehearsal = on(context, &twin);
     let mut counting = Counting::default();
+    let decision = choice.map(|choice| Decision {
+        choice: choice.key.clone(),
+        reason: "planned".to_owned(),
+        by: "the plan".to_owned(),
+    });
+    let mut way = WayBack { choice: choice.cloned(), ..WayBack::default() };
     let mut asked = None;
-    let mut way = WayBack { choice: choice.cloned(), downtime: Vec::new(), stays: Vec::new(), unknown: None };
-    for at in (0..done.len()).rev() {
+    for at in to_take_back(done) {
         let began = rehearsal.now();
         let mut undone = undo(&rehearsal, done, at, asked).await;
-        if let (Ok(Undone::NeedsPerson { .. }), Some(choice), None) = (&undone, choice, asked) {
-            asked = Some((at, choice));
+        if let (Ok(Undone::NeedsPerson { .. }), Some(decision), None) = (&undone, &decision, asked) {
+            asked = Some((at, decision));
             undone = undo(&rehearsal, done, at, asked).await;
         }
-        counting.count(&twin.take_writes(), began, rehearsal.now());
-        match undone {
-            Ok(Undone::Restored { what, left }) if !left.is_empty() => way.stays.push(what),
-            Ok(Undone::Restored { .. } | Undone::Nothing { .. }) => {}
-            Ok(Undone::NeedsPerson { question }) => {
-                way.unknown = Some(question.text);
-                break;
+        let writes = twin.take_writes();
+        counting.count(&writes, began, rehearsal.now());
+        let what = match undone {
+            Ok(Undone::NeedsPerson { question }) => Err(question.text),
+            Ok(Undone::Restored { what, left }) => {
+                way.stays.extend((!left.is_empty()).then(|| what.clone()));
+                Ok(what)
             }
-            Err(failure) => {
-                way.unknown = Some(failure.message);
-                break;
-            }
+            Ok(Undone::Nothing { why }) => Ok(why),
+            Err(failure) => Err(failure.message),
+        };
+        way.unknown = what.as_ref().err().cloned();
+        way.calls.push(Planned {
+            address: done[at].address.clone(),
+            summary: done[at].summary.clone(),
+            writes,
+            assumed: twin.take_assumed(),
+            undo: what.ok(),
+            relies_on: Vec::new(),
+        });
+        if way.unknown.is_some() {
+            break;
         }
     }
     way.downtime = counting.found;
     way
 }
 
-fn on(context: &Context, twin: &Twin) -> Context {
-    Context { ports: twin.ports(), tell: Teller::silent(), ..context.clone() }
+/// Going back from where an unfinished run stands, tried on a twin of the site. Changes nothing.
+pub async fn plan_back(context: &Context, entries: &[Entry]) -> GoingBack {
+    let done = done::of_record(context, entries);
+    let twin = Twin::new(&context.ports, &context.site);
+    let question = question(context, &twin, &done).await;
+    let ways = ways(context, &twin, &done, question.as_ref()).await;
+    GoingBack { by_itself: false, asks_from: question.map(|question| question.address), ways }
 }
 
-async fn undo(
-    context: &Context,
-    done: &[Arc<Done>],
-    at: usize,
-    asked: Option<(usize, &Choice)>,
-) -> Result<Undone, Failure> {
-    let one = &done[at];
-    let chosen = |of: usize| asked.filter(|(at, _)| *at == of).map(|(_, choice)| choice.key.clone());
-    let decision =
-        chosen(at).map(|choice| Decision { choice, reason: "planned".to_owned(), by: "the plan".to_owned() });
-    let later = done.iter().enumerate().skip(at + 1).map(|(at, one)| Later {
-        verb: one.verb.clone(),
-        address: one.address.clone(),
-        adds_only: one.adds_only,
-        outcome: Some(one.outcome.clone()),
-        choice: chosen(at),
-    });
-    let back = Back { decision, later: later.collect() };
-    let tell = context.tell.at(&one.address);
-    let operate = context.operate(&tell);
-    context.kept(&one.verb)?.undo(one.version, one.intent.clone(), &back, operate).await
+fn on(context: &Context, twin: &Twin) -> Context {
+    Context { ports: twin.ports(), tell: Teller::silent(), ..context.clone() }
 }

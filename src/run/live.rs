@@ -15,8 +15,8 @@ use super::{
     shared_lock::SharedLock,
 };
 use crate::{
-    event::{Event, Failure, Question, Refusal},
-    journal::{Entry, Kind as Recordable, NewEntry, State as Stands, Writer},
+    event::{Event, Failure, Refusal},
+    journal::{Entry, Kind as Recordable, NewEntry, Writer},
     primitives::contract::{Kind, Verb, WhenUnknown},
     script::{Answer, Asked, Budget, Conduct, Place, Stop},
 };
@@ -126,21 +126,6 @@ impl Live {
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.observe(&self.context.run, entry, stored, self.context.now()))?;
         self.told_look(&asked.address, started, answer)
-    }
-
-    /// A question ends the run where it stands; any other failure is the script's to catch.
-    fn told_look(
-        &self,
-        address: &str,
-        started: Timestamp,
-        answer: Result<(Value, String), Failure>,
-    ) -> Result<Value, Stop> {
-        self.told_end(address, started, answer).map_err(|stop| match stop {
-            Stop::Failed(Failure { question: Some(question), .. }) => {
-                self.halt(Halt::Person(Question { address: address.to_owned(), ..*question }))
-            }
-            stop => stop,
-        })
     }
 
     /// Decides every effect of `asked` by reading, then commits all intents in one transaction. One refusal, and
@@ -290,7 +275,7 @@ impl Live {
 
     async fn side_by_side(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
         self.state().blocks += 1;
-        if let Some(refusal) = self.recorded_refusal(&asked) {
+        if let Some(refusal) = self.state().recorded.refusal(&asked) {
             return Err(Stop::Failed(refusal));
         }
         let mut recorded = Vec::new();
@@ -319,57 +304,6 @@ impl Live {
             return Err(Stop::Ends);
         }
         results.into_iter().map(|result| result.map(Answer::Known)).collect()
-    }
-
-    /// A block that was refused as a whole left one entry: that of the call which refused.
-    fn recorded_refusal(&self, asked: &[Asked]) -> Option<Failure> {
-        let mut state = self.state();
-        let entry = state.recorded.peek()?;
-        if entry.state != Stands::Refused {
-            return None;
-        }
-        let one = asked.iter().find(|one| one.address == entry.address)?;
-        let version = entry.version;
-        let entry = state.recorded.take(one, version).ok().flatten()?;
-        entry.answer().and_then(Result::err).cloned()
-    }
-
-    pub(super) fn told_start(&self, address: &str, summary: &str) -> Timestamp {
-        self.context
-            .tell
-            .tell(Event::CallStarted { address: address.to_owned(), summary: summary.to_owned() });
-        self.context.now()
-    }
-
-    pub(super) fn told_failure(&self, address: &str, started: Timestamp, failure: &Failure) {
-        self.context.tell.tell(Event::CallFailed {
-            address: address.to_owned(),
-            took_ms: self.context.millis_since(started),
-            failure: failure.clone(),
-        });
-    }
-
-    pub(super) fn told_end(
-        &self,
-        address: &str,
-        started: Timestamp,
-        answer: Result<(Value, String), Failure>,
-    ) -> Result<Value, Stop> {
-        match answer {
-            Ok((value, result)) => {
-                self.context.tell.tell(Event::CallEnded {
-                    address: address.to_owned(),
-                    took_ms: self.context.millis_since(started),
-                    result,
-                    replayed: false,
-                });
-                Ok(value)
-            }
-            Err(failure) => {
-                self.told_failure(address, started, &failure);
-                Err(Stop::Failed(failure))
-            }
-        }
     }
 }
 

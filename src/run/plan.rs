@@ -39,6 +39,9 @@ pub struct Plan {
     /// The version of that uplift.
     pub uplift: String,
     pub made: Timestamp,
+    /// The unfinished run whose rest it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_on: Option<String>,
     pub runbook: String,
     /// BLAKE3 of the runbook and all that it imports, in hex.
     pub scripts: String,

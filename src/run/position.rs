@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     event::{Failure, Question},
-    journal::{Entry, NewEntry},
+    journal::{Entry, NewEntry, State},
     primitives::contract::{Kind, Verb, WhenUnknown},
     script::{Asked, Place},
 };
@@ -45,8 +45,17 @@ impl Recorded {
         later.into_iter().any(|other| entry.group.is_none() || other.group != entry.group)
     }
 
-    pub(super) fn peek(&self) -> Option<&Entry> {
-        self.entries.get(self.next)
+    /// A block that was refused as a whole left one entry: that of the call which refused.
+    pub(super) fn refusal(&mut self, block: &[Asked]) -> Option<Failure> {
+        let entry = self.entries.get(self.next).filter(|entry| entry.state == State::Refused)?;
+        let (address, version) = (entry.address.clone(), entry.version);
+        let one = block.iter().find(|one| one.address == address)?;
+        let entry = self.take(one, version).ok().flatten()?;
+        entry.answer().and_then(Result::err).cloned()
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.next >= self.entries.len()
     }
 
     /// The record of this very call, or `None` once the record is used up.
@@ -103,4 +112,17 @@ pub(super) fn new_entry(
         intent,
         group: None,
     }
+}
+
+/// The call, or the calls of the last block, that ended a run by failing: who goes on wants them tried once more. A refusal
+/// of a whole block stays, because the others of the block were never recorded.
+#[must_use]
+pub fn failed_last(entries: &[Entry]) -> Vec<i64> {
+    let Some(last) = entries.last() else { return Vec::new() };
+    let of_block =
+        |entry: &&Entry| entry.seq == last.seq || (last.group.is_some() && entry.group == last.group);
+    let failed = |entry: &&Entry| {
+        entry.state == State::Failed || (entry.state == State::Refused && entry.group.is_none())
+    };
+    entries.iter().filter(of_block).filter(failed).map(|entry| entry.seq).collect()
 }

@@ -6,28 +6,39 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    away::left_stopped,
     context::Context,
+    done::{self, Done},
     downtime::Counting,
     execute::why_nothing,
-    going_back::{self, Done, GoingBack},
+    going_back::{self, GoingBack},
     plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
+    position::{Halt, Recorded, failed_last},
     room,
 };
 use crate::{
     event::{Event, Failure, Planned, Question, Teller},
-    primitives::contract::{Catalogue, Kind, Verb},
+    journal::Entry,
+    primitives::contract::{Catalogue, Kind},
     script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
     sim::Twin,
 };
 
-/// Rehearses `runbook` on a twin of the site that `context` reaches. Changes nothing, takes no lock.
-pub async fn rehearse(context: Context, runbook: Arc<Runbook>, params: Value, site: Value) -> Plan {
+/// Rehearses `runbook` on a twin of the site that `context` reaches; what is `recorded` is not done again. Changes nothing,
+/// takes no lock.
+pub async fn rehearse(
+    context: Context,
+    runbook: Arc<Runbook>,
+    params: Value,
+    site: Value,
+    recorded: Vec<Entry>,
+) -> Plan {
     let twin = Twin::new(&context.ports, &context.site);
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let (made, live) = (context.now(), context.clone());
     let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
     let catalogue = Arc::clone(&context.catalogue);
-    let conduct = Arc::new(Rehearsal::new(context, twin));
+    let conduct = Arc::new(Rehearsal::new(context, twin, recorded).await);
     let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
     let warnings = std::mem::take(&mut *lock(&warnings));
     let plan = Plan { warnings, ..conduct.plan(&runbook, params, made, ended) };
@@ -77,8 +88,10 @@ struct Rehearsal {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    recorded: Recorded,
+    /// Numbers of recorded calls that are made once more.
+    again: Vec<i64>,
     steps: Vec<PlannedStep>,
     failed: Option<(String, Failure)>,
     /// What must be decided before anything is changed.
@@ -93,8 +106,49 @@ struct State {
 }
 
 impl Rehearsal {
-    fn new(context: Context, twin: Twin) -> Self {
-        Self { context, twin, state: Mutex::default() }
+    async fn new(context: Context, twin: Twin, recorded: Vec<Entry>) -> Self {
+        let again = failed_last(&recorded);
+        let kept = |entry: &&Entry| !entry.state.open() && !again.contains(&entry.seq);
+        let kept: Vec<_> = recorded.iter().filter(kept).cloned().collect();
+        let done = done::of_record(&context, &kept);
+        // What has come to this point already is told of the last call.
+        let asks_from = match (done.last(), done.iter().all(|one| one.adds_only)) {
+            (Some(last), false) => going_back::question(&context, &twin, &done)
+                .await
+                .map(|question| (last.address.clone(), question)),
+            _ => None,
+        };
+        let down = left_stopped(&recorded).unwrap_or_default();
+        let state = State {
+            recorded: Recorded::new(recorded),
+            again,
+            steps: Vec::new(),
+            failed: None,
+            asked: None,
+            unknown: None,
+            away: Counting::of_down(down, context.now()),
+            notes: Vec::new(),
+            done,
+            asks_from,
+        };
+        Self { context, twin, state: Mutex::new(state) }
+    }
+
+    /// What the record says of a call.
+    fn recorded(&self, asked: &Asked, version: u32) -> Result<Replay, Stop> {
+        let mut state = self.state();
+        let entry = state.recorded.take(asked, version).map_err(|halt| match halt {
+            Halt::Diverged(failure) | Halt::Journal(failure) => Stop::Failed(failure),
+            _ => Stop::Ends,
+        })?;
+        let Some(entry) = entry.filter(|entry| !state.again.contains(&entry.seq)) else {
+            return Ok(Replay::Nothing);
+        };
+        if let Some(answer) = entry.answer() {
+            let answer = answer.cloned().map(Answer::Known);
+            return Ok(Replay::Answer(answer.map_err(|failure| Stop::Failed(failure.clone()))));
+        }
+        Ok(entry.intent.map_or(Replay::Nothing, |intent| Replay::Begun(intent, entry.summary)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,6 +192,7 @@ impl Rehearsal {
             format: FORMAT,
             uplift: env!("CARGO_PKG_VERSION").to_owned(),
             made,
+            goes_on: None,
             runbook: runbook.name().to_owned(),
             scripts: hash_of(runbook.bundle()),
             site: site.name.clone(),
@@ -158,9 +213,13 @@ impl Rehearsal {
         let verb = self.context.verb(asked.verb).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&asked.address);
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
-        let (intent, summary) = match call.intend(self.context.observe(&tell)).await {
-            Ok(decided) => decided,
-            Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
+        let (intent, summary) = match self.recorded(asked, verb.version)? {
+            Replay::Answer(answer) => return answer,
+            Replay::Begun(intent, summary) => (Some(intent), summary),
+            Replay::Nothing => match call.intend(self.context.observe(&tell)).await {
+                Ok(decided) => decided,
+                Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
+            },
         };
         let began = self.context.now();
         let (result, undo) = match (verb.kind, &intent) {
@@ -173,9 +232,21 @@ impl Rehearsal {
         };
         match result {
             Ok(value) => {
-                self.planned(asked, summary, undo, began);
+                self.planned(asked, summary.clone(), undo, began);
                 if let (Kind::Effect, Some(intent)) = (verb.kind, intent) {
-                    self.done(asked, verb, intent, value.clone()).await;
+                    self.done(Done {
+                        seq: 0,
+                        address: asked.address.clone(),
+                        verb: verb.name.to_owned(),
+                        version: verb.version,
+                        summary,
+                        intent,
+                        outcome: Some(value.clone()),
+                        adds_only: verb.adds_only,
+                        decision: None,
+                        over: false,
+                    })
+                    .await;
                 }
                 Ok(Answer::Known(value))
             }
@@ -195,24 +266,18 @@ impl Rehearsal {
     }
 
     /// Remembers an effect, and whether going back asks a person from it on.
-    async fn done(&self, asked: &Asked, verb: &Verb, intent: Value, outcome: Value) {
+    async fn done(&self, one: Done) {
+        let (address, adds_only) = (one.address.clone(), one.adds_only);
         let done = {
             let mut state = self.state();
-            state.done.push(Arc::new(Done {
-                address: asked.address.clone(),
-                verb: verb.name.to_owned(),
-                version: verb.version,
-                intent,
-                outcome,
-                adds_only: verb.adds_only,
-            }));
-            if verb.adds_only || state.asks_from.is_some() {
+            state.done.push(Arc::new(one));
+            if adds_only || state.asks_from.is_some() {
                 return;
             }
             state.done.clone()
         };
         if let Some(question) = going_back::question(&self.context, &self.twin, &done).await {
-            self.state().asks_from = Some((asked.address.clone(), question));
+            self.state().asks_from = Some((address, question));
         }
     }
 
@@ -262,8 +327,13 @@ impl Rehearsal {
     }
 
     async fn side_by_side(&self, asked: &[Asked]) -> Result<Vec<Answer>, Stop> {
-        // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too.
-        for one in asked {
+        if let Some(refusal) = self.state().recorded.refusal(asked) {
+            return Err(Stop::Failed(refusal));
+        }
+        // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too. What is
+        // recorded was decided then.
+        let undecided = if self.state().recorded.is_used_up() { asked } else { &[] };
+        for one in undecided {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
             let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
@@ -277,6 +347,15 @@ impl Rehearsal {
         }
         Ok(answers)
     }
+}
+
+/// What a record says of a call.
+enum Replay {
+    Answer(Result<Answer, Stop>),
+    /// It began with this intent, and has no outcome.
+    Begun(Value, String),
+    /// It is still to be made.
+    Nothing,
 }
 
 /// Only effects can be taken back.

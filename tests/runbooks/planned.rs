@@ -165,3 +165,80 @@ async fn the_plan_tells_what_it_takes_on_each_disk_and_what_is_free() {
     assert_eq!(images.needed, 412 << 20, "as large as the image that runs");
     assert!(backups.needed > 0 && backups.free > Some(backups.needed), "{backups:?}");
 }
+
+/// An upgrade that is stopped once this call has ended, with the name of its run.
+async fn stopped_after(night: &Night, last: &str) -> String {
+    let runbook = upgrade(night, "1.1.0").await;
+    let mut run = runbook.start(runbook.plan().await, "uplift upgrade").await.unwrap();
+    while let Some(event) = run.next().await {
+        if matches!(&event, uplift::Event::CallEnded { address, .. } if address == last) {
+            run.cancel().cancel();
+        }
+    }
+    let ending = run.ended().await;
+    assert!(matches!(ending, Ending::Unfinished { .. }), "{ending:?}");
+    night.unfinished().await.expect("it is not over").id
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_run_is_planned_as_it_is_then_done() {
+    for last in ["stop/compose_stop#1", "migrate in the dark/compose_trial#1", "switch web/compose_up#1"] {
+        let night = Night::of(World::strata());
+        let run = stopped_after(&night, last).await;
+        let (writes, before) = (night.world.writes(), night.newest().await.1);
+        let plan = night.host().await.plan_on(&run).await.unwrap();
+        assert_eq!((night.world.writes(), plan.goes_on.as_deref()), (writes, Some(run.as_str())));
+        assert_eq!(plan.end, uplift::run::PlanEnd::Complete);
+        let down: Vec<_> = plan.downtime.iter().map(|down| down.service.as_str()).collect();
+        let left: &[_] = if last.starts_with("switch web") { &["job"] } else { &["web", "job"] };
+        assert_eq!(down, left, "{last}");
+        assert_eq!(night.resume(None).await.ending, Ending::Done, "{last}");
+        let after = night.newest().await.1;
+        let over = |call: &&uplift::journal::Entry| {
+            before.iter().any(|one| one.seq == call.seq && !one.state.open())
+        };
+        let made: Vec<_> =
+            after.iter().filter(|call| !over(call)).map(|call| call.address.as_str()).collect();
+        assert_eq!(made, plan.addresses(), "{last}");
+    }
+}
+
+#[tokio::test]
+async fn going_back_is_planned_as_it_is_then_done() {
+    for (last, choice) in [
+        ("stop/compose_stop#1", None),
+        ("migrate in the dark/compose_trial#1", None),
+        ("switch web/compose_up#1", Some("restore-data")),
+        ("switch web/compose_up#1", Some("return-code")),
+    ] {
+        let night = Night::of(World::strata());
+        let run = stopped_after(&night, last).await;
+        let writes = night.world.writes();
+        let back = night.host().await.plan_back(&run).await.unwrap();
+        assert_eq!(night.world.writes(), writes, "nothing was changed");
+        let of_choice =
+            |way: &&uplift::run::WayBack| way.choice.as_ref().map(|one| one.key.as_str()) == choice;
+        let way = back.ways.iter().find(of_choice).unwrap_or_else(|| panic!("{last}: {back:?}"));
+        assert_eq!(way.unknown, None);
+        let mut told = night.rollback(None).await;
+        if choice.is_some() {
+            assert!(told.ending.question().is_some(), "{:?}", told.ending);
+            told = night.rollback(choice).await;
+        }
+        assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
+        let undone = |event: &uplift::Event| match event {
+            uplift::Event::Undone { address, result, .. } => Some((address.clone(), result.clone())),
+            _ => None,
+        };
+        let done: Vec<_> = told.events.iter().filter_map(undone).collect();
+        let planned: Vec<_> =
+            way.calls.iter().map(|call| (call.address.clone(), call.undo.clone().unwrap())).collect();
+        assert_eq!(done.len(), planned.len(), "{last}, {choice:?}");
+        for (done, planned) in done.iter().zip(&planned) {
+            // Whether the release has changed an uploaded file is known once they are read: the plan takes the worse.
+            if choice.is_some() || !planned.0.ends_with("storage_savepoint#1") {
+                assert_eq!(done, planned, "{last}, {choice:?}");
+            }
+        }
+    }
+}

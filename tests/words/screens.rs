@@ -300,6 +300,7 @@ async fn a_run_that_was_stopped() {
     screen("stopped_show", &desk, "uplift show").await;
     screen("stopped_status", &desk, "uplift status").await;
     screen("stopped_upgrade", &desk, "uplift upgrade --to 1.1.0 -y").await;
+    asking::planned(&desk);
     screen("stopped_resume_dry_run", &desk, "uplift resume --dry-run").await;
     screen("stopped_no_terminal", &desk, "uplift rollback").await;
     asking::go(&desk);

@@ -170,7 +170,10 @@ impl Trees for Twin {
         let facts = match &request.previous {
             Some(previous) if self.size(&previous.join(index)).await?.is_some() => {
                 // What an earlier set has is linked; how much that is, only the run knows.
-                self.assume("uploaded files that are in the newest backup already are linked, not copied");
+                self.assume(
+                    "uploaded files that the newest backup or note has already are linked, not copied; whether any has \
+                     changed is known once they are read",
+                );
                 let known = self.packs_in(previous).await?;
                 TreeFacts { bytes: facts.bytes.saturating_sub(known), ..facts }
             }

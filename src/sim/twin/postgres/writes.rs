@@ -183,11 +183,11 @@ impl Postgres for Twin {
             let there = self.sessions_in(&request.endpoint, std::slice::from_ref(name)).await?;
             self.lock().databases.ended.insert(planned.facts.oid);
             if let Some(one) = there.first() {
+                let others = there.len() - 1;
+                let others = if others > 0 { format!(" and {others} more") } else { String::new() };
                 self.assume(format!(
-                    "who is in `{name}` goes when asked (`{}` of `{}` and {} more)",
-                    one.application,
-                    one.user,
-                    there.len() - 1
+                    "who is in `{name}` goes when asked (`{}` of `{}`{others})",
+                    one.application, one.user
                 ));
                 let one = EndSessions { databases: vec![name.clone()], ..request.clone() };
                 one.changes().into_iter().for_each(|write| self.wrote(write));

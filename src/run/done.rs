@@ -1,0 +1,95 @@
+//! Effects that can be taken back: those that a record holds, and those that a plan has come to.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::context::Context;
+use crate::{
+    event::Failure,
+    journal::{Choosing, Entry, Kind},
+    primitives::contract::{Back, Decision, FORWARD, Later, Undone},
+};
+
+/// An effect with its intent, whatever became of it.
+pub(super) struct Done {
+    /// Its number in the record; 0 in a plan.
+    pub(super) seq: i64,
+    pub(super) address: String,
+    pub(super) verb: String,
+    pub(super) version: u32,
+    pub(super) summary: String,
+    pub(super) intent: Value,
+    /// `None` if it has none: it failed, or nobody knows.
+    pub(super) outcome: Option<Value>,
+    pub(super) adds_only: bool,
+    /// What a person has chosen for its way back.
+    pub(super) decision: Option<Decision>,
+    /// Nothing of it is on the site any more, or ever was.
+    pub(super) over: bool,
+}
+
+/// What a run has begun, in the order of its record.
+pub(super) fn of_record(context: &Context, entries: &[Entry]) -> Vec<Arc<Done>> {
+    let latest = latest_attempt(entries);
+    let effects = entries.iter().filter(|entry| entry.kind == Kind::Effect);
+    let begun = effects.filter_map(|entry| {
+        let intent = entry.intent.clone()?;
+        Some(Arc::new(Done {
+            seq: entry.seq,
+            address: entry.address.clone(),
+            verb: entry.verb.clone(),
+            version: entry.version,
+            summary: entry.summary.clone(),
+            intent,
+            outcome: entry.attempts.last().and_then(|attempt| attempt.value.clone()),
+            adds_only: context.verb(&entry.verb).is_ok_and(|verb| verb.adds_only),
+            decision: decision(entry, latest),
+            over: !entry.state.to_take_back(),
+        }))
+    });
+    begun.collect()
+}
+
+/// Those of which something may be on the site, last first.
+pub(super) fn to_take_back(done: &[Arc<Done>]) -> impl Iterator<Item = usize> {
+    (0..done.len()).rev().filter(|at| !done[*at].over)
+}
+
+/// The taking of the lock under which something was last attempted.
+fn latest_attempt(entries: &[Entry]) -> Option<i64> {
+    entries.iter().flat_map(|entry| &entry.attempts).map(|attempt| attempt.epoch).max()
+}
+
+/// What a person chose for the way back of this call. An answer about the way forward is none, and one that was given
+/// before the run went on again (its attempts are of a later taking of the lock) does not count any more.
+fn decision(entry: &Entry, latest: Option<i64>) -> Option<Decision> {
+    let decided = entry.decisions.last().filter(|decided| Some(decided.epoch) > latest)?;
+    let Choosing { choice, reason, by } = decided.decision.clone();
+    (!FORWARD.contains(&choice.as_str())).then_some(Decision { choice, reason, by })
+}
+
+/// Takes the effect at `at` back, on whatever `context` reaches. `assumed` is what a person is taken to choose for one of
+/// them.
+pub(super) async fn undo(
+    context: &Context,
+    done: &[Arc<Done>],
+    at: usize,
+    assumed: Option<(usize, &Decision)>,
+) -> Result<Undone, Failure> {
+    let decided = |of: usize| {
+        let assumed = assumed.filter(|(at, _)| *at == of).map(|(_, decision)| decision.clone());
+        assumed.or_else(|| done[of].decision.clone())
+    };
+    let later = done.iter().enumerate().skip(at + 1).map(|(of, one)| Later {
+        verb: one.verb.clone(),
+        address: one.address.clone(),
+        adds_only: one.adds_only,
+        outcome: one.outcome.clone(),
+        choice: decided(of).map(|decision| decision.choice),
+    });
+    let back = Back { decision: decided(at), later: later.collect() };
+    let one = &done[at];
+    let tell = context.tell.at(&one.address);
+    context.kept(&one.verb)?.undo(one.version, one.intent.clone(), &back, context.operate(&tell)).await
+}
