@@ -29,6 +29,7 @@ mod laboratory;
 mod load;
 mod locked;
 mod notices;
+mod observer;
 mod planned;
 mod preload;
 mod restored;

@@ -188,17 +188,36 @@ pub trait Trees: TreesRead {
 }
 
 impl PackTree {
-    /// `bytes` is what the tree holds that is not in an earlier set.
+    /// The index of a set.
+    pub const INDEX: &'static str = "storage.index.zst";
+
+    /// `pack` is a new pack with what the tree holds that is not in an earlier set; `linked` are the packs of that, which
+    /// take no room; `index` are the bytes of the index.
     #[must_use]
-    pub fn change(&self, bytes: Option<u64>) -> Write {
-        let path = self.into.join("storage-001.tar.zst");
-        let shell = format!("tar -C {} -c . | zstd -1 --check > {}", quoted(&self.from), quoted(&path));
-        let change = Change::Added {
-            path: path.display().to_string(),
-            bytes,
-            what: "copy of the uploaded files".to_owned(),
+    pub fn changes(&self, pack: Option<(&str, u64)>, linked: &[String], index: u64) -> Vec<Write> {
+        let added = |name: &str, bytes, what: &str, shell: Option<String>| Write {
+            change: Change::Added {
+                path: self.into.join(name).display().to_string(),
+                bytes: Some(bytes),
+                what: what.to_owned(),
+            },
+            shell,
         };
-        Write { change, shell: Some(shell) }
+        let mut writes = Vec::new();
+        for name in linked {
+            let shell = self.previous.as_ref().map(|previous| {
+                format!("ln {} {}", quoted(&previous.join(name)), quoted(&self.into.join(name)))
+            });
+            writes.push(added(name, 0, "uploaded files that the backup before has, linked", shell));
+        }
+        if let Some((name, bytes)) = pack {
+            let (from, path) = (quoted(&self.from), quoted(&self.into.join(name)));
+            let shell = format!("tar -C {from} -c . | zstd -1 --check > {path}");
+            writes.push(added(name, bytes, "copy of the uploaded files", Some(shell)));
+        }
+        // No program that a person has writes it, and none needs it.
+        writes.push(added(Self::INDEX, index, "index of the uploaded files", None));
+        writes
     }
 }
 

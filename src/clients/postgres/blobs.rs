@@ -17,7 +17,7 @@ use crate::{
     ports::postgres::{Blob, BlobList, Dump},
 };
 
-const FILE: &str = "blobs.zst";
+const FILE: &str = BlobList::FILE;
 /// Bytes of lines that are handed on at a time, and how many such pieces may wait.
 const PIECE: usize = 64 << 10;
 const AHEAD: usize = 8;

@@ -104,10 +104,24 @@ pub struct Contents {
     pub large_objects: u64,
 }
 
+impl BlobList {
+    /// Its name in the folder.
+    pub const FILE: &'static str = "blobs.zst";
+}
+
 impl Dump {
-    /// `sizes` are the databases' sizes on the server: the estimate for the room that a dump needs.
+    /// `sizes` are the databases' sizes on the server: the estimate for the room that a dump needs. `blobs` are the bytes
+    /// of the list of uploaded files, where one is written.
     #[must_use]
-    pub fn changes(&self, sizes: &[(String, u64)]) -> Vec<Write> {
+    pub fn changes(&self, sizes: &[(String, u64)], blobs: Option<u64>) -> Vec<Write> {
+        let list = blobs.map(|bytes| Write {
+            change: Change::Added {
+                path: self.folder.join(BlobList::FILE).display().to_string(),
+                bytes: Some(bytes),
+                what: "list of the uploaded files".to_owned(),
+            },
+            shell: None,
+        });
         self.databases
             .iter()
             .map(|name| {
@@ -129,6 +143,7 @@ impl Dump {
                     },
                 }
             })
+            .chain(list)
             .collect()
     }
 }

@@ -77,7 +77,7 @@ impl State {
     fn list_blobs(&mut self, folder: &Path, db: &Db) -> Result<BlobList, Failure> {
         let lines: Vec<_> = db.blobs.iter().filter_map(|blob| serde_json::to_string(blob).ok()).collect();
         let bytes = compress(lines.join("\n").as_bytes())?;
-        let file = "blobs.zst".to_owned();
+        let file = BlobList::FILE.to_owned();
         let list = BlobList {
             file: file.clone(),
             count: lines.len() as u64,

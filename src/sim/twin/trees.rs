@@ -78,13 +78,14 @@ impl Twin {
         }))
     }
 
-    /// Length of the packs of an earlier set.
-    async fn packs_in(&self, folder: &Path) -> Result<u64, Failure> {
-        let mut bytes = 0;
-        for name in self.list(folder).await?.iter().filter(|name| is_pack(name)) {
-            bytes += self.size(&folder.join(name)).await?.unwrap_or_default();
+    /// Names and lengths of the packs of an earlier set.
+    async fn packs_in(&self, folder: &Path) -> Result<Vec<(String, u64)>, Failure> {
+        let mut packs = Vec::new();
+        for name in self.list(folder).await?.into_iter().filter(|name| is_pack(name)) {
+            let bytes = self.size(&folder.join(&name)).await?.unwrap_or_default();
+            packs.push((name, bytes));
         }
-        Ok(bytes)
+        Ok(packs)
     }
 
     async fn plan_file(&self, folder: &Path, file: &str, bytes: u64) -> Result<StoredFile, Failure> {
@@ -162,37 +163,49 @@ impl TreesRead for Twin {
 impl Trees for Twin {
     async fn pack(&self, request: &PackTree, _: &Teller) -> Result<Packed, Failure> {
         let facts = TreesRead::facts(self, &request.from).await?;
-        let index_bytes = 4_096 + facts.files * LINE;
-        let index = "storage.index.zst";
+        let (index, index_bytes) = (PackTree::INDEX, 512 + facts.files * LINE);
         if let Some(again) = self.planned_pass(request, &facts, index).await? {
             return Ok(again);
         }
-        let facts = match &request.previous {
-            Some(previous) if self.size(&previous.join(index)).await?.is_some() => {
-                // What an earlier set has is linked; how much that is, only the run knows.
-                self.assume(
-                    "uploaded files that the newest backup or note has already are linked, not copied; whether any has \
-                     changed is known once they are read",
-                );
-                let known = self.packs_in(previous).await?;
-                TreeFacts { bytes: facts.bytes.saturating_sub(known), ..facts }
-            }
-            _ => facts,
-        };
-        let number = self.list(&request.into).await?.iter().filter(|name| is_pack(name)).count();
-        let name = format!("storage-{:03}.tar.zst", number + 1);
-        let file = self.plan_file(&request.into, &name, facts.bytes).await?;
+        let mut earlier = Vec::new();
+        if let Some(previous) = &request.previous
+            && self.size(&previous.join(index)).await?.is_some()
+        {
+            // What an earlier set has is linked; how much that is, only the run knows.
+            self.assume(
+                "uploaded files that the newest backup or note has already are linked, not copied; whether any has \
+                 changed is known once they are read",
+            );
+            earlier = self.packs_in(previous).await?;
+        }
+        let mut packs = Vec::new();
+        for (name, bytes) in &earlier {
+            let path = request.into.join(name);
+            let blake3 = hex(&format!("planned copy {}", path.display()));
+            self.put(&path, Node::Assumed { bytes: *bytes, blake3: blake3.clone() });
+            let file = StoredFile { file: name.clone(), bytes: *bytes, blake3 };
+            packs.push(Pack { file, uncompressed_bytes: *bytes, files: facts.files, linked: true });
+        }
+        let bytes = facts.bytes.saturating_sub(earlier.iter().map(|(_, bytes)| bytes).sum());
+        let names = self.list(&request.into).await?;
+        let free = (1..).map(|number| format!("storage-{number:03}.tar.zst"));
+        let name = free.into_iter().find(|name| !names.contains(name)).filter(|_| bytes > 0);
+        if let Some(name) = &name {
+            let file = self.plan_file(&request.into, name, bytes).await?;
+            packs.push(Pack { file, uncompressed_bytes: bytes, files: facts.files, linked: false });
+        }
         let index = self.plan_file(&request.into, index, index_bytes).await?;
-        self.spend(facts.bytes, PACK);
-        self.wrote(request.change(Some(facts.bytes)));
+        self.spend(bytes, PACK);
+        let linked: Vec<_> = earlier.into_iter().map(|(name, _)| name).collect();
+        let new = name.as_deref().map(|name| (name, bytes));
+        request.changes(new, &linked, index_bytes).into_iter().for_each(|write| self.wrote(write));
         let tree_blake3 = hex(&format!("planned tree {}", request.from.display()));
-        let pack = Pack { file, uncompressed_bytes: facts.bytes, files: facts.files, linked: false };
         Ok(Packed {
             files: facts.files,
             bytes: facts.bytes,
             read_files: facts.files,
-            read_bytes: facts.bytes,
-            packs: vec![pack],
+            read_bytes: bytes,
+            packs,
             index,
             tree_blake3,
             changed: Vec::new(),

@@ -30,6 +30,8 @@ use crate::{
 const DUMP: u64 = 150_000_000;
 const LOAD: u64 = 50_000_000;
 const COPY: u64 = 1_000_000_000;
+/// A row's line in the list of uploaded files, packed: its key and checksum are of chance, the rest is alike.
+const BLOB: u64 = 48;
 
 impl Twin {
     /// Takes room on the server in the rehearsal, and fails where the run would.
@@ -90,12 +92,11 @@ impl Twin {
     }
 
     async fn plan_blobs(&self, request: &Dump) -> Result<Option<BlobList>, Failure> {
-        if request.blobs_of.is_none() {
-            return Ok(None);
-        }
-        let (file, bytes) = ("blobs.zst".to_owned(), 1 << 20);
+        let Some(database) = &request.blobs_of else { return Ok(None) };
+        let count = self.listed_uploads(&request.endpoint, database).await?;
+        let (file, bytes) = (BlobList::FILE.to_owned(), BLOB + count * BLOB);
         let blake3 = self.plan_dump(&request.folder.join(&file), bytes).await?;
-        Ok(Some(BlobList { file, count: 0, bytes, blake3 }))
+        Ok(Some(BlobList { file, count, bytes, blake3 }))
     }
 
     /// What was renamed, as the overlay would have it; fails where the server would.
@@ -147,7 +148,7 @@ impl Postgres for Twin {
         }
         let blobs = self.plan_blobs(request).await?;
         self.assume("a dump is as large as its database on the server; most are half of it");
-        for write in request.changes(&sizes) {
+        for write in request.changes(&sizes, blobs.as_ref().map(|list| list.bytes)) {
             self.wrote(write);
         }
         Ok(DumpReport {
