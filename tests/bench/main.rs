@@ -39,7 +39,7 @@ fn measure() -> Result<()> {
     let tools = Tools::bring()?;
     let images = Images::bring(&tools)?;
     let registry = Registry::start(&tools, &images)?;
-    for release in ["1.0.0", "1.1.0", "1.1.1"] {
+    for release in ["1.0.0", "1.1.0", "1.1.1", "1.2.0"] {
         registry.push(release)?;
     }
     let only = std::env::var("UPLIFT_BENCH_ONLY").unwrap_or_default();

@@ -33,6 +33,7 @@ pub(crate) fn all(tools: &Tools, images: &Images, registry: &Registry, rounds: u
                 }
                 if !by_hand {
                     figures.add("`uplift status`", site.uplift("status")?);
+                    figures.add("`uplift upgrade --dry-run`", site.uplift("upgrade --to 1.2.0 --dry-run")?);
                     figures.add("`uplift --version`", site.uplift("--version")?);
                 }
             }
