@@ -4,12 +4,14 @@
 mod back;
 mod by_hand;
 mod choices;
+mod crashes;
 mod faults;
 mod fits;
 mod held;
 mod hosts;
 mod killed;
 mod locked;
+mod matrix;
 mod night;
 mod notices;
 mod pinned;
