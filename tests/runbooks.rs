@@ -5,7 +5,6 @@ mod back;
 mod by_hand;
 mod choices;
 mod crashes;
-mod faults;
 mod fits;
 mod held;
 mod hosts;

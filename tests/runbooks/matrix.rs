@@ -27,7 +27,7 @@ use std::{
 use snapbox::{Data, assert_data_eq, data::DataFormat};
 use uplift::primitives::contract::{Catalogue, Kind};
 
-use flows::{FLOWS, Flow, SITES, Site, Stage, prepared};
+use flows::{FLOWS, Flow, RUN, SITES, Site, Stage, prepared};
 use seen::{Effect, Snap};
 use trial::{Trial, Wrong};
 
@@ -104,6 +104,7 @@ async fn lane(lane: &Lane, tried: &Mutex<Tried>) {
             }
         };
         let (page, broken, cases, pairs) = page(&trial, flow, lane.site).await;
+        let page = if run.is_empty() { page } else { page.replace(&run, RUN) };
         let mut tried = tried.lock().unwrap();
         tried.flows += 1;
         tried.effects += trial.effects.len();
@@ -137,7 +138,7 @@ async fn page(trial: &Trial<'_>, flow: &Flow, site: &Site) -> (String, Vec<Strin
             let one = ends.iter().all(|(_, words)| *words == ends[0].1);
             for (place, words) in ends.iter().take(if one { 1 } else { ends.len() }) {
                 let at = if one { String::new() } else { format!(" {place}") };
-                let _never_fails = writeln!(page, "  {:<18}{words}", format!("{kind}{at}"));
+                let _never_fails = writeln!(page, "  {:<19}{words}", format!("{kind}{at}"));
             }
         }
     }

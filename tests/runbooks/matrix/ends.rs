@@ -21,6 +21,8 @@ pub(super) struct Word {
     pub(super) data: bool,
     /// The data stays as it is.
     pub(super) code: bool,
+    /// Users were in, and the data goes back: uploaded files that have come meanwhile stay.
+    pub(super) said: bool,
 }
 
 /// Who judges the ends of one run.
@@ -90,15 +92,18 @@ impl<'t> Ends<'t> {
         if now.is(&self.trial.after, self.data()) {
             return Ok(words.to_owned());
         }
-        Err(format!("{words}, and not as where nothing goes wrong: {now:?}\nbut {:?}", self.trial.after))
+        Err(format!("{words}, and not as where nothing goes wrong: {}", now.beside(&self.trial.after)))
     }
 
     fn is_back(&self, night: &Night, words: &str) -> Words {
-        let now = Stand::of(night);
+        let mut now = Stand::of(night);
+        if self.word.said {
+            now.leave_out_uploads_beside(&self.trial.before);
+        }
         if now.is(&self.trial.before, self.data()) {
             return Ok(words.to_owned());
         }
-        Err(format!("{words}, and not as before: {now:?}\nbut {:?}", self.trial.before))
+        Err(format!("{words}, and not as before: {}", now.beside(&self.trial.before)))
     }
 
     fn no_order_is_lost(&self, night: &Night) -> Result<(), String> {
@@ -173,6 +178,7 @@ impl Word {
             beforehand: self.beforehand,
             data: (self.beforehand && (way.forwards || said("stay"))) || said("restore-data"),
             code: self.code || said("return-code"),
+            said: self.said || said("restore-data"),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use uplift::{Ending, World, run::PlanEnd, sim::Shape};
+use uplift::{
+    Ending, World,
+    run::PlanEnd,
+    sim::{Release, Shape},
+};
 
 use super::super::night::{Night, Told, told};
 
@@ -12,13 +16,16 @@ pub(super) struct Site {
     make: fn() -> World,
 }
 
+const MOVING: &str = "at a tag that moves";
+
 /// `flaky.toml` and `killed.toml` are left out: they are the plain site with faults of their own.
-pub(super) const SITES: [Site; 5] = [
+pub(super) const SITES: [Site; 6] = [
     Site { name: "plain", make: plain },
     Site { name: "busy", make: busy },
     Site { name: "older", make: older },
     Site { name: "tight", make: tight },
     Site { name: "without a worker", make: without_worker },
+    Site { name: MOVING, make: moving },
 ];
 
 fn written(text: &str) -> World {
@@ -49,6 +56,16 @@ fn without_worker() -> World {
     World::shaped(&Shape { job: None, ..Shape::default() })
 }
 
+/// It runs `latest`, which means another image once somebody has pulled it again.
+fn moving() -> World {
+    let world = plain();
+    world.push(Release::new("latest", &[]));
+    world.rename_image("1.0.0", "latest");
+    world.set("STRATA_VERSION", "latest");
+    world.put_job("SendInvoice", None);
+    world
+}
+
 /// How far a site has come before what is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
@@ -73,10 +90,11 @@ pub(super) struct Flow {
 }
 
 const ALL: &[&str] = &["plain", "busy", "older", "tight", "without a worker"];
+const RESTORED: &[&str] = &["plain", "busy", "older", "tight", "without a worker", MOVING];
 const PLAIN: &[&str] = &["plain"];
 const UPGRADE: &str = "compose/upgrade";
 /// Stands for the run that brought 1.1.0, or 1.1.1, and for the set that it has made.
-const RUN: &str = "RUN";
+pub(super) const RUN: &str = "RUN";
 
 const fn upgrade(
     name: &'static str,
@@ -87,7 +105,7 @@ const fn upgrade(
     Flow { name, sites, stage, runbook: UPGRADE, given }
 }
 
-pub(super) const FLOWS: [Flow; 14] = [
+pub(super) const FLOWS: [Flow; 15] = [
     upgrade("upgrade that migrates", ALL, Stage::Old, &[("to", "1.1.0")]),
     upgrade("upgrade on one schema", PLAIN, Stage::Upgraded, &[("to", "1.1.1")]),
     upgrade("upgrade that fails in the dark", &["plain", "tight"], Stage::Old, &[("to", "1.3.0")]),
@@ -110,8 +128,15 @@ pub(super) const FLOWS: [Flow; 14] = [
         given: &[("run", RUN), ("restore_data", "always"), ("jobs", "run")],
     },
     Flow {
+        name: "return that holds the worker",
+        sites: &[MOVING],
+        stage: Stage::Upgraded,
+        runbook: "compose/rollback",
+        given: &[("run", RUN), ("restore_data", "always"), ("jobs", "hold")],
+    },
+    Flow {
         name: "restore",
-        sites: ALL,
+        sites: RESTORED,
         stage: Stage::Upgraded,
         runbook: "compose/restore",
         given: &[("set", RUN), ("restore_data", "always"), ("jobs", "run")],
@@ -178,28 +203,37 @@ impl Flow {
     }
 }
 
+/// An uploaded file that a user of the newer release has deleted.
+const DELETED: &str = "k9aaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 /// A site at a stage, with the run that has brought it there.
 pub(super) async fn prepared(site: &Site, stage: Stage) -> (Night, String) {
     let night = Night::of((site.make)());
     if stage == Stage::Old {
         return (night, String::new());
     }
+    night.world.upload(DELETED, "its row returns with the data");
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done, "{}", site.name);
     if stage == Stage::Twice {
         assert_eq!(night.upgrade("1.1.1").await.ending, Ending::Done, "{}", site.name);
     }
     let run = night.newest().await.0.id;
+    if site.name == MOVING {
+        // Pulled again, and its other name is gone too.
+        night.world.pulled("latest");
+        night.world.rename_image(&format!("uplift-{run}"), "put-aside");
+    }
     night.world.advance(Duration::from_mins(5));
     night.world.place_orders(12);
+    night.world.remove_file(night.world.uploaded(DELETED));
     if stage == Stage::Aged {
         for _ in 0..2 {
             night.world.advance(Duration::from_hours(24 * 10));
             assert_eq!(night.run("compose/backup", &[]).await.ending, Ending::Done);
         }
-        // What the newest twenty have left stays.
-        for _ in 0..20 {
-            assert!(matches!(night.upgrade("1.1.0").await.ending, Ending::NothingNeeded { .. }));
-        }
+        // What an earlier removal has not finished.
+        let half = night.folder().join("kept/.deleting-20260901-031500-00cc/before/0-env");
+        night.world.put_file(half, "A=1", 0o600);
     }
     if stage == Stage::Lost {
         let set = night.set(&run);

@@ -12,6 +12,8 @@ use super::{
     seen::{Effect, Recorder, Snap, Start, Write, effects, forget, open_run},
 };
 
+const VOLUMES: &str = "/var/lib/docker/volumes";
+
 /// What runs, on which data.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stand {
@@ -35,12 +37,29 @@ impl Stand {
         Self { picture, env }
     }
 
+    /// Uploaded files that the other has not.
+    pub(super) fn leave_out_uploads_beside(&mut self, other: &Self) {
+        let known = &other.picture.files;
+        self.picture.files.retain(|path, _| known.contains_key(path) || !path.starts_with(VOLUMES));
+    }
+
     fn without_rows(mut self) -> Self {
         for database in self.picture.databases.values_mut() {
             (database.tables, database.large_objects) = (Vec::new(), 0);
             (database.rows_blake3, database.jobs) = Default::default();
         }
         self
+    }
+
+    /// The lines in which it differs.
+    pub(super) fn beside(&self, other: &Self) -> String {
+        let lines = |one: &Self| format!("{one:#?}").lines().map(str::to_owned).collect::<Vec<_>>();
+        let (now, then) = (lines(self), lines(other));
+        let only = |these: &[String], those: &[String], sign: &str| {
+            let only = these.iter().filter(|line| !those.contains(line)).take(12);
+            only.map(|line| format!("\n{sign} {}", line.trim())).collect::<String>()
+        };
+        [only(&now, &then, "+"), only(&then, &now, "-")].concat()
     }
 
     /// Whether it is the same site, as far as its data is to be the same.
@@ -136,7 +155,7 @@ impl<'a> Trial<'a> {
 
     fn ends<'t>(&'t self, judge: &'t Arc<Judge>, goes_back: bool) -> Ends<'t> {
         let beforehand = self.flow.has_word();
-        let word = Word { beforehand, data: beforehand && !goes_back, code: false };
+        let word = Word { beforehand, data: beforehand && !goes_back, code: false, said: false };
         Ends { trial: self, judge, word, depth: 0 }
     }
 
