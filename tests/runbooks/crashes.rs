@@ -74,7 +74,7 @@ impl Table {
         let machine = base.copy();
         machine.dies(self.test, part, death);
         let mut tried = 0;
-        for power in self.powers(death) {
+        for power in Self::powers(death) {
             if *power == Power::Fails {
                 machine.loses_power();
             }
@@ -87,7 +87,7 @@ impl Table {
     }
 
     /// A kill in the middle of a sync leaves what the kill after it leaves: only the power makes a difference there.
-    fn powers(self, death: &Death) -> &'static [Power] {
+    fn powers(death: &Death) -> &'static [Power] {
         match death {
             Death::Sync(when) if when.starts_with("during") => &[Power::Fails],
             Death::Sync(_) => &[Power::Stays],
@@ -101,6 +101,7 @@ impl Table {
             let goes_back = when.starts_with("rollback");
             for name in ["a", "b"] {
                 let (times, there) = done(&machine.world(), name);
+                assert!(times == 0 || machine.knows_a_run(), "{when}: nobody knows who did `{name}`");
                 self.counts(times, false, &format!("{when}: `{name}` was done {times} times"));
                 assert!(goes_back || there == (times > 0), "{when}: `{name}`");
             }

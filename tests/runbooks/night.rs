@@ -213,8 +213,8 @@ impl Night {
 }
 
 /// In memory, where there is room for it: the tests of many runs would wait for the disk most of the time. What a sync is
-/// worth is tried with journals on a disk.
-fn folder() -> tempfile::TempDir {
+/// worth is tried where the power fails.
+pub(super) fn folder() -> tempfile::TempDir {
     const ENOUGH: u64 = 256 << 20;
     let room = rustix::fs::statvfs("/dev/shm").map_or(0, |about| about.f_bavail * about.f_frsize);
     let made = (room > ENOUGH).then(|| tempfile::tempdir_in("/dev/shm").ok()).flatten();

@@ -15,7 +15,7 @@ use uplift::{
 };
 
 use super::{
-    super::night::{copy, told},
+    super::night::{copy, folder, told},
     stamp::{POINT, catalogue, runbook},
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(class: u8) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         fs::write(folder.path().join("site.toml"), SITE).unwrap();
         fs::write(folder.path().join("crash.rhai"), runbook(class)).unwrap();
         fs::create_dir(folder.path().join("disk")).unwrap();
@@ -47,7 +47,7 @@ impl Machine {
 
     /// The same machine once more.
     pub(super) fn copy(&self) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         copy(self.folder.path(), folder.path());
         Self { folder }
     }
@@ -64,9 +64,17 @@ impl Machine {
         text.map_or_else(|_| World::written(SITE), |text| World::kept(&text, &origin)).unwrap()
     }
 
+    fn journal(&self) -> Option<Reader> {
+        Reader::open(&Folder::find(&self.state())?).unwrap()
+    }
+
     /// The run that is open, by its journal.
     pub(super) fn open_run(&self) -> Option<RunRow> {
-        Reader::open(&Folder::find(&self.state())?).unwrap()?.unfinished().unwrap()
+        self.journal()?.unfinished().unwrap()
+    }
+
+    pub(super) fn knows_a_run(&self) -> bool {
+        self.journal().is_some_and(|journal| !journal.runs().unwrap().is_empty())
     }
 
     /// A process that plays a part, and dies.

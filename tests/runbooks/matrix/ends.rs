@@ -15,8 +15,6 @@ use super::{
 /// What a person has said on the way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word {
-    /// It was said beforehand that what was written since may be put aside: for what is done, not for the way back.
-    pub(super) beforehand: bool,
     /// What was written since may be put aside.
     pub(super) data: bool,
     /// The data stays as it is.
@@ -63,7 +61,7 @@ impl<'t> Ends<'t> {
                 return Err(format!("it ends with {over}, and run {} is open", open.id));
             }
             self.no_order_is_lost(night)?;
-            self.trial.lawful(self.judge, night)?;
+            self.judge.lawful(night)?;
             Ok(format!("{over} [{}]", runs.trim_end()))
         }
         .boxed()
@@ -75,7 +73,7 @@ impl<'t> Ends<'t> {
             return Err(format!("it did not begin ({code}), and run {} is open", open.id));
         }
         let words = self.is_back(night, &format!("not begun ({code})"))?;
-        self.trial.lawful(self.judge, night)?;
+        self.judge.lawful(night)?;
         Ok(words)
     }
 
@@ -139,7 +137,7 @@ impl<'t> Ends<'t> {
                 (false, choice) => night.try_rollback(choice).await,
             };
             let told = told.map_err(|error| format!("`{}` is refused: {}", way.words(), error.failure()))?;
-            let word = self.word.after(&way);
+            let word = self.word.after(&way, self.trial.has_word());
             let ends = Ends { judge: &judge, word, depth: self.depth + 1, ..self };
             let end = ends.told(&night, told.ending).await;
             words.push(format!(
@@ -148,7 +146,7 @@ impl<'t> Ends<'t> {
                 end.map_err(|why| format!("after `{}`: {why}", way.words()))?
             ));
         }
-        self.trial.lawful(self.judge, night)?;
+        self.judge.lawful(night)?;
         let kind = match ending {
             Ending::Stuck { failure, .. } => format!("stuck ({})", failure.code),
             Ending::NeedsPerson { .. } => "asks".to_owned(),
@@ -167,16 +165,17 @@ struct Way {
 impl Way {
     fn words(&self) -> String {
         let verb = if self.forwards { "resume" } else { "rollback" };
-        self.choice.as_ref().map_or(verb.to_owned(), |choice| choice.clone())
+        self.choice.as_ref().map_or(verb.to_owned(), Clone::clone)
     }
 }
 
 impl Word {
-    fn after(self, way: &Way) -> Self {
+    /// `beforehand`: it was said with the command that what was written since may be put aside. That is about what is done, not
+    /// about the way back.
+    fn after(self, way: &Way, beforehand: bool) -> Self {
         let said = |word: &str| way.choice.as_deref() == Some(word);
         Self {
-            beforehand: self.beforehand,
-            data: (self.beforehand && (way.forwards || said("stay"))) || said("restore-data"),
+            data: (beforehand && (way.forwards || said("stay"))) || said("restore-data"),
             code: self.code || said("return-code"),
             said: self.said || said("restore-data"),
         }

@@ -69,9 +69,11 @@ impl Judge {
         Self { origin, learns, broken: Mutex::default() }
     }
 
-    /// Which rules were broken, and when first.
-    pub(super) fn broken(&self) -> Vec<String> {
-        self.broken.lock().unwrap().clone()
+    /// Looks a last time; an error if a rule was broken then, or before.
+    pub(super) fn lawful(&self, night: &Night) -> Result<(), String> {
+        night.world.show(|moment| self.sees(moment));
+        let broken = self.broken.lock().unwrap();
+        broken.first().map_or(Ok(()), |first| Err(format!("{first} ({} in all)", broken.len())))
     }
 
     pub(super) fn sees(&self, moment: &Moment<'_>) {
@@ -162,8 +164,8 @@ impl Judge {
             known.insert(now);
             return None;
         }
-        let now = now.map(|now| String::from_utf8_lossy(&now).into_owned());
-        Some(format!("`.env` is neither the old one nor the new one: {now:?}"))
+        let length = now.map_or("it is gone".to_owned(), |now| format!("it has {} bytes", now.len()));
+        Some(format!("`.env` is neither the old one nor the new one: {length}"))
     }
 
     /// What users were told they had written is in some database.

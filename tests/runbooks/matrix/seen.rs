@@ -124,6 +124,10 @@ pub(super) struct Effect {
 }
 
 impl Effect {
+    pub(super) fn is_beginning(&self) -> bool {
+        self.start == Start::Anew
+    }
+
     pub(super) fn is_back(&self) -> bool {
         matches!(self.start, Start::Back { .. })
     }

@@ -56,8 +56,8 @@ impl Stand {
         let lines = |one: &Self| format!("{one:#?}").lines().map(str::to_owned).collect::<Vec<_>>();
         let (now, then) = (lines(self), lines(other));
         let only = |these: &[String], those: &[String], sign: &str| {
-            let only = these.iter().filter(|line| !those.contains(line)).take(12);
-            only.map(|line| format!("\n{sign} {}", line.trim())).collect::<String>()
+            let only: Vec<_> = these.iter().filter(|line| !those.contains(line)).take(12).collect();
+            only.iter().flat_map(|line| ["\n", sign, " ", line.trim()]).collect::<String>()
         };
         [only(&now, &then, "+"), only(&then, &now, "-")].concat()
     }
@@ -154,15 +154,12 @@ impl<'a> Trial<'a> {
     }
 
     fn ends<'t>(&'t self, judge: &'t Arc<Judge>, goes_back: bool) -> Ends<'t> {
-        let beforehand = self.flow.has_word();
-        let word = Word { beforehand, data: beforehand && !goes_back, code: false, said: false };
+        let word = Word { data: self.has_word() && !goes_back, code: false, said: false };
         Ends { trial: self, judge, word, depth: 0 }
     }
 
-    pub(super) fn lawful(&self, judge: &Judge, night: &Night) -> Result<(), String> {
-        night.world.show(|moment| judge.sees(moment));
-        let broken = judge.broken();
-        broken.first().map_or(Ok(()), |first| Err(format!("{first} ({} in all)", broken.len())))
+    pub(super) fn has_word(&self) -> bool {
+        self.flow.has_word()
     }
 
     /// What becomes of it where `wrong` happens at this write of an effect.
