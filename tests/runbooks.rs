@@ -4,12 +4,13 @@
 mod back;
 mod by_hand;
 mod choices;
-mod faults;
+mod crashes;
 mod fits;
 mod held;
 mod hosts;
 mod killed;
 mod locked;
+mod matrix;
 mod night;
 mod notices;
 mod pinned;

@@ -207,7 +207,9 @@ impl Live {
         if entry.state == State::NotApplied {
             return self.begin_again(begun).await;
         }
-        if begun.when_unknown == WhenUnknown::Repeat {
+        // What waits for another attempt has failed for certain: there is nothing to ask a person about.
+        let waits = entry.state == State::Waiting && begun.when_unknown == WhenUnknown::Ask;
+        if waits || begun.when_unknown == WhenUnknown::Repeat {
             return self.once_more(begun).await;
         }
         let tell = self.context.tell.at(&begun.address);

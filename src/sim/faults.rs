@@ -84,7 +84,10 @@ impl State {
         what: &str,
         work: impl FnOnce(&mut Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let number = self.faults.log.len() + 1;
+        self.show(number, what, false);
         let done = self.attempt(what, work);
+        self.show(number, what, true);
         self.keep()?;
         done
     }

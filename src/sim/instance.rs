@@ -64,7 +64,7 @@ impl Instance {
     }
 
     /// It runs `db:prepare` before it serves.
-    fn prepares(&self) -> bool {
+    pub(super) fn prepares(&self) -> bool {
         self.is_web() && self.environment.get("STRATA_RUN_DB_PREPARE").is_some_and(|value| value == "true")
     }
 

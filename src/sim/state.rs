@@ -45,6 +45,11 @@ pub(super) struct Writer {
 }
 
 impl State {
+    /// The same once more, with nothing written yet and nobody who keeps it.
+    pub(super) fn forked(&self) -> Self {
+        Self { faults: Faults::default(), keeper: Keeper::default(), ..self.clone() }
+    }
+
     /// 64 hex digits that no other thing of this world has, the same in every run.
     pub(super) fn next_id(&mut self) -> String {
         self.made += 1;

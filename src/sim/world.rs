@@ -8,8 +8,7 @@ use std::{
 };
 
 use super::{
-    faults::{Fault, Faults},
-    kept::Keeper,
+    faults::Fault,
     setup::{self, Shape},
     state::State,
 };
@@ -59,8 +58,7 @@ impl World {
     /// Another world, the same as this one is now. Nothing was written in it yet, no fault is armed, and nobody keeps it.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let state = self.lock().clone();
-        Self::of(State { faults: Faults::default(), keeper: Keeper::default(), ..state })
+        Self::of(self.lock().forked())
     }
 
     /// All ports of this world.

@@ -216,7 +216,7 @@ fn every_kill(flow: &Flow) {
 const UNRECORDED: usize = 5;
 
 /// So many cases further goes the ordinary test: an odd number, so that each of the four kinds has its turn.
-const STEP: usize = 9;
+const STEP: usize = 71;
 
 #[test]
 fn an_upgrade_that_migrates() {

@@ -1,6 +1,6 @@
 //! One site, and an operator who types one command after the other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use uplift::{
     Decision, Ending, Event, Failure, Host, HostError, Plan, Runbook, Settled, Start, World,
@@ -11,8 +11,8 @@ use uplift::{
 
 pub(super) struct Night {
     pub(super) world: World,
-    /// The journal is a real one, on a real disk.
-    state: tempfile::TempDir,
+    /// The journal is a real one, with real files.
+    state: Arc<tempfile::TempDir>,
 }
 
 /// What a run told, and how it ended.
@@ -23,7 +23,12 @@ pub(super) struct Told {
 
 impl Night {
     pub(super) fn of(world: World) -> Self {
-        Self { world, state: tempfile::tempdir().unwrap() }
+        Self { world, state: Arc::new(folder()) }
+    }
+
+    /// Another world with the same state folder, whatever lies there.
+    pub(super) fn instead(&self, world: World) -> Self {
+        Self { world, state: Arc::clone(&self.state) }
     }
 
     /// A site that has come to 1.1.0 by an upgrade of its own.
@@ -205,6 +210,15 @@ impl Night {
         };
         format!("{} {}", tag("web"), tag("job"))
     }
+}
+
+/// In memory, where there is room for it: the tests of many runs would wait for the disk most of the time. What a sync is
+/// worth is tried where the power fails.
+pub(super) fn folder() -> tempfile::TempDir {
+    const ENOUGH: u64 = 256 << 20;
+    let room = rustix::fs::statvfs("/dev/shm").map_or(0, |about| about.f_bavail * about.f_frsize);
+    let made = (room > ENOUGH).then(|| tempfile::tempdir_in("/dev/shm").ok()).flatten();
+    made.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
 pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {
