@@ -82,7 +82,7 @@ impl Effect for BackupPrune {
         backups::prune(intent, site).await
     }
 
-    async fn undo(intent: &PrunePlan, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &PrunePlan, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let gone = backups::removed(intent, site.observe()).await?;
         if gone.is_empty() {
             return Ok(Undone::nothing("nothing was removed yet"));

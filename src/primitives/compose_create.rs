@@ -108,7 +108,7 @@ impl Effect for ComposeCreate {
         }
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut removed = false;
         for before in &intent.services {
             if !before.is_so(site.observe()).await? {

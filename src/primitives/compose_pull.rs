@@ -133,7 +133,7 @@ impl Effect for ComposePull {
         Ok(Outcome { images })
     }
 
-    async fn undo(_: &Intent, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &Intent, _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("the image stays on this host: nothing that runs uses it"))
     }
 }

@@ -140,7 +140,7 @@ impl Effect for ComposeRelease {
         }
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut held = false;
         for one in &intent.held {
             held |= set(one, &one.now, site).await?;

@@ -138,7 +138,7 @@ impl Effect for ComposeStop {
         Ok(Outcome { told, ..outcome(intent) })
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         // Where they were to be held first and none is, no stop was sent.
         if !intent.hold || any_held(&intent.services, site.observe()).await? {
             still_stopping(&intent.services, site.observe()).await?;

@@ -182,7 +182,7 @@ impl Effect for ComposeTrial {
         Ok(outcome)
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let removed = intent.take_away(site).await?;
         Ok(if removed {
             Undone::restored("removed the trial's container, and ended what it had begun in the databases")

@@ -126,7 +126,7 @@ impl Effect for ComposeUp {
         outcome(intent, site.observe()).await
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut as_it_was = true;
         for before in &intent.services {
             as_it_was &= before.is_so(site.observe()).await?;

@@ -165,7 +165,7 @@ impl Effect for ConfigReturn {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let mut back = 0;
         for one in &intent.files {
             let now = site.files.read(&one.path).await?;

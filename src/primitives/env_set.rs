@@ -122,7 +122,7 @@ impl Effect for EnvSet {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let file = current(&intent.file, site.files).await?;
         let now = hash(&file.bytes);
         if now == intent.before {

@@ -90,7 +90,7 @@ impl Effect for ImageName {
         Ok(outcome(intent))
     }
 
-    async fn undo(_: &Intent, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &Intent, _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("the name stays: it only keeps the image from being lost"))
     }
 }

@@ -65,7 +65,7 @@ impl Since {
 }
 
 impl Reached {
-    pub(super) fn of(back: &Back) -> Self {
+    pub(super) fn of(back: &Back<'_>) -> Self {
         let tried = back.later.iter().find(|one| one.verb == "compose_trial");
         if users_since(back) {
             let since = tried.and_then(|one| Since::deserialize(one.outcome.as_ref()?).ok());
@@ -76,7 +76,7 @@ impl Reached {
 
     /// What the record tells, corrected by who was started beside the run after `since` (RFC 3339).
     pub(super) async fn seen(
-        back: &Back,
+        back: &Back<'_>,
         since: &str,
         site: Observe<'_>,
     ) -> Result<(Self, Option<ByHand>), Failure> {
@@ -125,17 +125,17 @@ fn brings_users(one: &Later) -> bool {
 }
 
 /// Whether users could reach what came after an effect.
-pub(super) fn users_since(back: &Back) -> bool {
+pub(super) fn users_since(back: &Back<'_>) -> bool {
     back.later.iter().any(brings_users)
 }
 
 /// Whether a person has chosen that the data becomes what it was.
-pub(super) fn data_returned(back: &Back) -> bool {
+pub(super) fn data_returned(back: &Back<'_>) -> bool {
     back.later.iter().any(|one| one.choice.as_deref() == Some(RESTORE_DATA))
 }
 
 /// Whether users could reach what a later `verb` has put in its place.
-pub(super) fn users_had(back: &Back, verb: &str) -> bool {
+pub(super) fn users_had(back: &Back<'_>, verb: &str) -> bool {
     back.later.iter().skip_while(|one| one.verb != verb).skip(1).any(brings_users)
 }
 

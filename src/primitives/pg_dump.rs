@@ -59,7 +59,7 @@ impl Effect for PgDump {
         backup_set::execute(intent, site).await
     }
 
-    async fn undo(intent: &SetPlan, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &SetPlan, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         backup_set::undo(intent, site).await
     }
 }

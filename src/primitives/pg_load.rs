@@ -155,7 +155,7 @@ impl Effect for PgLoad {
         Ok(outcome)
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         intent.end_earlier(site).await?;
         let found = site.postgres.databases(&intent.endpoint, &intent.names()).await?;
         if found.is_empty() {

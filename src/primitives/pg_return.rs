@@ -70,7 +70,7 @@ impl Effect for PgReturn {
         intent.execute(site).await
     }
 
-    async fn undo(intent: &Swapped, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Swapped, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         intent.undo(back, site).await
     }
 }

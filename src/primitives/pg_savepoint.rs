@@ -178,7 +178,7 @@ impl Effect for PgSavepoint {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let (reached, by_hand) = Reached::seen(back, &intent.copies.made_at, site.observe()).await?;
         let chosen = back.decision.as_ref().map(|decision| decision.choice.as_str());
         if intent.none.is_some() {

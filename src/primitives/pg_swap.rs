@@ -89,7 +89,7 @@ impl Effect for PgSwap {
         intent.execute(site).await
     }
 
-    async fn undo(intent: &Swapped, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Swapped, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         intent.undo(back, site).await
     }
 }

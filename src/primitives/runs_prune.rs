@@ -138,7 +138,7 @@ impl Effect for RunsPrune {
         }
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let (_, gone) = intent.standing(site.files).await?;
         if gone.is_empty() {
             return Ok(Undone::nothing("no copy and no log was removed yet"));

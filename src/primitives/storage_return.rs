@@ -156,7 +156,7 @@ impl Effect for StorageReturn {
         Ok(outcome(intent, put.back_of(&intent.lacking), put.not_back))
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let Some(fill) = &intent.fill else { return Ok(Undone::nothing("no uploaded files were put back")) };
         if users_since(back) {
             return Ok(Undone::nothing(

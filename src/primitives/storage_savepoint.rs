@@ -132,7 +132,7 @@ impl Effect for StorageSavepoint {
         Ok(outcome)
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let (reached, _) = Reached::seen(back, &intent.since, site.observe()).await?;
         if matches!(reached, Reached::Users { .. }) {
             return intent.after_users(data_returned(back), site).await;

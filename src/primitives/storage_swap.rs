@@ -102,7 +102,7 @@ impl Effect for StorageSwap {
         Ok(outcome(intent))
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         if site.trees.inode(&intent.live).await? == Some(intent.was) {
             return Ok(Undone::nothing("the uploaded files are the ones from before"));
         }

@@ -121,7 +121,7 @@ impl Effect for StorageUnpack {
         Ok(outcome)
     }
 
-    async fn undo(intent: &Intent, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let path = &intent.request.into;
         let Some(inode) = site.trees.inode(path).await? else {
             return Ok(Undone::nothing("nothing of what was unpacked is there"));

@@ -130,7 +130,7 @@ impl Swapped {
         Ok(self.outcome(site.observe()).await)
     }
 
-    pub(super) async fn undo(&self, back: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    pub(super) async fn undo(&self, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let brought = matches!(Reached::of(back), Reached::Users { .. });
         let by_hand = match self.exchange.pairs.first() {
             Some(first) if !brought => ByHand::since(&first.aside_mark.made, site.observe()).await?,

@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// An effect with its intent, whatever became of it.
+#[derive(Clone)]
 pub(super) struct Done {
     /// Its number in the record; 0 in a plan.
     pub(super) seq: i64,
@@ -51,11 +52,6 @@ pub(super) fn of_record(context: &Context, entries: &[Entry]) -> Vec<Arc<Done>> 
     begun.collect()
 }
 
-/// Those of which something may be on the site, last first.
-pub(super) fn to_take_back(done: &[Arc<Done>]) -> impl Iterator<Item = usize> {
-    (0..done.len()).rev().filter(|at| !done[*at].over)
-}
-
 /// The taking of the lock under which something was last attempted.
 fn latest_attempt(entries: &[Entry]) -> Option<i64> {
     entries.iter().flat_map(|entry| &entry.attempts).map(|attempt| attempt.epoch).max()
@@ -69,27 +65,40 @@ fn decision(entry: &Entry, latest: Option<i64>) -> Option<Decision> {
     (!FORWARD.contains(&choice.as_str())).then_some(Decision { choice, reason, by })
 }
 
-/// Takes the effect at `at` back, on whatever `context` reaches. `assumed` is what a person is taken to choose for one of
-/// them.
-pub(super) async fn undo(
-    context: &Context,
-    done: &[Arc<Done>],
-    at: usize,
-    assumed: Option<(usize, &Decision)>,
-) -> Result<Undone, Failure> {
-    let decided = |of: usize| {
-        let assumed = assumed.filter(|(at, _)| *at == of).map(|(_, decision)| decision.clone());
-        assumed.or_else(|| done[of].decision.clone())
-    };
-    let later = done.iter().enumerate().skip(at + 1).map(|(of, one)| Later {
-        verb: one.verb.clone(),
-        address: one.address.clone(),
-        adds_only: one.adds_only,
-        outcome: one.outcome.clone(),
-        choice: decided(of).map(|decision| decision.choice),
-    });
-    let back = Back { decision: decided(at), later: later.collect() };
-    let one = &done[at];
-    let tell = context.tell.at(&one.address);
-    context.kept(&one.verb)?.undo(one.version, one.intent.clone(), &back, context.operate(&tell)).await
+/// Effects that are taken back one after the other, with what each has to know of those that came after it.
+pub(super) struct Unwinding {
+    pub(super) done: Vec<Arc<Done>>,
+    later: Vec<Later>,
+}
+
+impl Unwinding {
+    pub(super) fn of(done: Vec<Arc<Done>>) -> Self {
+        let later = done.iter().map(|one| Later {
+            verb: one.verb.clone(),
+            address: one.address.clone(),
+            adds_only: one.adds_only,
+            outcome: one.outcome.clone(),
+            choice: one.decision.as_ref().map(|decision| decision.choice.clone()),
+        });
+        Self { later: later.collect(), done }
+    }
+
+    /// A person is taken to choose this for the effect at `at`.
+    pub(super) fn choose(&mut self, at: usize, decision: Decision) {
+        self.later[at].choice = Some(decision.choice.clone());
+        self.done[at] = Arc::new(Done { decision: Some(decision), ..Done::clone(&self.done[at]) });
+    }
+
+    /// Those of which something may be on the site, last first.
+    pub(super) fn to_take_back(&self) -> Vec<usize> {
+        (0..self.done.len()).rev().filter(|at| !self.done[*at].over).collect()
+    }
+
+    /// Takes the effect at `at` back, on whatever `context` reaches.
+    pub(super) async fn undo(&self, context: &Context, at: usize) -> Result<Undone, Failure> {
+        let one = &self.done[at];
+        let back = Back { decision: one.decision.clone(), later: &self.later[at + 1..] };
+        let tell = context.tell.at(&one.address);
+        context.kept(&one.verb)?.undo(one.version, one.intent.clone(), &back, context.operate(&tell)).await
+    }
 }

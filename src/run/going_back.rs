@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     context::Context,
-    done::{self, Done, to_take_back, undo},
+    done::{self, Done, Unwinding},
     downtime::{Counting, Downtime},
 };
 use crate::{
@@ -50,9 +50,10 @@ pub struct WayBack {
 /// What a person would be asked before these effects are taken back from where the twin stands now.
 pub(super) async fn question(context: &Context, twin: &Twin, done: &[Arc<Done>]) -> Option<Question> {
     let rehearsal = on(context, &twin.fork());
-    for at in to_take_back(done) {
+    let unwinding = Unwinding::of(done.to_vec());
+    for at in unwinding.to_take_back() {
         // What fails here fails again when it is done, where it is recorded and told.
-        if let Ok(Undone::NeedsPerson { question }) = undo(&rehearsal, done, at, None).await {
+        if let Ok(Undone::NeedsPerson { question }) = unwinding.undo(&rehearsal, at).await {
             return Some(Question { address: done[at].address.clone(), ..question });
         }
     }
@@ -78,19 +79,21 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
     let twin = twin.fork();
     let rehearsal = on(context, &twin);
     let mut counting = Counting::default();
-    let decision = choice.map(|choice| Decision {
+    let mut decision = choice.map(|choice| Decision {
         choice: choice.key.clone(),
         reason: "planned".to_owned(),
         by: "the plan".to_owned(),
     });
     let mut way = WayBack { choice: choice.cloned(), ..WayBack::default() };
-    let mut asked = None;
-    for at in to_take_back(done) {
+    let mut unwinding = Unwinding::of(done.to_vec());
+    for at in unwinding.to_take_back() {
         let began = rehearsal.now();
-        let mut undone = undo(&rehearsal, done, at, asked).await;
-        if let (Ok(Undone::NeedsPerson { .. }), Some(decision), None) = (&undone, &decision, asked) {
-            asked = Some((at, decision));
-            undone = undo(&rehearsal, done, at, asked).await;
+        let mut undone = unwinding.undo(&rehearsal, at).await;
+        if matches!(undone, Ok(Undone::NeedsPerson { .. }))
+            && let Some(decision) = decision.take()
+        {
+            unwinding.choose(at, decision);
+            undone = unwinding.undo(&rehearsal, at).await;
         }
         let writes = twin.take_writes();
         counting.count(&writes, began, rehearsal.now());

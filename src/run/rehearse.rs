@@ -17,7 +17,7 @@ use super::{
     room,
 };
 use crate::{
-    event::{Event, Failure, Planned, Question, Teller},
+    event::{Change, Event, Failure, Planned, Question, Teller, Write},
     journal::Entry,
     primitives::contract::{Catalogue, Kind},
     script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
@@ -267,11 +267,14 @@ impl Rehearsal {
 
     /// Remembers an effect, and whether going back asks a person from it on.
     async fn done(&self, one: Done) {
-        let (address, adds_only) = (one.address.clone(), one.adds_only);
+        let address = one.address.clone();
         let done = {
             let mut state = self.state();
             state.done.push(Arc::new(one));
-            if adds_only || state.asks_from.is_some() {
+            // Only what lets users in can make a question of it.
+            let writes = state.steps.last().and_then(|step| step.calls.last()).map(|call| &call.writes);
+            let lets_in = |write: &Write| matches!(write.change, Change::ServiceUp { .. });
+            if state.asks_from.is_some() || !writes.is_some_and(|writes| writes.iter().any(lets_in)) {
                 return;
             }
             state.done.clone()
@@ -290,6 +293,13 @@ impl Rehearsal {
         if done.iter().all(|one| one.adds_only) {
             return None;
         }
+        let last = done.last().map(|one| one.address.clone());
+        let asks_from = match asks_from {
+            None => going_back::question(&self.context, &self.twin, &done)
+                .await
+                .and_then(|one| Some((last?, one))),
+            asks_from => asks_from,
+        };
         let (asks_from, question) = asks_from.unzip();
         let ways = going_back::ways(&self.context, &self.twin, &done, question.as_ref()).await;
         Some(GoingBack { by_itself, asks_from, ways })

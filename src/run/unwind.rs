@@ -1,10 +1,8 @@
 //! Taking effects back: data from the journal, run by the core in reverse. No script is involved.
 
-use std::sync::Arc;
-
 use super::{
     context::Context,
-    done::{self, Done, undo},
+    done::{self, Done, Unwinding},
     execute::Record,
     going_back,
 };
@@ -34,18 +32,18 @@ pub(super) enum Unwound {
 /// Takes back what `entries` began, last first. A rehearsal on a twin comes first: if a person has to choose,
 /// that is known before anything is touched.
 pub(super) async fn unwind(context: &Context, record: &Record, entries: &[Entry], because: &str) -> Unwound {
-    let begun = done::of_record(context, entries);
+    let begun = Unwinding::of(done::of_record(context, entries));
     // It is not recorded with the call: until something is taken back the run may still go on, once its cause is mended.
     let twin = Twin::new(&context.ports, &context.site);
-    if let Some(question) = going_back::question(context, &twin, &begun).await {
+    if let Some(question) = going_back::question(context, &twin, &begun.done).await {
         return Unwound::Question(question);
     }
-    let open: Vec<_> = done::to_take_back(&begun).collect();
+    let open = begun.to_take_back();
     let (run, calls) = (context.run.clone(), open.len());
     context.tell.tell(Event::UndoStarted { run, calls, because: because.to_owned() });
     let mut done = Vec::new();
     for (nth, at) in open.iter().enumerate() {
-        let one = &begun[*at];
+        let one = &begun.done[*at];
         match take_back(context, record, &begun, *at).await {
             Ok(Undone::NeedsPerson { question }) => {
                 let question = Question { address: one.address.clone(), ..question };
@@ -58,7 +56,7 @@ pub(super) async fn unwind(context: &Context, record: &Record, entries: &[Entry]
             }
             Err(TakeBack::Failed(failure)) => {
                 // What only adds stays anyway.
-                let not_done = open[nth..].iter().map(|at| &begun[*at]).filter(|one| !one.adds_only);
+                let not_done = open[nth..].iter().map(|at| &begun.done[*at]).filter(|one| !one.adds_only);
                 let not_done = not_done.map(|one| left(context, one)).collect();
                 return Unwound::Stuck { failure, done, not_done };
             }
@@ -76,16 +74,16 @@ enum TakeBack {
 async fn take_back(
     context: &Context,
     record: &Record,
-    begun: &[Arc<Done>],
+    begun: &Unwinding,
     at: usize,
 ) -> Result<Undone, TakeBack> {
-    let (journal, one) = (&record.writer, &begun[at]);
+    let (journal, one) = (&record.writer, &begun.done[at]);
     let lost = |error: JournalError| TakeBack::Journal(error.into());
     let leaves_data = context.verb(&one.verb).is_ok_and(|verb| verb.leaves_data);
     record.lock.stands(leaves_data).await.map_err(TakeBack::Journal)?;
     let started = context.now();
     journal.undo_started(&context.run, one.seq, started).map_err(lost)?;
-    let undone = undo(context, begun, at, None).await;
+    let undone = begun.undo(context, at).await;
     match &undone {
         Ok(Undone::NeedsPerson { .. }) => {}
         Ok(done @ (Undone::Restored { what, .. } | Undone::Nothing { why: what })) => {

@@ -42,7 +42,8 @@ pub(super) async fn back_after(world: &World, intent: Value, verbs: &[&str]) -> 
         outcome: None,
         choice: (*verb == "pg_savepoint").then(|| "restore-data".to_owned()),
     };
-    let back = Back { later: verbs.iter().map(later).collect(), ..Back::default() };
+    let later: Vec<_> = verbs.iter().map(later).collect();
+    let back = Back { later: &later, ..Back::default() };
     verb.kept().unwrap().undo(verb.version, intent, &back, ports.operate(&site, RUN, &tell)).await
 }
 

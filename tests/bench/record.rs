@@ -68,7 +68,7 @@ impl Effect for Tick {
         Ok(*n)
     }
 
-    async fn undo(_: &i64, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &i64, _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("a tick leaves nothing"))
     }
 }

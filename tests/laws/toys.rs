@@ -122,7 +122,7 @@ impl<const FLAW: u8> Effect for Toy<FLAW> {
         Ok(())
     }
 
-    async fn undo(intent: &Before, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Before, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let policies = Self::policies(intent, site.observe()).await?;
         if FLAW == HASTY && policies.first().is_some_and(|policy| policy != "no") {
             return Ok(Undone::nothing("it is undone"));

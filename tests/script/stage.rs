@@ -61,7 +61,7 @@ impl Effect for Switch {
         Ok(Value::Null)
     }
 
-    async fn undo(_: &Value, _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(_: &Value, _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::nothing("nothing was done"))
     }
 }

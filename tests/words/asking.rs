@@ -59,7 +59,7 @@ impl Effect for TellBalancer {
         Err(Failure::new("no_answer", "the balancer did not answer within 30 s").unknown())
     }
 
-    async fn undo((): &(), _: &Back, _: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo((): &(), _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
         Ok(Undone::restored("told the balancer to take the site in"))
     }
 }

@@ -56,12 +56,12 @@ pub struct Decision {
 
 /// What is known of the run when one of its effects is taken back, besides the effect's own intent.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Back {
+pub struct Back<'a> {
     /// A person's choice, where this effect has asked for one.
     pub decision: Option<Decision>,
     /// What the run began after it, in the order of the journal, taken back meanwhile or not: whether users could
     /// reach the new release shows here.
-    pub later: Vec<Later>,
+    pub later: &'a [Later],
 }
 
 /// An effect that a run began after another.
@@ -188,7 +188,7 @@ pub trait Effect: Record {
 
     fn undo(
         intent: &Self::Intent,
-        back: &Back,
+        back: &Back<'_>,
         site: Operate<'_>,
     ) -> impl Future<Output = Result<Undone, Failure>> + Send;
 }

@@ -50,7 +50,7 @@ pub trait UndoCall: Send + Sync {
         &'a self,
         version: u32,
         intent: Value,
-        back: &'a Back,
+        back: &'a Back<'a>,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Undone, Failure>>;
 }
@@ -151,7 +151,7 @@ impl<P: Effect> UndoCall for Kept<P> {
         &'a self,
         version: u32,
         intent: Value,
-        back: &'a Back,
+        back: &'a Back<'a>,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Undone, Failure>> {
         Box::pin(async move { P::undo(&P::read_intent(version, intent)?, back, site).await })

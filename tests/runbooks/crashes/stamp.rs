@@ -118,7 +118,7 @@ impl<const CLASS: u8> Effect for Stamp<CLASS> {
         Ok(())
     }
 
-    async fn undo(intent: &Intent, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         point(site.run, "undo");
         for path in [format!("{}.tried", intent.path), intent.path.clone()] {
             site.files.remove(&Remove { path: path.into(), what: "stamp".to_owned() }).await?;
