@@ -12,6 +12,7 @@ mod perform;
 mod plan;
 mod position;
 mod rehearse;
+mod rest;
 mod room;
 mod shared_lock;
 mod told;

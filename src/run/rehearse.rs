@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    away::left_stopped,
     context::Context,
     done::{self, Done},
     downtime::Counting,
     execute::why_nothing,
     going_back::{self, GoingBack},
     plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
-    position::{Halt, Recorded, failed_last},
+    rest::{self, Replay, Rest},
     room,
 };
 use crate::{
@@ -89,9 +88,7 @@ struct Rehearsal {
 }
 
 struct State {
-    recorded: Recorded,
-    /// Numbers of recorded calls that are made once more.
-    again: Vec<i64>,
+    rest: Rest,
     steps: Vec<PlannedStep>,
     failed: Option<(String, Failure)>,
     /// What must be decided before anything is changed.
@@ -107,10 +104,8 @@ struct State {
 
 impl Rehearsal {
     async fn new(context: Context, twin: Twin, recorded: Vec<Entry>) -> Self {
-        let again = failed_last(&recorded);
-        let kept = |entry: &&Entry| !entry.state.open() && !again.contains(&entry.seq);
-        let kept: Vec<_> = recorded.iter().filter(kept).cloned().collect();
-        let done = done::of_record(&context, &kept);
+        let rest = Rest::of(recorded);
+        let done = done::of_record(&context, &rest.over());
         // What has come to this point already is told of the last call.
         let asks_from = match (done.last(), done.iter().all(|one| one.adds_only)) {
             (Some(last), false) => going_back::question(&context, &twin, &done)
@@ -118,10 +113,9 @@ impl Rehearsal {
                 .map(|question| (last.address.clone(), question)),
             _ => None,
         };
-        let down = left_stopped(&recorded).unwrap_or_default();
+        let down = if rest.is_all() { Vec::new() } else { rest::down(&context).await };
         let state = State {
-            recorded: Recorded::new(recorded),
-            again,
+            rest,
             steps: Vec::new(),
             failed: None,
             asked: None,
@@ -132,23 +126,6 @@ impl Rehearsal {
             asks_from,
         };
         Self { context, twin, state: Mutex::new(state) }
-    }
-
-    /// What the record says of a call.
-    fn recorded(&self, asked: &Asked, version: u32) -> Result<Replay, Stop> {
-        let mut state = self.state();
-        let entry = state.recorded.take(asked, version).map_err(|halt| match halt {
-            Halt::Diverged(failure) | Halt::Journal(failure) => Stop::Failed(failure),
-            _ => Stop::Ends,
-        })?;
-        let Some(entry) = entry.filter(|entry| !state.again.contains(&entry.seq)) else {
-            return Ok(Replay::Nothing);
-        };
-        if let Some(answer) = entry.answer() {
-            let answer = answer.cloned().map(Answer::Known);
-            return Ok(Replay::Answer(answer.map_err(|failure| Stop::Failed(failure.clone()))));
-        }
-        Ok(entry.intent.map_or(Replay::Nothing, |intent| Replay::Begun(intent, entry.summary)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -213,7 +190,8 @@ impl Rehearsal {
         let verb = self.context.verb(asked.verb).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&asked.address);
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
-        let (intent, summary) = match self.recorded(asked, verb.version)? {
+        let recorded = self.state().rest.replay(asked, verb.version)?;
+        let (intent, summary) = match recorded {
             Replay::Answer(answer) => return answer,
             Replay::Begun(intent, summary) => (Some(intent), summary),
             Replay::Nothing => match call.intend(self.context.observe(&tell)).await {
@@ -337,12 +315,12 @@ impl Rehearsal {
     }
 
     async fn side_by_side(&self, asked: &[Asked]) -> Result<Vec<Answer>, Stop> {
-        if let Some(refusal) = self.state().recorded.refusal(asked) {
+        if let Some(refusal) = self.state().rest.refusal(asked) {
             return Err(Stop::Failed(refusal));
         }
         // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too. What is
         // recorded was decided then.
-        let undecided = if self.state().recorded.is_used_up() { asked } else { &[] };
+        let undecided = if self.state().rest.is_all() { asked } else { &[] };
         for one in undecided {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
@@ -357,15 +335,6 @@ impl Rehearsal {
         }
         Ok(answers)
     }
-}
-
-/// What a record says of a call.
-enum Replay {
-    Answer(Result<Answer, Stop>),
-    /// It began with this intent, and has no outcome.
-    Begun(Value, String),
-    /// It is still to be made.
-    Nothing,
 }
 
 /// Only effects can be taken back.

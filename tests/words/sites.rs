@@ -47,8 +47,8 @@ fn plain(folder: &Path, text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn sites() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sites");
+fn sites(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut all: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.retain(|path| path.extension().is_some_and(|end| end == "toml"));
     all.sort();
@@ -57,23 +57,43 @@ fn sites() -> Vec<PathBuf> {
 
 #[test]
 fn every_ready_site_does_what_it_says() {
-    let sites = sites();
+    let sites = sites("examples/sites");
     assert!(sites.len() >= 6, "{sites:?}");
-    for site in sites {
-        let (folder, file) = (folder(), site.file_name().unwrap().to_str().unwrap());
-        fs::copy(&site, folder.path().join(file)).unwrap();
-        let text = fs::read_to_string(&site).unwrap();
-        let commands: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# $ ")).collect();
-        assert!(commands.len() >= 3, "{file} names no commands to try");
-        let mut page = String::new();
-        for command in commands {
-            let words: Vec<_> = ["--simulate", file].into_iter().chain(command.split(' ')).collect();
-            let (shown, exit) = types(folder.path(), &words);
-            let ended = exit.map_or("killed".to_owned(), |code| format!("exit {code}"));
-            page.extend([format!("$ uplift --simulate {file} {command}\n{shown}---- {ended}\n")]);
-        }
-        super::golden(&format!("site_{}", site.file_stem().unwrap().display()), &page);
+    sites.iter().for_each(|site| tried("site", site));
+}
+
+/// Whoever has only the screen after a crash knows what is true, and what to type.
+#[test]
+fn after_every_crash_the_screen_leads_on() {
+    let crashes = sites("tests/words/crashes");
+    assert!(crashes.len() >= 5, "{crashes:?}");
+    for crash in crashes {
+        tried("crash", &crash);
+        let page = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("tests/words/screens/crash_{}.txt", crash.file_stem().unwrap().display())),
+        );
+        let page = page.unwrap();
+        assert!(page.contains("---- killed"), "{}: it was to be killed", crash.display());
+        assert!(page.trim_end().ends_with("---- exit 0"), "{}: it ends well", crash.display());
     }
+}
+
+/// Types the commands that the file names, and compares what is on the screen.
+fn tried(kind: &str, site: &Path) {
+    let (folder, file) = (folder(), site.file_name().unwrap().to_str().unwrap());
+    fs::copy(site, folder.path().join(file)).unwrap();
+    let text = fs::read_to_string(site).unwrap();
+    let commands: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# $ ")).collect();
+    assert!(commands.len() >= 3, "{file} names no commands to try");
+    let mut page = String::new();
+    for command in commands {
+        let words: Vec<_> = ["--simulate", file].into_iter().chain(command.split(' ')).collect();
+        let (shown, exit) = types(folder.path(), &words);
+        let ended = exit.map_or("killed".to_owned(), |code| format!("exit {code}"));
+        page.extend([format!("$ uplift --simulate {file} {command}\n{shown}---- {ended}\n")]);
+    }
+    super::golden(&format!("{kind}_{}", site.file_stem().unwrap().display()), &page);
 }
 
 /// A plan and a look create no file, not even the folder of the simulated site.
