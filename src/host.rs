@@ -30,7 +30,7 @@ pub use library::{StockRunbook, stock, stock_named};
 pub use past::Shown;
 pub use runbook::Runbook;
 pub use running::Run;
-pub use runs::{Leavings, Runs, WayBack, who};
+pub use runs::{Leavings, Runs, Undoing, who};
 pub use sets::{Proved, Sets};
 pub use settle::Settled;
 pub use simulated::Simulated;
@@ -42,7 +42,7 @@ pub(crate) use crate::{
     backups::{Listed, RUNS},
     journal::{Entry, RunRow, RunState},
     primitives::contract::Decision,
-    run::{Plan, PlanEnd},
+    run::{Plan, PlanEnd, WayBack},
     script::{Header, Param, ParamType},
     site::Scrubber,
     survey::{Footprint, ServiceStatus, Start, Status},

@@ -30,7 +30,7 @@ pub use event::{Ending, Event, ExitClass, Failure};
 pub use host::who;
 pub use host::{
     Host, HostBuilder, HostError, Leavings, Proved, Run, Runbook, Runs, Sets, Settled, Shown, Simulated,
-    StockRunbook, Telling, WayBack, stock, stock_named,
+    StockRunbook, Telling, Undoing, stock, stock_named,
 };
 pub use primitives::contract::{Catalogue, Decision};
 pub use run::Plan;

@@ -27,7 +27,7 @@ mod status;
 mod trial;
 mod words;
 
-pub use asked::{chosen, question, undecided, undecided_but};
+pub use asked::{chosen, costs_now, question, undecided, undecided_but};
 pub use at_work::{AtWork, Working};
 pub use ending::{Page, ending, ending_alone, nothing_needed};
 pub use failure::{failure, wrote};

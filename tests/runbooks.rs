@@ -8,6 +8,7 @@ mod crashes;
 mod fits;
 mod held;
 mod hosts;
+mod kept_plan;
 mod killed;
 mod locked;
 mod matrix;

@@ -189,7 +189,7 @@ pub(super) struct Restore {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(super) set: String,
     /// Write the configuration of the set into this folder first: for a host that has no site
-    #[arg(long, value_name = "DIR", env = "UPLIFT_INTO", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", env = "UPLIFT_INTO", value_hint = ValueHint::DirPath, conflicts_with = "plan")]
     pub(super) into: Option<PathBuf>,
     #[command(flatten)]
     pub(super) planned: Planned,

@@ -44,6 +44,9 @@ pub(super) async fn carry_out(
     if planned.dry_run {
         return Ok(only_shown(session, &plan));
     }
+    if let Some(kept) = &kept {
+        runbook.is_about(kept, &plan)?;
+    }
     // A plan that leads nowhere takes no lock, and yet must not tell of another run's work as if it were the site.
     if let PlanEnd::NothingNeeded { .. } | PlanEnd::Fails { .. } = plan.end
         && let Some(failure) = host.held_elsewhere().await
@@ -126,7 +129,7 @@ async fn answer(session: &Session, host: &Host, run: &str) -> Result<Option<(Str
 }
 
 /// What it means that a run would not begin.
-fn refusal(failure: &Failure) -> ExitClass {
+pub(super) fn refusal(failure: &Failure) -> ExitClass {
     if failure.question.is_some() { ExitClass::NeedsPerson } else { ExitClass::Refused }
 }
 

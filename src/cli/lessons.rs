@@ -100,7 +100,7 @@ pub(super) const LESSONS: &[Lesson] = &[
         verb: &["rollback"],
         touches: "An unfinished run: its changes are taken back, last first. A finished upgrade: web and job return to \
                   what ran before it, the databases only with `--restore-data always`; what they replace is kept. Shows \
-                  what it would do and asks first.",
+                  what it would do and asks first; with `--choose` you have answered, and it begins.",
         more: &[
             "If the upgrade has migrated nothing, the data stays as it is. If it has, nothing is done before \
              `--restore-data` says what is to become of it: `always` lets the savepoint's databases take their places \

@@ -1,12 +1,12 @@
 use super::{
     arguments,
-    begin::{watched, would_answer},
+    begin::{refusal, watched, would_answer},
     session::Session,
     trouble::Trouble,
 };
 use crate::{
     event::{ExitClass, Failure},
-    host::{Decision, who},
+    host::{Decision, PlanEnd, who},
     report,
 };
 
@@ -30,9 +30,10 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
             report::way_on(&mut paper, &shown.run, &shown.calls);
             report::plan(&mut paper, &plan, report::Detail::Full);
         }
-        return match choice {
-            Some(choice) => would_answer(session, &host, (&shown.run, &choice), false),
-            None => Ok(ExitClass::Done),
+        return match (choice, &plan.end) {
+            (Some(choice), _) => would_answer(session, &host, (&shown.run, &choice), false),
+            (None, PlanEnd::Fails { failure, .. }) => Ok(refusal(failure)),
+            (None, _) => Ok(ExitClass::Done),
         };
     }
     let answer =

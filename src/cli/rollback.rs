@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::{Ending, ExitClass, Failure, Question},
-    host::{Decision, Host, HostError, RunRow, RunState, who},
+    host::{Decision, Host, HostError, RunRow, RunState, WayBack, who},
     report,
 };
 
@@ -69,30 +69,14 @@ async fn take_back(
         report::kept_gone(&mut session.paper(), row, &left.kept.display().to_string());
     }
     if asked.planned.dry_run {
-        if let Some(choice) = &asked.choose {
-            return would_answer(session, host, (row, choice), true);
-        }
-        let back = session.unless_stopped(host.plan_back(&row.id)).await??;
-        if session.json() {
-            session.lines().json(&back);
-        } else {
-            let mut paper = session.sheet();
-            report::plan_back(&mut paper, &row.id, &back);
-            in_between(&mut paper, host, row).await?;
-        }
-        let question = row.ending.as_ref().and_then(Ending::question);
-        let Some(question) = question.filter(|question| question.flag.is_none()) else {
-            return Ok(ExitClass::Done);
-        };
-        if !session.json() {
-            let command = format!("{} rollback {}", session.typed, row.id);
-            report::undecided(&mut session.sheet(), question, &command, row.ended);
-        }
-        return Ok(ExitClass::NeedsPerson);
+        return only_shown(session, host, row, asked.choose.as_deref()).await;
     }
     if row.state == RunState::Running && !row.interrupted {
         // What going back would do is no news while it works.
         nobody_else(session, &host.runs()?)?;
+    }
+    if let Some(choice) = &asked.choose {
+        tell_costs(session, host, row, choice).await?;
     }
     let open = row.ending.as_ref().and_then(Ending::question).filter(|question| question.flag.is_none());
     let decision = match (asked.choose, open) {
@@ -114,6 +98,52 @@ async fn take_back(
     };
     let run = host.rollback(Some(&row.id), decision, &session.command).await?;
     watched(session, host, run).await
+}
+
+/// What going back would do from where the run stands, with what would be asked.
+async fn only_shown(
+    session: &Session,
+    host: &Host,
+    row: &RunRow,
+    choice: Option<&str>,
+) -> Result<ExitClass, Trouble> {
+    if let Some(choice) = choice {
+        would_answer(session, host, (row, choice), true)?;
+    }
+    let mut back = session.unless_stopped(host.plan_back(&row.id)).await??;
+    let key = |way: &WayBack| way.choice.as_ref().map(|choice| choice.key.clone());
+    if choice.is_some() && back.ways.iter().any(|way| key(way).as_deref() == choice) {
+        back.ways.retain(|way| key(way).as_deref() == choice);
+    }
+    if session.json() {
+        session.lines().json(&back);
+    } else {
+        let mut paper = session.sheet();
+        report::plan_back(&mut paper, &row.id, &back);
+        in_between(&mut paper, host, row).await?;
+    }
+    if let (Some(question), None) = (&back.question, choice) {
+        if !session.json() {
+            let command = format!("{} rollback {}", session.typed, row.id);
+            report::undecided(&mut session.sheet(), question, &command, None);
+        }
+        return Ok(ExitClass::NeedsPerson);
+    }
+    let fails = back.ways.iter().any(|way| way.fails.is_some());
+    Ok(if fails { ExitClass::Refused } else { ExitClass::Done })
+}
+
+/// What the choice costs by now: users may have gone on writing since it was asked.
+async fn tell_costs(session: &Session, host: &Host, row: &RunRow, choice: &str) -> Result<(), Trouble> {
+    if session.json() || session.common.quiet {
+        return Ok(());
+    }
+    let back = session.unless_stopped(host.plan_back(&row.id)).await??;
+    let choices = back.ways.into_iter().filter_map(|way| way.choice);
+    if let Some(chosen) = choices.into_iter().find(|known| known.key == choice) {
+        report::costs_now(&mut session.paper(), &chosen);
+    }
+    Ok(())
 }
 
 /// Fails by name where nobody sits at a terminal: `--yes` would not answer it either.

@@ -16,7 +16,7 @@ use crate::{
     event::{Choice, Failure, Question, Teller},
     journal::{Choosing, Entry, Reader, RunRow},
     primitives::contract::{Decision, FORWARD, suggest},
-    run::{self, Context, GoingBack, Job, Plan},
+    run::{self, Context, GoingBack, Job, Plan, SoFar},
     script::{Bundle, Source},
     site::{Databases, Site},
 };
@@ -31,11 +31,7 @@ impl Host {
         command: &str,
     ) -> Result<Run, HostError> {
         let (held, open) = self.take_up(run, "resume", command).await?;
-        if let Some(entry) = open.entries.iter().find(|entry| !entry.undos.is_empty()) {
-            let text = format!("run `{}` is being taken back: `{}` was reached", open.row.id, entry.address);
-            let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
-            return Err(HostError::Invalid(failure));
-        }
+        open.goes_on()?;
         let answer = open.answered(answer, Way::Forward)?;
         let OpenRun { row, zero, entries } = open;
         let site = self.frozen(zero.site);
@@ -103,12 +99,15 @@ impl Host {
 
     /// What going on with an unfinished run would do: what is recorded is not done again. Changes nothing.
     pub async fn plan_on(&self, run: &str) -> Result<Plan, HostError> {
-        let OpenRun { row, zero, entries } = self.open_run(Some(run), "resume")?;
+        let open = self.open_run(Some(run), "resume")?;
+        open.goes_on()?;
+        let OpenRun { row, zero, entries } = open;
         self.learn_from_set(&row.params).await;
         let script = self.check(&bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?)?;
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
-        let plan = run::rehearse(context, script, row.params, script_site(&site), entries).await;
+        let so_far = SoFar { entries, held_to: zero.held_to };
+        let plan = run::rehearse(context, script, row.params, script_site(&site), so_far).await;
         Ok(Plan { goes_on: Some(row.id), ..plan })
     }
 
@@ -214,6 +213,14 @@ struct OpenRun {
 }
 
 impl OpenRun {
+    /// Refuses to go on with what is on its way back.
+    fn goes_on(&self) -> Result<(), HostError> {
+        let Some(entry) = self.entries.iter().find(|entry| !entry.undos.is_empty()) else { return Ok(()) };
+        let text = format!("run `{}` is being taken back: `{}` was reached", self.row.id, entry.address);
+        let failure = Failure::new("being_taken_back", text).hint("`uplift rollback` goes on with that");
+        Err(HostError::Invalid(failure))
+    }
+
     /// The answer with the number of the call that it is about. Refused before anything is touched if nothing was
     /// asked, or if the answer is none of the choices.
     fn answered(&self, answer: Option<Decision>, way: Way) -> Result<Option<(i64, Decision)>, HostError> {

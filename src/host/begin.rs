@@ -25,21 +25,25 @@ use crate::{
     survey,
 };
 
-/// Starts `runbook` as planned; with `held` it does nothing that the plan does not say.
+/// Starts `runbook` as planned; with `only` it does nothing that the plan does not say.
 pub(super) async fn start(
     runbook: &Runbook,
     plan: Plan,
-    held: bool,
+    only: bool,
     command: &str,
 ) -> Result<Run, HostError> {
-    let held_to = held.then(|| plan.allows()).transpose().map_err(HostError::Invalid)?;
+    let held_to = only.then(|| plan.allows()).transpose().map_err(HostError::Invalid)?;
     let host = &runbook.host;
     let id = new_run_id(host.0.ports.clock.now());
     let held = hold(host, (&id, For::New), &host.0.site, command).await?;
     if let Some(row) = held.record.reader.unfinished()? {
         return Err(unfinished(row));
     }
-    let changes = plan.stale(&runbook.plan().await);
+    let now = runbook.plan().await;
+    if held_to.is_some() {
+        runbook.holds(&plan, &now)?;
+    }
+    let changes = plan.stale(&now);
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }

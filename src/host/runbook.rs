@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clients,
     event::Failure,
-    run::{self, Plan},
+    run::{self, Plan, SoFar},
     script,
 };
 
@@ -45,7 +45,8 @@ impl Runbook {
         let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
         let site = script_site(&inner.site);
         let mut plan =
-            run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, Vec::new()).await;
+            run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, SoFar::default())
+                .await;
         plan.warnings.extend(notices::untold(&self.host).await);
         plan
     }
@@ -81,16 +82,22 @@ impl Runbook {
         Ok(plan)
     }
 
-    /// Refuses where a plan that was kept is about something else than `now`, or where the site has changed since.
-    pub fn holds(&self, kept: &Plan, now: &Plan) -> Result<(), HostError> {
+    /// Refuses a kept plan that is about something else than `now`.
+    pub fn is_about(&self, kept: &Plan, now: &Plan) -> Result<(), HostError> {
         let differs = kept.differs(now);
-        if !differs.is_empty() {
-            let failure = Failure::new("plan_other", "the plan is about something else than what was typed")
-                .evidence(differs)
-                .hint("type what it was made for, or make a new one with `--dry-run -o json`");
-            return Err(HostError::Invalid(failure));
+        if differs.is_empty() {
+            return Ok(());
         }
-        let changes = kept.stale(now);
+        let failure = Failure::new("plan_other", "the plan is about something else than what was typed")
+            .evidence(differs)
+            .hint("type what it was made for, or make a new one with `--dry-run -o json`");
+        Err(HostError::Invalid(failure))
+    }
+
+    /// Refuses it also where the site has changed since.
+    pub fn holds(&self, kept: &Plan, now: &Plan) -> Result<(), HostError> {
+        self.is_about(kept, now)?;
+        let changes = kept.no_longer_holds(now);
         if changes.is_empty() { Ok(()) } else { Err(HostError::Stale { changes }) }
     }
 

@@ -42,7 +42,7 @@ pub struct Leavings {
 
 /// One change that going back would reach, in the order in which it would be reached.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct WayBack {
+pub struct Undoing {
     pub address: String,
     /// What was done.
     pub did: String,
@@ -72,7 +72,7 @@ impl Host {
     }
 
     /// What going back from `run` would take back, last first. Only reads the record.
-    pub fn way_back(&self, run: &str) -> Result<Vec<WayBack>, HostError> {
+    pub fn way_back(&self, run: &str) -> Result<Vec<Undoing>, HostError> {
         let Shown { calls, .. } = self.show(Some(run))?;
         let begun = calls
             .into_iter()
@@ -84,7 +84,7 @@ impl Host {
                 kept.undo_summary(call.version, call.intent.clone().unwrap_or_default()).ok()
             });
             let back = words.unwrap_or_else(|| format!("this uplift does not know `{}`", call.verb));
-            WayBack { address: call.address, did: call.summary, back }
+            Undoing { address: call.address, did: call.summary, back }
         });
         Ok(back.collect())
     }

@@ -92,3 +92,8 @@ pub(super) fn list(paper: &mut Paper, label: &str, lines: &[String]) {
         paper.labelled(if at == 0 { label } else { "" }, line);
     }
 }
+
+/// What a person's choice costs at this moment.
+pub fn costs_now(paper: &mut Paper, choice: &Choice) {
+    paper.labelled("costs now", &format!("`{}`: {}", choice.key, choice.costs));
+}

@@ -66,7 +66,7 @@ fn of_call(paper: &mut Paper, call: &Planned, detail: Detail) {
     paper.marked(mark, &named(&call.summary), None);
     of_writes(paper, call, detail);
     if let (Detail::Full, Some(undo)) = (detail, &call.undo) {
-        paper.paragraph(10, &format!("going back: {undo}"));
+        paper.paragraph(10, &format!("going back: {}", named(undo)));
     }
     for text in &call.assumed {
         paper.paragraph(10, &format!("assumed: {text}"));
@@ -91,21 +91,27 @@ fn of_writes(paper: &mut Paper, call: &Planned, detail: Detail) {
 pub fn plan_back(paper: &mut Paper, run: &str, back: &GoingBack) {
     for way in &back.ways {
         let with = way.choice.as_ref().map(|choice| format!(" with `--choose {}`", choice.key));
-        let n = count(way.calls.len(), "change");
+        let n = count(way.calls.iter().filter(|call| call.undo.is_some()).count(), "change");
         let with = with.unwrap_or_default();
         paper.heading(&format!("going back from run {run}{with} would take back {n}, last first"));
         for call in &way.calls {
             paper.marked(Mark::Back, &call.summary, None);
             of_writes(paper, call, Detail::Full);
-            let comes_to = call.undo.as_ref().or(way.unknown.as_ref());
-            paper.paragraph(10, comes_to.map_or("", String::as_str));
+            if let Some(comes_to) = &call.undo {
+                paper.paragraph(10, comes_to);
+            }
             for text in &call.assumed {
                 paper.paragraph(10, &format!("assumed: {text}"));
             }
         }
-        match &way.unknown {
-            Some(why) => paper.labelled("result", &format!("planned up to here only: {why}")),
-            None => paper.line("then the site is compared with what was recorded before the run"),
+        match (&way.unknown, &way.fails) {
+            (Some(why), _) => paper.labelled("result", &format!("planned up to here only: {why}")),
+            (None, Some(failure)) => {
+                paper
+                    .labelled("result", "as the site is now it would fail there, and the run would be stuck");
+                super::failure::why(paper, failure);
+            }
+            (None, None) => paper.line("then the site is compared with what was recorded before the run"),
         }
         let away = away(&way.downtime);
         if !away.is_empty() {
@@ -227,7 +233,16 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
 
 /// The run's name is not known before it begins.
 fn named(text: &str) -> String {
-    let before = ["backups/", "backups/.uploads-", "kept/", "-trial-", "__pre_", "__failed_", "__restore_"];
+    let before = [
+        "uplift-restore-",
+        "backups/",
+        "backups/.uploads-",
+        "kept/",
+        "-trial-",
+        "__pre_",
+        "__failed_",
+        "__restore_",
+    ];
     before
         .iter()
         .fold(text.to_owned(), |text, begin| text.replace(&format!("{begin}plan"), &format!("{begin}RUN")))
@@ -257,7 +272,10 @@ fn summary(paper: &mut Paper, plan: &Plan) {
 
 /// That a run does what an earlier plan says.
 pub fn held_to(paper: &mut Paper, kept: &Plan) {
-    let line = format!("the plan of {}: what is not in it is not done", time(kept.made));
+    let line = format!(
+        "the plan of {}: what is not in it is not done (sizes, rows and sessions may have changed)",
+        time(kept.made)
+    );
     paper.labelled("held to", &line);
 }
 
@@ -296,14 +314,21 @@ fn going_back(paper: &mut Paper, plan: &Plan, back: &GoingBack) {
         Some(None) => {
             "users could write already: a person chooses first, told how many rows it costs:".to_owned()
         }
-        Some(Some((step, call))) => format!(
-            "until `{step}` ({}) {how}; from there on users can write, and a person chooses first, told how many rows \
-             it costs:",
-            named(&call.summary)
-        ),
+        Some(Some((step, call))) => {
+            let lets_in = |write: &Write| matches!(write.change, Change::ServiceUp { .. });
+            let chooses = if call.writes.iter().any(lets_in) {
+                "users can write, and a person chooses first, told how many rows it costs"
+            } else {
+                "a person chooses first, told what it costs"
+            };
+            format!("until `{step}` ({}) {how}; from there on {chooses}:", named(&call.summary))
+        }
     };
     paper.labelled("way back", &line);
-    for way in back.ways.iter().filter(|way| !way.downtime.is_empty() || way.unknown.is_some()) {
+    let news = |way: &&WayBack| {
+        way.choice.is_some() || !way.downtime.is_empty() || way.unknown.is_some() || way.fails.is_some()
+    };
+    for way in back.ways.iter().filter(news) {
         paper.labelled("", &way_back(way));
     }
 }
@@ -319,6 +344,7 @@ fn way_back(way: &WayBack) -> String {
     }
     parts.extend(way.stays.iter().cloned());
     parts.extend(way.unknown.iter().map(|why| format!("what comes then is not known before: {why}")));
+    parts.extend(way.fails.iter().map(|failure| format!("as the site is now that would fail: {failure}")));
     parts.join("; ")
 }
 

@@ -172,8 +172,14 @@ fn around(paper: &mut Paper, status: &Status, own: Option<&Footprint>, open: Opt
         match open.filter(|_| failure.code == "database_closed") {
             Some(run) => {
                 // A swap keeps everybody out: whoever opened it would let the product into what is half moved.
-                let hint =
-                    format!("run {} may be moving it: end that run first, and open nothing by hand", run.id);
+                let hint = if run.state == RunState::Running && !run.interrupted {
+                    format!(
+                        "run {} is at work and may be moving it: leave it alone until that is over",
+                        run.id
+                    )
+                } else {
+                    format!("run {} may be moving it: end that run first, and open nothing by hand", run.id)
+                };
                 unread(paper, &failure.clone().hint(hint));
             }
             None => unread(paper, failure),

@@ -16,6 +16,8 @@ pub struct Away {
     pub until: Option<Timestamp>,
     /// Not for the first time in this run.
     pub again: bool,
+    /// When it went, or whether it did, is not on record: no longer than this.
+    pub at_most: bool,
     /// It was being told to stop when the run came to its end: perhaps it never was.
     pub in_doubt: bool,
 }
@@ -29,8 +31,11 @@ pub fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
         match call.verb.as_str() {
             "compose_stop" | "compose_up" if began(call) => {
                 let Some(from) = call.attempts.first().map(|attempt| attempt.started) else { continue };
-                goes(&mut found, call, |service| told(call, service).unwrap_or(from));
                 let stopped = call.attempts.last().is_some_and(|last| last.state == State::Succeeded);
+                // Where an attempt ended without a word nobody knows when, or whether, the service went.
+                let at_most = call.attempts.len() > 1 || !stopped;
+                let since = |service: &str| told(call, service).filter(|_| !at_most).unwrap_or(from);
+                goes(&mut found, call, since, at_most);
                 let at_work = run.state == RunState::Running && !run.interrupted;
                 if call.verb == "compose_stop" && !stopped && !at_work {
                     let named = services(call);
@@ -55,7 +60,8 @@ pub fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
         let restored =
             |undone: &UndoRow| undone.value.as_ref().is_some_and(|value| value["undone"] == "restored");
         if let Some(undone) = call.undos.last().filter(|undone| restored(undone)) {
-            goes(&mut found, call, |_| undone.started);
+            let from = call.undos.first().map_or(undone.started, |first| first.started);
+            goes(&mut found, call, |_| from, call.undos.len() > 1);
         }
     }
     let over = matches!(run.state, RunState::Done | RunState::TakenBack | RunState::RolledBack);
@@ -68,13 +74,13 @@ pub fn away(run: &RunRow, calls: &[Entry]) -> Vec<Away> {
 }
 
 /// The services of a call go, those that are still away aside.
-fn goes(found: &mut Vec<Away>, call: &Entry, from: impl Fn(&str) -> Timestamp) {
+fn goes(found: &mut Vec<Away>, call: &Entry, from: impl Fn(&str) -> Timestamp, at_most: bool) {
     for service in services(call) {
         let from = from(&service);
         let mut earlier = found.iter().filter(|away| away.service == service);
         if earlier.clone().all(|away| away.until.is_some()) {
             let again = earlier.next().is_some();
-            found.push(Away { service, from, until: None, again, in_doubt: false });
+            found.push(Away { service, from, until: None, again, at_most, in_doubt: false });
         }
     }
 }

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::{
     context::Context,
+    held_to::Agreed,
     live::Live,
+    on_its_thread::perform,
     position::Halt,
-    rehearse::perform,
     shared_lock::SharedLock,
     unwind::{Unwound, unwind},
     verify::{Allowed, as_before, failure_of_differences, in_words, left},
@@ -30,8 +31,8 @@ pub struct Job {
     pub site: Value,
     /// The site before the run.
     pub before: Before,
-    /// The addresses of the effects that it may do; `None`: whatever its runbook asks for.
-    pub held_to: Option<Vec<String>>,
+    /// The effects that it may do; `None`: whatever its runbook asks for.
+    pub held_to: Option<Vec<Agreed>>,
 }
 
 /// Where a run's record is read back from while it is being written, and the lock without which nothing begins.

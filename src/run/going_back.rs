@@ -9,9 +9,10 @@ use super::{
     context::Context,
     done::{self, Done, Unwinding},
     downtime::{Counting, Downtime},
+    past::down,
 };
 use crate::{
-    event::{Choice, Planned, Question, Teller},
+    event::{Choice, Failure, Planned, Question, Teller},
     journal::Entry,
     primitives::contract::{Decision, Undone},
     sim::Twin,
@@ -25,6 +26,9 @@ pub struct GoingBack {
     /// The call from which on a person has to choose first. `None`: at no point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks_from: Option<String>,
+    /// Of an unfinished run: what a person is asked now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
     /// From the end of the plan: the one way, or one for each thing that a person can choose.
     pub ways: Vec<WayBack>,
 }
@@ -32,7 +36,7 @@ pub struct GoingBack {
 /// One way back from the end of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WayBack {
-    /// What a person chooses for it. The rows that it costs are counted when it is asked.
+    /// What a person chooses for it. In a plan without what it costs: the rows are counted when it is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
     /// What is done, last first: `summary` says what is taken back, `undo` what that comes to.
@@ -42,9 +46,12 @@ pub struct WayBack {
     /// What would not be as before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stays: Vec<String>,
-    /// Why it could not be tried to its end.
+    /// What a person would be asked on the way, from where on it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
+    /// What would fail on the way, so that the run would be stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails: Option<Failure>,
 }
 
 /// What a person would be asked before these effects are taken back from where the twin stands now.
@@ -78,7 +85,7 @@ pub(super) async fn ways(
 async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<&Choice>) -> WayBack {
     let twin = twin.fork();
     let rehearsal = on(context, &twin);
-    let mut counting = Counting::default();
+    let mut counting = Counting::of_down(down(&rehearsal).await, rehearsal.now());
     let mut decision = choice.map(|choice| Decision {
         choice: choice.key.clone(),
         reason: "planned".to_owned(),
@@ -97,25 +104,32 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
         }
         let writes = twin.take_writes();
         counting.count(&writes, began, rehearsal.now());
-        let what = match undone {
-            Ok(Undone::NeedsPerson { question }) => Err(question.text),
+        let comes_to = match undone {
+            Ok(Undone::NeedsPerson { question }) => {
+                way.unknown = Some(question.text);
+                None
+            }
             Ok(Undone::Restored { what, left }) => {
                 way.stays.extend((!left.is_empty()).then(|| what.clone()));
-                Ok(what)
+                Some(what)
             }
-            Ok(Undone::Nothing { why }) => Ok(why),
-            Err(failure) => Err(failure.message),
+            Ok(Undone::Nothing { why }) => Some(why),
+            Err(failure) => {
+                way.fails = Some(failure);
+                None
+            }
         };
-        way.unknown = what.as_ref().err().cloned();
+        let ends = comes_to.is_none();
         way.calls.push(Planned {
             address: done[at].address.clone(),
+            input: String::new(),
             summary: done[at].summary.clone(),
             writes,
             assumed: twin.take_assumed(),
-            undo: what.ok(),
+            undo: comes_to,
             relies_on: Vec::new(),
         });
-        if way.unknown.is_some() {
+        if ends {
             break;
         }
     }
@@ -129,7 +143,7 @@ pub async fn plan_back(context: &Context, entries: &[Entry]) -> GoingBack {
     let twin = Twin::new(&context.ports, &context.site);
     let question = question(context, &twin, &done).await;
     let ways = ways(context, &twin, &done, question.as_ref()).await;
-    GoingBack { by_itself: false, asks_from: question.map(|question| question.address), ways }
+    GoingBack { by_itself: false, asks_from: None, question, ways }
 }
 
 fn on(context: &Context, twin: &Twin) -> Context {

@@ -10,7 +10,7 @@ use super::{
     away::has_changed,
     context::Context,
     execute::Record,
-    held_to::within,
+    held_to::{Agreed, within},
     position::{Halt, Recorded, new_entry},
     shared_lock::SharedLock,
 };
@@ -26,7 +26,7 @@ pub(super) struct Live {
     pub(super) context: Context,
     pub(super) journal: Arc<Writer>,
     lock: Arc<SharedLock>,
-    held_to: Option<Vec<String>>,
+    pub(super) held_to: Option<Vec<Agreed>>,
     state: Mutex<State>,
 }
 
@@ -57,7 +57,7 @@ impl Live {
         context: Context,
         record: &Record,
         recorded: Vec<Entry>,
-        held_to: Option<Vec<String>>,
+        held_to: Option<Vec<Agreed>>,
     ) -> Self {
         let changed = has_changed(&context.catalogue, &recorded);
         let state =
@@ -144,7 +144,7 @@ impl Live {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
             let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
-            let decided = match within(self.held_to.as_deref(), &one.address) {
+            let decided = match within(self.held_to.as_deref(), one, verb.kind) {
                 Err(failure) => Err(Refusal(failure)),
                 Ok(()) => tokio::select! {
                     biased;
@@ -184,10 +184,15 @@ impl Live {
         let seqs = self.written(self.journal.intend(&self.context.run, entries, self.context.now()))?;
         for ((one, seq), summary) in begun.iter_mut().zip(seqs).zip(summaries) {
             one.seq = seq;
-            self.state().changed |= !one.verb.adds_only;
+            self.begins(one.verb);
             self.told_start(&one.address, &summary);
         }
         Ok(begun)
+    }
+
+    /// From here on something may have been changed.
+    pub(super) fn begins(&self, verb: &Verb) {
+        self.state().changed |= !verb.adds_only;
     }
 
     /// A number that the calls of one block share: how many blocks came before.

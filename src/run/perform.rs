@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    held_to::within,
     live::{Begun, Live},
     position::Halt,
 };
@@ -202,10 +203,10 @@ impl Live {
             self.wait_until(&begun, next).await?;
         }
         if let Some(answer) = entry.answered() {
-            return self.as_decided(begun, &answer.choice, started).await;
+            return self.as_decided(begun, asked, &answer.choice, started).await;
         }
         if entry.state == State::NotApplied {
-            return self.begin_again(begun).await;
+            return self.begin_again(begun, asked, entry.intent.is_none()).await;
         }
         // What waits for another attempt has failed for certain: there is nothing to ask a person about.
         let waits = entry.state == State::Waiting && begun.when_unknown == WhenUnknown::Ask;
@@ -221,7 +222,7 @@ impl Live {
                 let now = self.context.now();
                 let why = "looked at the site: nothing of it is there";
                 self.written(self.journal.not_applied(&self.context.run, begun.seq, why, now))?;
-                self.begin_again(begun).await
+                self.begin_again(begun, asked, false).await
             }
             (WhenUnknown::Probe, Ok(Found::Partial(what))) => {
                 tell.note(format!("{what}; going on with the rest"));
@@ -234,13 +235,19 @@ impl Live {
         }
     }
 
-    async fn as_decided(&self, begun: Begun<'_>, choice: &str, started: Timestamp) -> Result<Value, Stop> {
+    async fn as_decided(
+        &self,
+        begun: Begun<'_>,
+        asked: &Asked,
+        choice: &str,
+        started: Timestamp,
+    ) -> Result<Value, Stop> {
         match choice {
             "applied" => self.applied(&begun, Value::Null, started),
             "not-applied" => {
                 let (now, why) = (self.context.now(), "a person said that it was not done");
                 self.written(self.journal.not_applied(&self.context.run, begun.seq, why, now))?;
-                self.begin_again(begun).await
+                self.begin_again(begun, asked, false).await
             }
             _ => self.once_more(begun).await,
         }
@@ -255,15 +262,30 @@ impl Live {
 
     /// Proven not applied: what was checked before the first attempt is checked again, because the site may have
     /// moved on since. The intent itself stays as journalled.
-    async fn begin_again(&self, begun: Begun<'_>) -> Result<Value, Stop> {
+    async fn begin_again(&self, begun: Begun<'_>, asked: &Asked, undecided: bool) -> Result<Value, Stop> {
         let call = begun.verb.parse(begun.input.clone()).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&begun.address);
-        if let Err(refusal) = call.intend(self.context.observe(&tell)).await {
-            let now = self.context.now();
-            self.written(self.journal.refused_again(&self.context.run, begun.seq, &refusal.0, now))?;
-            return Err(Stop::Failed(refusal.0));
+        let decided = match within(self.held_to.as_deref(), asked, begun.verb.kind) {
+            Ok(()) => call.intend(self.context.observe(&tell)).await.map_err(|refusal| refusal.0),
+            Err(failure) => Err(failure),
+        };
+        match decided {
+            Err(failure) => {
+                let now = self.context.now();
+                self.written(self.journal.refused_again(&self.context.run, begun.seq, &failure, now))?;
+                Err(Stop::Failed(failure))
+            }
+            // It was refused then, so that nothing was decided yet.
+            Ok((intent, _)) if undecided => {
+                let intent = intent.unwrap_or(Value::Null);
+                self.locked(begun.verb.leaves_data).await?;
+                let now = self.context.now();
+                self.written(self.journal.attempt_anew(&self.context.run, begun.seq, &intent, now))?;
+                self.begins(begun.verb);
+                self.perform(Begun { intent, ..begun }).await
+            }
+            Ok(_) => self.once_more(begun).await,
         }
-        self.once_more(begun).await
     }
 
     async fn once_more(&self, begun: Begun<'_>) -> Result<Value, Stop> {

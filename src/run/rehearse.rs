@@ -11,33 +11,34 @@ use super::{
     downtime::Counting,
     execute::why_nothing,
     going_back::{self, GoingBack},
-    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
-    rest::{self, Replay, Rest},
+    held_to::{Agreed, within},
+    on_its_thread::perform,
+    past::{self, Past, Replay, Settled, SoFar},
+    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of, hash_of_input},
     room,
 };
 use crate::{
-    event::{Change, Event, Failure, Planned, Question, Teller, Write},
-    journal::Entry,
-    primitives::contract::{Catalogue, Kind},
+    event::{Event, Failure, Planned, Question, Teller},
+    primitives::contract::{Call, Kind, Verb},
     script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
     sim::Twin,
 };
 
-/// Rehearses `runbook` on a twin of the site that `context` reaches; what is `recorded` is not done again. Changes nothing,
-/// takes no lock.
+/// Rehearses `runbook` on a twin of the site that `context` reaches, from where the run stands. Changes nothing, takes no
+/// lock.
 pub async fn rehearse(
     context: Context,
     runbook: Arc<Runbook>,
     params: Value,
     site: Value,
-    recorded: Vec<Entry>,
+    so_far: SoFar,
 ) -> Plan {
     let twin = Twin::new(&context.ports, &context.site);
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let (made, live) = (context.now(), context.clone());
     let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
     let catalogue = Arc::clone(&context.catalogue);
-    let conduct = Arc::new(Rehearsal::new(context, twin, recorded).await);
+    let conduct = Arc::new(Rehearsal::new(context, twin, so_far).await);
     let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
     let warnings = std::mem::take(&mut *lock(&warnings));
     let plan = Plan { warnings, ..conduct.plan(&runbook, params, made, ended) };
@@ -66,29 +67,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a script on its own thread without holding up the runtime.
-pub(super) async fn perform(
-    runbook: Arc<Runbook>,
-    catalogue: Arc<Catalogue>,
-    params: Value,
-    site: Value,
-    conduct: Arc<dyn Conduct>,
-) -> Result<Value, script::ScriptError> {
-    let work = move || script::perform(&runbook, catalogue, params, site, conduct);
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        let panic = if error.is_panic() { "the script host panicked" } else { "the script host was stopped" };
-        Err(script::ScriptError::internal(panic))
-    })
-}
-
 struct Rehearsal {
     context: Context,
+    /// What the run may do, if it is held to a plan.
+    held_to: Option<Vec<Agreed>>,
     twin: Twin,
     state: Mutex<State>,
 }
 
 struct State {
-    rest: Rest,
+    past: Past,
     steps: Vec<PlannedStep>,
     failed: Option<(String, Failure)>,
     /// What must be decided before anything is changed.
@@ -103,9 +91,10 @@ struct State {
 }
 
 impl Rehearsal {
-    async fn new(context: Context, twin: Twin, recorded: Vec<Entry>) -> Self {
-        let rest = Rest::of(recorded);
-        let done = done::of_record(&context, &rest.over());
+    async fn new(context: Context, twin: Twin, so_far: SoFar) -> Self {
+        let SoFar { entries: recorded, held_to } = so_far;
+        let past = Past::of(recorded);
+        let done = done::of_record(&context, &past.over());
         // What has come to this point already is told of the last call.
         let asks_from = match (done.last(), done.iter().all(|one| one.adds_only)) {
             (Some(last), false) => going_back::question(&context, &twin, &done)
@@ -113,9 +102,9 @@ impl Rehearsal {
                 .map(|question| (last.address.clone(), question)),
             _ => None,
         };
-        let down = if rest.is_all() { Vec::new() } else { rest::down(&context).await };
+        let down = if past.is_used_up() { Vec::new() } else { past::down(&context).await };
         let state = State {
-            rest,
+            past,
             steps: Vec::new(),
             failed: None,
             asked: None,
@@ -125,7 +114,7 @@ impl Rehearsal {
             done,
             asks_from,
         };
-        Self { context, twin, state: Mutex::new(state) }
+        Self { context, held_to, twin, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -190,14 +179,9 @@ impl Rehearsal {
         let verb = self.context.verb(asked.verb).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&asked.address);
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
-        let recorded = self.state().rest.replay(asked, verb.version)?;
-        let (intent, summary) = match recorded {
-            Replay::Answer(answer) => return answer,
-            Replay::Begun(intent, summary) => (Some(intent), summary),
-            Replay::Nothing => match call.intend(self.context.observe(&tell)).await {
-                Ok(decided) => decided,
-                Err(refusal) => return Err(self.failed(asked, format!("`{}`", verb.name), refusal.0)),
-            },
+        let (intent, summary) = match self.decided(asked, verb, &*call).await? {
+            Decided::Known(value) => return Ok(value),
+            Decided::Do(intent, summary) => (intent, summary),
         };
         let began = self.context.now();
         let (result, undo) = match (verb.kind, &intent) {
@@ -243,16 +227,48 @@ impl Rehearsal {
         }
     }
 
+    /// What the call would do, or its answer where the record has it.
+    async fn decided(&self, asked: &Asked, verb: &Verb, call: &dyn Call) -> Result<Decided, Stop> {
+        let tell = self.context.tell.at(&asked.address);
+        let replay = self.state().past.replay(asked, verb.version, verb.kind)?;
+        let begun = match replay {
+            Replay::Answer(answer) => return answer.map(Decided::Known),
+            Replay::Begun(begun) => begun,
+            Replay::Nothing => {
+                let decided = match within(self.held_to.as_deref(), asked, verb.kind) {
+                    Ok(()) => call.intend(self.context.observe(&tell)).await.map_err(|refusal| refusal.0),
+                    Err(failure) => Err(failure),
+                };
+                let decided = decided.map(|(intent, summary)| Decided::Do(intent, summary));
+                return decided.map_err(|failure| self.failed(asked, format!("`{}`", verb.name), failure));
+            }
+        };
+        match begun.settle(&self.context, verb, call, &tell).await {
+            Ok(Settled::Applied(value)) => {
+                let now = self.context.now();
+                self.planned(asked, format!("{} (found done)", begun.summary), None, now);
+                Ok(Decided::Known(Answer::Known(value)))
+            }
+            Ok(Settled::Execute) => Ok(Decided::Do(Some(begun.intent), begun.summary)),
+            Ok(Settled::Ask(text)) => {
+                let now = self.context.now();
+                self.planned(asked, begun.summary, None, now);
+                self.state().unknown = Some(text);
+                Err(Stop::Ends)
+            }
+            Err(failure) => Err(self.failed(asked, begun.summary, failure)),
+        }
+    }
+
     /// Remembers an effect, and whether going back asks a person from it on.
     async fn done(&self, one: Done) {
-        let address = one.address.clone();
+        let (address, adds_only) = (one.address.clone(), one.adds_only);
         let done = {
             let mut state = self.state();
             state.done.push(Arc::new(one));
-            // Only what lets users in can make a question of it.
-            let writes = state.steps.last().and_then(|step| step.calls.last()).map(|call| &call.writes);
-            let lets_in = |write: &Write| matches!(write.change, Change::ServiceUp { .. });
-            if state.asks_from.is_some() || !writes.is_some_and(|writes| writes.iter().any(lets_in)) {
+            // What changes nothing of the site makes no question of what came before it.
+            let last = state.steps.last().and_then(|step| step.calls.last());
+            if adds_only || state.asks_from.is_some() || last.is_none_or(|call| call.writes.is_empty()) {
                 return;
             }
             state.done.clone()
@@ -279,8 +295,10 @@ impl Rehearsal {
             asks_from => asks_from,
         };
         let (asks_from, question) = asks_from.unzip();
-        let ways = going_back::ways(&self.context, &self.twin, &done, question.as_ref()).await;
-        Some(GoingBack { by_itself, asks_from, ways })
+        let mut ways = going_back::ways(&self.context, &self.twin, &done, question.as_ref()).await;
+        // No row is written in a rehearsal: what it would count is no figure.
+        ways.iter_mut().filter_map(|way| way.choice.as_mut()).for_each(|choice| choice.costs.clear());
+        Some(GoingBack { by_itself, asks_from, question: None, ways })
     }
 
     /// Something is to be changed by what was planned so far.
@@ -302,6 +320,7 @@ impl Rehearsal {
             summary,
             assumed: self.twin.take_assumed(),
             undo,
+            input: hash_of_input(&asked.input),
             relies_on: self.twin.take_relies_on(),
             writes,
         };
@@ -315,12 +334,13 @@ impl Rehearsal {
     }
 
     async fn side_by_side(&self, asked: &[Asked]) -> Result<Vec<Answer>, Stop> {
-        if let Some(refusal) = self.state().rest.refusal(asked) {
+        if let Some(refusal) = self.state().past.refusal(asked) {
             return Err(Stop::Failed(refusal));
         }
         // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too. What is
         // recorded was decided then.
-        let undecided = if self.state().rest.is_all() { asked } else { &[] };
+        let is_new = self.state().past.is_used_up();
+        let undecided = if is_new { asked } else { &[] };
         for one in undecided {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
@@ -331,10 +351,22 @@ impl Rehearsal {
         }
         let mut answers = Vec::new();
         for one in asked {
-            answers.push(self.one(one).await?);
+            let answer = self.one(one).await;
+            if is_new || answer == Err(Stop::Ends) {
+                answers.push(Ok(answer?));
+            } else {
+                // All of a recorded block are taken from the record, whatever became of the first.
+                answers.push(answer);
+            }
         }
-        Ok(answers)
+        answers.into_iter().collect()
     }
+}
+
+/// What a call comes to, before it is rehearsed.
+enum Decided {
+    Known(Answer),
+    Do(Option<Value>, String),
 }
 
 /// Only effects can be taken back.

@@ -18,9 +18,9 @@ pub struct Room {
     pub free: Option<u64>,
 }
 
-/// What the steps take, on each disk of its own. Where two share a disk, they are one.
+/// What the steps take, on each disk of this host and on the server's own, which may be one of them.
 pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
-    let mut disks: BTreeMap<u64, (BTreeSet<&str>, u64, u64)> = BTreeMap::new();
+    let mut disks: BTreeMap<Option<u64>, (BTreeSet<&str>, u64, Option<u64>)> = BTreeMap::new();
     let root = live.ports.docker.engine().await.map(|engine| engine.root).unwrap_or_default();
     let mut databases = 0;
     for write in steps.iter().flat_map(|step| &step.calls).flat_map(|call| &call.writes) {
@@ -35,9 +35,9 @@ pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
             }
             _ => continue,
         };
-        // Who cannot be asked about a disk is told so by what needs it.
-        let Ok(space) = live.ports.files.space(path.as_ref()).await else { continue };
-        let disk = disks.entry(space.device).or_insert((BTreeSet::new(), 0, space.free));
+        let space = live.ports.files.space(path.as_ref()).await.ok();
+        let device = space.as_ref().map(|space| space.device);
+        let disk = disks.entry(device).or_insert((BTreeSet::new(), 0, space.map(|space| space.free)));
         disk.0.insert(what);
         disk.1 += bytes;
     }
@@ -46,7 +46,7 @@ pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
         .map(|(what, needed, free)| Room {
             what: what.into_iter().map(str::to_owned).collect(),
             needed,
-            free: Some(free),
+            free,
         })
         .collect();
     if databases > 0 {

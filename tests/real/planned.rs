@@ -22,7 +22,8 @@ fn a_plan_changes_nothing_and_the_run_keeps_to_it() {
         // Whether a release migrates is not known before its image is on the host, so the worse is planned. None of these
         // does.
         let dark = |address: &String| address.starts_with("migrate in the dark/");
-        let planned: Vec<_> = addresses(&plan["steps"]).into_iter().filter(|address| !dark(address)).collect();
+        let planned: Vec<_> =
+            addresses(&plan["steps"]).into_iter().filter(|address| !dark(address)).collect();
         let called = field.uplift(&format!("{words} -y -o json")).ends(exit).called();
         assert!(called.len() > 8, "{called:?}");
         if exit == 0 {
@@ -33,7 +34,8 @@ fn a_plan_changes_nothing_and_the_run_keeps_to_it() {
         let journalled = addresses(&field.uplift("show -o json").ends(0).json());
         assert_eq!(journalled, called);
         if exit != 0 {
-            let known = addresses(&field.uplift(&format!("{words} --dry-run -o json")).ends(0).json()["steps"]);
+            let known =
+                addresses(&field.uplift(&format!("{words} --dry-run -o json")).ends(0).json()["steps"]);
             assert_eq!(known, planned, "the image is here by now, and nothing has to be assumed");
         }
     }

@@ -1,118 +1,8 @@
-//! A plan that is kept and a run that is held to it; and what a plan says of the way back.
+//! What a plan says of the way back, of the room, and of the rest of a run: it is what then happens.
 
-use uplift::{Ending, Failure, HostError, Plan, Runbook, World, sim::Fault};
+use uplift::{Ending, World, sim::Fault};
 
-use super::night::{Night, Told, given, told};
-
-async fn upgrade(night: &Night, tag: &str) -> Runbook {
-    night.host().await.runbook("compose/upgrade", &given(tag)).await.unwrap()
-}
-
-/// As `--dry-run -o json` writes it and `--plan` reads it.
-fn kept(plan: &Plan) -> Plan {
-    Plan::read(&serde_json::to_string(plan).unwrap()).unwrap()
-}
-
-async fn held(night: &Night, tag: &str, plan: Plan) -> Result<Told, HostError> {
-    let runbook = upgrade(night, tag).await;
-    runbook.holds(&plan, &runbook.plan().await)?;
-    Ok(told(runbook.start_held(plan, "uplift upgrade").await?).await)
-}
-
-async fn refused(night: &Night, tag: &str, plan: &Plan) -> Failure {
-    let before = night.world.writes();
-    let error = held(night, tag, kept(plan)).await.err().expect("refused");
-    assert_eq!(night.world.writes(), before, "nothing was changed");
-    error.failure()
-}
-
-#[tokio::test]
-async fn a_run_that_is_held_to_its_plan_does_all_of_it() {
-    let night = Night::of(World::strata());
-    let plan = night.plan("1.1.0").await;
-    assert_eq!(kept(&plan), plan);
-    assert_eq!(held(&night, "1.1.0", kept(&plan)).await.unwrap().ending, Ending::Done);
-    assert_eq!(night.runs(), "1.1.0 1.1.0");
-    let calls = night.newest().await.1;
-    let made: Vec<_> = calls.iter().map(|call| call.address.as_str()).collect();
-    assert_eq!(made, plan.addresses());
-}
-
-/// The plan as it would be if somebody had not been told of this call.
-fn without(mut plan: Plan, address: &str) -> Plan {
-    let mut calls = plan.steps.iter_mut().flat_map(|step| &mut step.calls);
-    calls.find(|call| call.address == address).expect("it is planned").undo = None;
-    plan
-}
-
-#[tokio::test]
-async fn what_is_not_in_the_plan_is_not_done_and_the_rest_goes_back() {
-    let night = Night::of(World::strata());
-    let before = night.world.running();
-    let plan = without(night.plan("1.1.0").await, "switch web/env_set#1");
-    let told = held(&night, "1.1.0", plan).await.unwrap();
-    let Ending::TakenBack { failure, .. } = told.ending else { panic!("{:?}", told.ending) };
-    assert_eq!(failure.code, "not_planned");
-    assert!(failure.message.contains("`switch web/env_set#1`"), "{failure}");
-    let now = night.world.running();
-    assert_eq!((now.containers, now.files), (before.containers, before.files));
-}
-
-/// Who resumes it is held to what was agreed before.
-#[tokio::test]
-async fn a_run_stays_held_when_it_is_resumed() {
-    let night = Night::of(World::strata());
-    let plan = without(night.plan("1.1.0").await, "switch job/compose_up#1");
-    let runbook = upgrade(&night, "1.1.0").await;
-    let mut run = runbook.start_held(plan, "uplift upgrade").await.unwrap();
-    while let Some(event) = run.next().await {
-        if matches!(&event, uplift::Event::CallEnded { address, .. } if address == "stop/compose_stop#1") {
-            run.cancel().cancel();
-        }
-    }
-    assert!(matches!(run.ended().await, Ending::Interrupted | Ending::Unfinished { .. }));
-    let Some(row) = night.unfinished().await else { panic!("it can be resumed") };
-    let told = night.resume(None).await;
-    let Ending::NeedsPerson { failure: Some(failure), .. } = &told.ending else {
-        panic!("{}: {:?}", row.id, told.ending)
-    };
-    assert_eq!(failure.code, "not_planned");
-}
-
-#[tokio::test]
-async fn a_plan_of_something_else_is_refused_with_what_differs() {
-    let night = Night::of(World::strata());
-    let plan = night.plan("1.1.0").await;
-    let failure = refused(&night, "1.1.1", &plan).await;
-    assert_eq!((failure.code.as_str(), failure.evidence.len()), ("plan_other", 1));
-    assert_eq!(failure.evidence[0], "`to`: `1.1.0` in the plan, `1.1.1` here");
-    let other = Plan { folder: "/srv/other".into(), ..plan.clone() };
-    let failure = refused(&night, "1.1.0", &other).await;
-    assert_eq!(failure.evidence, ["site: `/srv/other` in the plan, `/srv/strata` here"]);
-    let other = Plan { scripts: "another".to_owned(), ..plan.clone() };
-    let failure = refused(&night, "1.1.0", &other).await;
-    assert_eq!(failure.evidence, ["the runbook, or what it imports, has another text"]);
-    // The site has moved on since.
-    night.world.push(uplift::sim::Release::new("1.1.0", &[]));
-    assert_eq!(refused(&night, "1.1.0", &plan).await.code, "plan_stale");
-}
-
-#[test]
-fn what_is_no_plan_is_told_from_one_of_a_later_uplift() {
-    for text in ["", "{}", "{\"format\":1}", "[]", "plan: compose/upgrade on `strata`"] {
-        let failure = Plan::read(text).expect_err("it is none");
-        assert_eq!(failure.code, "plan_unreadable", "{text}");
-        assert!(failure.hint.is_some(), "{failure}");
-    }
-    assert_eq!(Plan::read("{\"format\":2}").expect_err("newer").code, "plan_newer");
-}
-
-#[tokio::test]
-async fn a_plan_that_leads_nowhere_holds_no_run() {
-    let night = Night::of(World::strata());
-    let plan = night.plan("9.9.9").await;
-    assert_eq!(plan.allows().expect_err("it would fail").code, "plan_incomplete");
-}
+use super::night::{Night, given, told};
 
 /// Where the plan says that a person is asked from, and where one really is.
 #[tokio::test]
@@ -168,7 +58,7 @@ async fn the_plan_tells_what_it_takes_on_each_disk_and_what_is_free() {
 
 /// An upgrade that is stopped once this call has ended, with the name of its run.
 async fn stopped_after(night: &Night, last: &str) -> String {
-    let runbook = upgrade(night, "1.1.0").await;
+    let runbook = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
     let mut run = runbook.start(runbook.plan().await, "uplift upgrade").await.unwrap();
     while let Some(event) = run.next().await {
         if matches!(&event, uplift::Event::CallEnded { address, .. } if address == last) {
@@ -247,4 +137,83 @@ async fn taken_back_as(way: &uplift::run::WayBack, choice: Option<&str>, night: 
             assert_eq!(done, planned, "{choice:?}");
         }
     }
+}
+
+const TWO: &str = r#"
+const RUNBOOK = #{ api: 1, summary: "stop, and copy the databases", on_failure: "pause" };
+
+step "one" { compose_stop(#{ services: [site::job, site::web] }); }
+step "two" { pg_savepoint(#{ mode: "always" }); }
+"#;
+
+/// It was refused, so that nothing was decided: going on decides it anew, does it, and knows how to take it back.
+#[tokio::test]
+async fn what_was_refused_is_decided_when_the_run_goes_on() {
+    let night = Night::of(World::strata());
+    night.world.put_file("/srv/strata/two.rhai", TWO, 0o644);
+    let before = night.world.running();
+    night.world.fault_at("stop web", Fault::StopsServer);
+    let told = night.run("/srv/strata/two.rhai", &[]).await;
+    assert_eq!(told.ending.exit().code(), 9, "{:?}", told.ending);
+    night.world.set_server(true, false);
+    let run = night.unfinished().await.unwrap().id;
+    let rest = night.host().await.plan_on(&run).await.unwrap();
+    assert_eq!(rest.addresses(), ["two/pg_savepoint#1"]);
+    assert_eq!(night.resume(None).await.ending, Ending::Done);
+    let call = night.newest().await.1.pop().unwrap();
+    assert!(call.intent.is_some_and(|intent| !intent.is_null()), "what was decided is recorded");
+    assert_eq!(night.world.running().containers.len(), before.containers.len());
+}
+
+/// The rest of a run that did not stop cleanly is planned as it is then done.
+#[tokio::test]
+async fn the_rest_after_a_fault_is_planned_as_it_is_then_done() {
+    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter] {
+        for line in ["up job", "up job: create", "write /dev"] {
+            let night = Night::of(World::strata());
+            night.world.fault_at(line, fault);
+            let told = night.upgrade("1.1.0").await;
+            let Some(run) = night.unfinished().await else { continue };
+            let before = night.newest().await.1;
+            let plan = night.host().await.plan_on(&run.id).await.unwrap();
+            let on = night.resume(None).await;
+            let at = format!("{fault:?} at `{line}`: {:?}", told.ending);
+            assert_eq!(on.ending == Ending::Done, plan.is_complete(), "{at}: {:?}", plan.end);
+            let answered = |call: &&uplift::journal::Entry| {
+                before
+                    .iter()
+                    .any(|one| one.seq == call.seq && one.answer().is_some_and(|answer| answer.is_ok()))
+            };
+            let after = night.newest().await.1;
+            let made: Vec<_> =
+                after.iter().filter(|call| !answered(call)).map(|call| call.address.as_str()).collect();
+            assert_eq!(made, plan.addresses(), "{at}");
+        }
+    }
+}
+
+/// What is on its way back does not go on, and its plan says no more than that.
+#[tokio::test]
+async fn a_run_on_its_way_back_has_no_rest() {
+    let night = Night::of(World::strata());
+    night.world.fault_at("rename strata_production to", Fault::StopsServer);
+    let told = night.upgrade("1.3.0").await;
+    let run = night.unfinished().await.unwrap_or_else(|| panic!("{:?}", told.ending)).id;
+    let failure = night.host().await.plan_on(&run).await.err().expect("refused").failure();
+    assert_eq!(failure.code, "being_taken_back");
+}
+
+/// Without copies on the server a release that migrates in the dark cannot be taken back without a person.
+#[tokio::test]
+async fn without_a_savepoint_the_plan_says_that_a_person_is_asked_from_the_trial_on() {
+    let night = Night::of(World::strata());
+    let runbook = night.host().await;
+    let mut never = given("1.3.0");
+    never.insert("savepoint".to_owned(), "never".to_owned());
+    let runbook = runbook.runbook("compose/upgrade", &never).await.unwrap();
+    let plan = runbook.plan().await;
+    let back = plan.going_back.as_ref().expect("it changes the site");
+    assert_eq!(back.asks_from.as_deref(), Some("migrate in the dark/compose_trial#1"));
+    let told = told(runbook.start(plan, "uplift upgrade").await.unwrap()).await;
+    assert!(told.ending.question().is_some(), "and so it is: {:?}", told.ending);
 }

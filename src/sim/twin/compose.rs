@@ -30,6 +30,9 @@ struct Settings {
     changed: BTreeMap<String, (Option<String>, Option<String>)>,
 }
 
+/// A migration that a rehearsal has to assume.
+const NOT_KNOWN_YET: &str = "99991231235959";
+
 impl Twin {
     async fn settings(&self, project: &Project) -> Result<Settings, Failure> {
         let files =
@@ -106,15 +109,20 @@ impl Twin {
     /// known. Without this a plan would miss them at its end.
     async fn migrated(&self, service: &str, config: &ServiceConfig, image: &str) -> Result<(), Failure> {
         let told = config.environment.get("STRATA_RUN_DB_PREPARE").map(Secret::reveal);
-        if service != self.site().web.name || told != Some("true") || self.is_planned_image(image) {
+        if service != self.site().web.name || told != Some("true") {
             return Ok(());
         }
         let databases = self.site().databases.clone();
         let known = self.schema_versions(&databases.endpoint, databases.primary()).await?;
         let mut versions = known.unwrap_or_default();
-        let names = self.image_files(image, MIGRATIONS).await?;
-        let brought = names.iter().filter_map(|name| name.get(..14)).map(str::to_owned);
-        let new: Vec<_> = brought.filter(|version| !versions.contains(version)).collect();
+        let brought = if self.is_planned_image(image) {
+            // What cannot be looked at yet is taken to migrate: else a plan would take it back too easily.
+            vec![NOT_KNOWN_YET.to_owned()]
+        } else {
+            let names = self.image_files(image, MIGRATIONS).await?;
+            names.iter().filter_map(|name| name.get(..14)).map(str::to_owned).collect()
+        };
+        let new: Vec<_> = brought.into_iter().filter(|version| !versions.contains(version)).collect();
         if !new.is_empty() {
             self.assume(format!("`{service}` applies the migrations of its image while it boots"));
             versions.extend(new);

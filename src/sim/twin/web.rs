@@ -58,6 +58,8 @@ impl Http for Twin {
         // What boots at this very moment would else never come to its end in the rehearsal's time.
         let boots = |one: &&Container| {
             one.is_running()
+                // One that dies again and again is always young.
+                && one.restarts == 0
                 && listens(one, &probe.url)
                 && !has_booted(one, self.live().clock.now(), BOOT)
                 && has_booted(one, self.now(), BOOT)
