@@ -55,7 +55,7 @@ impl Runbook {
     ///
     /// `command` is what the operator typed, for the journal.
     pub async fn start(&self, plan: Plan, command: &str) -> Result<Run, HostError> {
-        begin::start(self, plan, false, command).await
+        Box::pin(begin::start(self, plan, false, command)).await
     }
 
     /// A plan that was kept: what `--dry-run -o json` gave.
@@ -104,6 +104,6 @@ impl Runbook {
     /// Starts what a kept plan says, and nothing else: a call that changes something and is not in it is refused, and
     /// what was done until then goes the runbook's way of failing. The same holds when the run is resumed.
     pub async fn start_held(&self, plan: Plan, command: &str) -> Result<Run, HostError> {
-        begin::start(self, plan, true, command).await
+        Box::pin(begin::start(self, plan, true, command)).await
     }
 }

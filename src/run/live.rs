@@ -144,13 +144,14 @@ impl Live {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
             let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
-            let decided = match within(self.held_to.as_deref(), one, verb.kind) {
-                Err(failure) => Err(Refusal(failure)),
-                Ok(()) => tokio::select! {
+            let decided = if let Err(failure) = within(self.held_to.as_deref(), one, verb.kind) {
+                Err(Refusal(failure))
+            } else {
+                tokio::select! {
                     biased;
                     () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
                     decided = call.intend(self.context.observe(&tell)) => decided,
-                },
+                }
             };
             let when_unknown = call.when_unknown().unwrap_or(WhenUnknown::Ask);
             let (intent, summary) = match decided {

@@ -47,7 +47,7 @@ pub async fn rehearse(
     }
     let going_back = conduct.going_back(runbook.header().on_failure == OnFailure::Undo).await;
     let room = room::needed(&live, &plan.steps).await;
-    Plan { going_back, room, ..plan }
+    Plan { room, going_back, ..plan }
 }
 
 /// Nobody watches a rehearsal, but what it is warned of belongs into the plan.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,8 @@ pub struct Room {
 
 /// What the steps take, on each disk of this host and on the server's own, which may be one of them.
 pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
-    let mut disks: BTreeMap<Option<u64>, (BTreeSet<&str>, u64, Option<u64>)> = BTreeMap::new();
+    // By device, as far as that can be told.
+    let mut disks: BTreeMap<Option<u64>, Room> = BTreeMap::new();
     let root = live.ports.docker.engine().await.map(|engine| engine.root).unwrap_or_default();
     let mut databases = 0;
     for write in steps.iter().flat_map(|step| &step.calls).flat_map(|call| &call.writes) {
@@ -37,18 +38,14 @@ pub(super) async fn needed(live: &Context, steps: &[PlannedStep]) -> Vec<Room> {
         };
         let space = live.ports.files.space(path.as_ref()).await.ok();
         let device = space.as_ref().map(|space| space.device);
-        let disk = disks.entry(device).or_insert((BTreeSet::new(), 0, space.map(|space| space.free)));
-        disk.0.insert(what);
-        disk.1 += bytes;
+        let new = Room { what: Vec::new(), needed: 0, free: space.map(|space| space.free) };
+        let disk = disks.entry(device).or_insert(new);
+        if !disk.what.iter().any(|known| known == what) {
+            disk.what.push(what.to_owned());
+        }
+        disk.needed += bytes;
     }
-    let mut rooms: Vec<_> = disks
-        .into_values()
-        .map(|(what, needed, free)| Room {
-            what: what.into_iter().map(str::to_owned).collect(),
-            needed,
-            free,
-        })
-        .collect();
+    let mut rooms: Vec<_> = disks.into_values().collect();
     if databases > 0 {
         let tell = Teller::silent();
         let free = server_room(live.observe(&tell)).await.ok().flatten();
