@@ -3,6 +3,7 @@
 //!
 //! Left out of "the running site": images, backup sets and kept copies, which no undo takes back.
 
+mod intents;
 pub(crate) mod record;
 mod toys;
 mod trial;
