@@ -8,6 +8,7 @@ mod folder;
 mod format;
 mod full;
 mod golden;
+mod later;
 mod lock;
 mod model;
 mod older;
