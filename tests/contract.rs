@@ -1,12 +1,14 @@
 //! How ports behave, whoever is behind them: one suite, run on the simulated world, on the rehearsal above it, and
 //! on the real clients. A behaviour that only one of them has fails here.
 
+mod called;
 mod compose;
 mod data;
 mod docker;
 mod files;
 mod here;
 mod notices;
+mod points;
 mod postgres;
 mod real;
 mod rehearsal;
@@ -90,8 +92,12 @@ behaviours! {
         a_folder_is_no_file,
         a_log_grows_and_is_read_as_it_grows (needs_a_site),
         a_log_that_is_moved_away_grows_at_its_place (needs_a_site),
+        what_lies_in_a_folder_is_measured,
+        a_path_without_links_is_the_real_one,
+        what_cannot_be_replaced_is_known_before,
     }
     docker {
+        the_engine_says_what_it_is,
         containers_are_sorted_and_know_their_service,
         an_unknown_container_is_none,
         stopping_and_starting_twice_is_once,
@@ -106,6 +112,7 @@ behaviours! {
         logs_end_with_the_last_lines,
         a_file_is_read_out_of_a_container,
         containers_know_their_names_on_networks,
+        a_container_has_what_its_files_and_its_image_set,
     }
     compose {
         settings_fill_in_the_configuration,
@@ -118,12 +125,16 @@ behaviours! {
         up_without_the_image_is_unknown,
         up_of_an_unknown_service_fails,
         a_service_runs_aside,
+        containers_are_made_without_a_start,
     }
     postgres {
         the_server_says_what_it_is,
         a_missing_database_is_left_out,
         schema_versions_are_sorted,
         a_server_that_is_not_there_is_unreachable,
+        a_server_without_a_pooler_is_asked_directly,
+        a_server_is_reached_by_the_way_that_was_found (needs_a_site),
+        uploads_are_listed_where_the_product_lists_them,
         the_dump_client_must_match,
         dumps_hash_to_their_report,
         dumps_count_rows (needs_a_site),
@@ -134,6 +145,7 @@ behaviours! {
     data {
         a_copy_has_what_its_original_had,
         a_copy_of_somebody_else_is_not_touched,
+        a_database_is_given_what_it_had,
         a_closed_database_lets_nobody_in,
         ended_sessions_stay_out_of_a_closed_database,
         a_swap_is_all_or_nothing,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::{Choice, Failure, Question, Teller},
     journal::{Choosing, Entry, Reader, RunRow},
-    primitives::contract::{Decision, FORWARD, suggest},
+    primitives::contract::{Decision, FORWARD, Verb, suggest},
     run::{self, Context, GoingBack, Job, Plan, SoFar},
     script::{Bundle, Source},
     site::{Databases, Site},
@@ -37,7 +37,7 @@ impl Host {
         let site = self.frozen(zero.site);
         self.learn_from_set(&row.params).await;
         let pinned = bundle_of(&held.record.reader, &row.id)?;
-        let script = self.check(&pinned)?;
+        let script = self.check(&pinned).map_err(|error| other_words(error, &row))?;
         let now = self.0.ports.clock.now();
         let writer = &held.record.writer;
         writer.adopt(&row.id)?;
@@ -84,6 +84,7 @@ impl Host {
         command: &str,
     ) -> Result<Run, HostError> {
         let (held, open) = self.take_up(run, "take back", command).await?;
+        self.can_read(&open)?;
         let decision = open.answered(decision, Way::Back)?;
         let OpenRun { row, zero, .. } = open;
         self.learn_from_set(&row.params).await;
@@ -103,7 +104,8 @@ impl Host {
         open.goes_on()?;
         let OpenRun { row, zero, entries } = open;
         self.learn_from_set(&row.params).await;
-        let script = self.check(&bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?)?;
+        let pinned = bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?;
+        let script = self.check(&pinned).map_err(|error| other_words(error, &row))?;
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
         let so_far = SoFar { entries, held_to: zero.held_to };
@@ -113,7 +115,9 @@ impl Host {
 
     /// What taking an unfinished run back would do. Changes nothing.
     pub async fn plan_back(&self, run: &str) -> Result<GoingBack, HostError> {
-        let OpenRun { row, zero, entries } = self.open_run(Some(run), "take back")?;
+        let open = self.open_run(Some(run), "take back")?;
+        self.can_read(&open)?;
+        let OpenRun { row, zero, entries } = open;
         self.learn_from_set(&row.params).await;
         let context = self.rehearsal(self.frozen(zero.site), &row.id);
         Ok(run::plan_back(&context, &entries).await)
@@ -178,6 +182,29 @@ impl Host {
         Ok(OpenRun { row, zero, entries })
     }
 
+    /// An effect that this uplift cannot take back is found before the first of them is: else the site would be left
+    /// between the two.
+    fn can_read(&self, open: &OpenRun) -> Result<(), HostError> {
+        let begun = open.entries.iter().filter(|entry| entry.state.to_take_back());
+        for entry in begun {
+            let Some(intent) = entry.intent.clone() else { continue };
+            let kept = self.0.catalogue.get(&entry.verb).and_then(Verb::kept);
+            let unread = match kept.map(|kept| kept.undo_summary(entry.version, intent)) {
+                Some(Err(failure)) if failure.code == "intent_version" => failure,
+                None => Failure::new("primitive_missing", format!("this uplift has no `{}`", entry.verb)),
+                _ => continue,
+            };
+            let RunRow { id, uplift, .. } = &open.row;
+            let hint = format!(
+                "take the run back with uplift {uplift}, which began it: `uplift rollback {id}`; nothing was touched"
+            );
+            return Err(HostError::Site(
+                Failure { message: format!("`{}`: {}", entry.address, unread.message), ..unread }.hint(hint),
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether another text stands now where a runbook came from. One that is gone, or is seen from another folder, is
     /// not another.
     async fn has_changed(&self, pinned: &Bundle) -> bool {
@@ -196,6 +223,15 @@ impl Host {
         let databases = Databases { endpoint, ..site.databases };
         Arc::new(Site { secrets: self.0.site.secrets.clone(), databases, ..site })
     }
+}
+
+/// What a run began with is not to be mended: where this uplift does not understand it any more, another does.
+fn other_words(error: HostError, row: &RunRow) -> HostError {
+    let HostError::Runbook { problems, .. } = error else { return error };
+    let text = "this uplift does not understand the runbook that the run began with, so nothing was done";
+    let RunRow { id, uplift, .. } = row;
+    let hint = format!("go back with `uplift rollback {id}`, or resume with uplift {uplift}, which began it");
+    HostError::Site(Failure::new("diverged", text).hint(hint).evidence(problems))
 }
 
 /// No run is unfinished: the newest is named, so that nobody takes this for another site.

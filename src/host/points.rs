@@ -137,7 +137,8 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
     let (Some(to), Some(_)) = (to, done("compose_up")) else { return Ok(None) };
     let zero = EntryZero::read(reader.before(&row.id).map_err(Failure::from)?)?;
     let savepoint = match done("pg_savepoint") {
-        Some(entry) => savepoint_then(entry.version, entry.intent.clone().unwrap_or_default())?,
+        Some(entry) => savepoint_then(entry.version, entry.intent.clone().unwrap_or_default())
+            .map_err(|failure| of_another(failure, &row))?,
         None => None,
     };
     let reached = match done("compose_trial").and_then(|entry| entry.attempts.last()) {
@@ -159,6 +160,17 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         command: row.command,
         run: row.id,
     }))
+}
+
+/// What this uplift cannot read of an earlier run, another can.
+fn of_another(failure: Failure, row: &RunRow) -> Failure {
+    if failure.code != "intent_version" {
+        return failure;
+    }
+    let RunRow { id, uplift, .. } = row;
+    let text = format!("run `{id}` cannot be returned from with this uplift: {}", failure.message);
+    Failure::new("intent_version", text)
+        .hint(format!("return from it with uplift {uplift}, which made it: `uplift rollback {id}`"))
 }
 
 fn images(site: &Site, before: &Before) -> Vec<ImageThen> {

@@ -122,7 +122,8 @@ pub trait Compose: ComposeRead {
     /// A failure after the command has begun is `unknown`.
     async fn up(&self, request: &Up) -> Result<UpReport, Failure>;
 
-    /// Makes the containers of these services, with the volumes and networks that they need, without starting them.
+    /// Makes the containers of these services, with the volumes and networks that they need, without starting them. A
+    /// service that has one is left as it is, whatever its files say by now.
     /// A failure after the command has begun is `unknown`.
     async fn create(&self, request: &Up) -> Result<(), Failure>;
 
@@ -159,6 +160,9 @@ impl Up {
         let mut arguments = self.arguments();
         for word in arguments.iter_mut().filter(|word| *word == "--detach") {
             "--no-start".clone_into(word);
+        }
+        if let Some(at) = arguments.iter().position(|word| *word == "--no-start") {
+            arguments.insert(at + 1, "--no-recreate".to_owned());
         }
         arguments
     }

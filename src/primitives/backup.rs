@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     backup_set,
-    contract::{Back, Effect, Found, Undone, WhenUnknown, from_value},
+    contract::{Back, Effect, Found, Undone, WhenUnknown, from_value, unknown_version},
 };
 use crate::{
     backups::{self, DumpPlan, ImageEntry, Made, SetPlan, Uploads, Wanted},
@@ -95,7 +95,8 @@ impl Effect for Backup {
     fn read_intent(version: u32, value: Value) -> Result<SetPlan, Failure> {
         match version {
             1 => from_value::<First>(value).map(SetPlan::from),
-            _ => from_value(value),
+            Self::VERSION => from_value(value),
+            _ => Err(unknown_version::<Self>(version)),
         }
     }
 

@@ -7,7 +7,9 @@ mod seam;
 
 pub use crate::site::{Size, Span};
 pub use catalogue::{Catalogue, Kind, Verb};
-pub use effect::{Back, Decision, Effect, FORWARD, Found, Later, Left, Read, Undone, WhenUnknown};
+pub use effect::{
+    Back, Decision, Effect, FORWARD, Found, Later, Left, Read, Undone, WhenUnknown, unknown_version,
+};
 pub(super) use record::to_bytes;
 pub use record::{Record, from_value, to_value};
 pub use seam::{Call, Fut, UndoCall};

@@ -217,7 +217,12 @@ impl State {
             Some(kept) => kept.id.clone(),
             None => self.write(&format!("up {service}: create"), |state| {
                 state.pass(Duration::from_millis(500));
-                Ok(state.create(service, config, &image))
+                let name = format!("{}-{service}-1", state.model.project.name);
+                // The engine gives no name twice.
+                match state.host.named(&name) {
+                    Some(other) => Err(failed(&name_in_use(&name, &other.shown.id))),
+                    None => Ok(state.create(service, config, &image)),
+                }
             })?,
         };
         if !self.host.get(&id)?.shown.is_running() {
@@ -354,6 +359,11 @@ pub(super) fn container(
         .into(),
         extra_hosts: Vec::new(),
     }
+}
+
+fn name_in_use(name: &str, by: &str) -> Failure {
+    let text = format!("conflict: the container name `{name}` is already in use by container `{by}`");
+    Failure::new("engine_failed", text)
 }
 
 pub(super) fn failed(cause: &Failure) -> Failure {

@@ -86,6 +86,9 @@ impl FilesRead for World {
 
     async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
         self.look(|state| {
+            if state.disk.is_folder(path) {
+                return Err(Failure::new("is_a_folder", format!("`{}` is a folder", path.display())));
+            }
             if !state.disk.fixed.contains(path) {
                 return Ok(());
             }

@@ -161,9 +161,9 @@ impl PostgresRead for World {
         })
     }
 
-    async fn direct(&self, endpoint: &Endpoint, _: &str) -> Result<(), Failure> {
+    async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure> {
         self.look(|state| {
-            state.session(endpoint)?;
+            state.database(endpoint, database)?;
             state.server.pooler.as_ref().map_or(Ok(()), |pooler| Err(lock::pooled(pooler)))
         })
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use uplift::{
     ports::{
         compose::{RunAside, Up, UpReport},
-        docker::{RemoveContainer, Select, State, Stop},
+        docker::{Recreate, RemoveContainer, Select, Start, State, Stop},
         files::{File, WriteFile},
     },
     site::Secret,
@@ -182,4 +182,33 @@ pub(super) async fn a_service_runs_aside(fixture: &dyn Fixture) {
     assert!(ports.docker.container(&id).await.unwrap().is_none());
     let unknown = RunAside { service: "nobody".to_owned(), ..request };
     assert_eq!(code(ports.compose.run_aside(&unknown).await), "compose_failed");
+}
+
+pub(super) async fn containers_are_made_without_a_start(fixture: &dyn Fixture) {
+    let (ports, request) = (fixture.ports(), up(fixture, &["job"]));
+    let (web, job) = (container(fixture, "web").await, container(fixture, "job").await);
+    ports.compose.create(&request).await.unwrap();
+    assert_eq!(container(fixture, "job").await.started, job.started, "it is there, and runs on");
+    let snapshot = ports.docker.snapshot(&job.id).await.unwrap();
+    gone(fixture, &job.id).await;
+    for attempt in ["made", "there already"] {
+        ports.compose.create(&request).await.unwrap();
+        let made = container(fixture, "job").await;
+        assert_eq!((made.state, &made.image_id), (State::Created, &job.image_id), "{attempt}");
+        assert!(made.started.is_none() && made.mounts == job.mounts, "{attempt}: {made:?}");
+    }
+    assert_eq!(container(fixture, "web").await.started, web.started, "web was left alone");
+    gone(fixture, &container(fixture, "job").await.id).await;
+    let service = "job".to_owned();
+    let recreate = Recreate { snapshot, service: service.clone(), image: job.image.clone() };
+    let id = ports.docker.recreate(&recreate).await.unwrap();
+    ports.docker.start(&Start { id, service, image: job.image }).await.unwrap();
+    assert_eq!(code(ports.compose.create(&up(fixture, &["nobody"])).await), "compose_failed");
+}
+
+/// The container of job is stopped and removed.
+async fn gone(fixture: &dyn Fixture, id: &str) {
+    let (docker, id, service) = (fixture.ports().docker, id.to_owned(), "job".to_owned());
+    docker.stop(&Stop { id: id.clone(), service: service.clone(), timeout: None }).await.unwrap();
+    docker.remove(&RemoveContainer { id, service }).await.unwrap();
 }

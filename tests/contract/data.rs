@@ -8,8 +8,8 @@ use uplift::{
         docker::{Start, Stop},
         files::WriteFile,
         postgres::{
-            Admit, CopyDatabase, DatabaseFacts, DropDatabase, EndSessions, Kept, LoadDump, LockSite, Mark,
-            Renaming, Swap,
+            Admit, CopyDatabase, DatabaseFacts, DropDatabase, EndSessions, Equip, Kept, LoadDump, LockSite,
+            Mark, Renaming, Swap,
         },
     },
 };
@@ -108,6 +108,39 @@ pub(super) async fn a_copy_of_somebody_else_is_not_touched(fixture: &dyn Fixture
     let again = postgres.copy_database(&other, &Teller::silent()).await;
     assert_eq!(code(again), "name_taken");
     assert_eq!(facts(fixture, &made.name).await.map(|now| now.oid), Some(made.oid));
+    dropped(fixture, &made.name, made.oid).await;
+    wake(fixture).await;
+}
+
+pub(super) async fn a_database_is_given_what_it_had(fixture: &dyn Fixture) {
+    let (postgres, endpoint) = (fixture.ports().postgres, fixture.site().databases.endpoint);
+    rest(fixture).await;
+    let (before, made) = copied(fixture, &cable(fixture)).await;
+    let wanted = DatabaseFacts {
+        connection_limit: 7,
+        settings: vec!["work_mem=64MB".to_owned()],
+        comment: Some("somebody's word".to_owned()),
+        ..before.clone()
+    };
+    let equip = |database: &str, facts: &DatabaseFacts, mark| Equip {
+        endpoint: endpoint.clone(),
+        database: database.to_owned(),
+        facts: facts.clone(),
+        mark,
+    };
+    for attempt in ["once", "twice is once"] {
+        postgres.equip(&equip(&made.name, &wanted, None)).await.unwrap();
+        let now = facts(fixture, &made.name).await.unwrap();
+        assert_eq!(now.unlike(&wanted), Vec::<&str>::new(), "{attempt}");
+        assert_eq!(now.comment, wanted.comment, "{attempt}");
+        assert_eq!((now.oid, now.open), (made.oid, made.open), "{attempt}: nothing else");
+    }
+    let own = mark(Kept::Savepoint, &before.name);
+    postgres.equip(&equip(&made.name, &before, Some(own.clone()))).await.unwrap();
+    let now = facts(fixture, &made.name).await.unwrap();
+    assert_eq!((before.unlike(&now), now.comment), (vec!["comment"], Some(own.comment())));
+    let missing = postgres.equip(&equip("no_such_database", &before, None)).await;
+    assert_eq!(code(missing), "database_missing");
     dropped(fixture, &made.name, made.oid).await;
     wake(fixture).await;
 }

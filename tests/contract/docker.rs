@@ -191,3 +191,28 @@ pub(super) async fn containers_know_their_names_on_networks(fixture: &dyn Fixtur
     let gateway = fixture.ports().docker.gateway().await.unwrap().expect("a network `bridge`");
     assert!(gateway.parse::<std::net::IpAddr>().is_ok(), "{gateway}");
 }
+
+pub(super) async fn the_engine_says_what_it_is(fixture: &dyn Fixture) {
+    let engine = fixture.ports().docker.engine().await.unwrap();
+    assert!(engine.version.starts_with(|first: char| first.is_ascii_digit()), "{engine:?}");
+    assert!(engine.api_version.split('.').all(|part| part.parse::<u32>().is_ok()), "{engine:?}");
+    assert!(engine.local && !engine.rootless, "{engine:?}");
+    assert_eq!(engine.kind, "Docker Engine");
+    // Room for images is looked for there.
+    let space = fixture.ports().files.space(engine.root.as_ref()).await.unwrap();
+    assert!(engine.root.starts_with('/') && space.total > 0, "{engine:?}");
+}
+
+pub(super) async fn a_container_has_what_its_files_and_its_image_set(fixture: &dyn Fixture) {
+    let (docker, site) = (fixture.ports().docker, fixture.site());
+    let web = container(fixture, "web").await;
+    let own = docker.environment(&web.id).await.unwrap();
+    assert_eq!(own.get("DB_PASSWORD"), Some(&site.secrets["DB_PASSWORD"]));
+    assert_eq!(own.get("STRATA_VERSION").map(Secret::reveal), Some(site.version.as_str()));
+    let brought = docker.image_environment(&web.image_id).await.unwrap();
+    let lost: Vec<_> = brought.keys().filter(|name| !own.contains_key(*name)).collect();
+    assert!(lost.is_empty(), "what the image brings is in its container: {lost:?}");
+    assert!(!brought.contains_key("DB_PASSWORD"), "that is the site's own");
+    assert!(docker.environment(NOBODY).await.unwrap().is_empty());
+    assert!(docker.image_environment(&format!("sha256:{NOBODY}")).await.unwrap().is_empty());
+}

@@ -170,3 +170,38 @@ pub(super) async fn a_log_that_is_moved_away_grows_at_its_place(fixture: &dyn Fi
     log.line("and again");
     assert_eq!(text(fixture, &path).await.as_deref(), Some("and again\n"));
 }
+
+pub(super) async fn what_lies_in_a_folder_is_measured(fixture: &dyn Fixture) {
+    let (files, folder) = (fixture.ports().files, folder(fixture, "measured").await);
+    assert_eq!(files.lies(&folder.join("none")).await.unwrap(), None);
+    let empty = files.lies(&folder).await.unwrap().expect("it is there");
+    assert_eq!((empty.bytes, empty.owner), (0, fixture.owner()));
+    let inner = folder.join("b").join("c");
+    files.make_folder(&MakeFolder { path: inner.clone(), what: what() }).await.unwrap();
+    write(fixture, &folder.join("a"), "one", 0o600).await;
+    write(fixture, &inner.join("d"), "four", 0o600).await;
+    let found = files.lies(&folder).await.unwrap().expect("it is there");
+    assert_eq!((found.bytes, found.owner, found.strange), (7, fixture.owner(), Vec::new()));
+    let one = files.lies(&inner.join("d")).await.unwrap().expect("it is there");
+    assert_eq!((one.bytes, one.owner), (4, fixture.owner()));
+}
+
+pub(super) async fn a_path_without_links_is_the_real_one(fixture: &dyn Fixture) {
+    let (files, path) = (fixture.ports().files, folder(fixture, "real").await.join("a"));
+    assert_eq!(files.real(&path).await.unwrap(), path, "nothing is there");
+    write(fixture, &path, "one", 0o600).await;
+    let real = files.real(&path).await.unwrap();
+    assert_eq!(text(fixture, &real).await.as_deref(), Some("one"));
+    assert_eq!(files.real(&real).await.unwrap(), real);
+}
+
+pub(super) async fn what_cannot_be_replaced_is_known_before(fixture: &dyn Fixture) {
+    let (files, folder) = (fixture.ports().files, folder(fixture, "replaceable").await);
+    files.replaceable(&folder.join("none")).await.expect("it can be made");
+    assert_eq!(files.list(&folder).await.unwrap(), Vec::<String>::new(), "it was not made for that");
+    write(fixture, &folder.join("a"), "one", 0o640).await;
+    files.replaceable(&folder.join("a")).await.expect("another can take its place");
+    assert_eq!(text(fixture, &folder.join("a")).await.as_deref(), Some("one"));
+    assert_eq!(files.list(&folder).await.unwrap(), ["a"]);
+    assert_eq!(code(files.replaceable(&folder).await), "is_a_folder");
+}

@@ -82,4 +82,7 @@ async fn files_of_this_host_behave_as_the_world() {
     files::a_folder_is_no_file(&here).await;
     files::a_log_grows_and_is_read_as_it_grows(&here).await;
     files::a_log_that_is_moved_away_grows_at_its_place(&here).await;
+    files::what_lies_in_a_folder_is_measured(&here).await;
+    files::a_path_without_links_is_the_real_one(&here).await;
+    files::what_cannot_be_replaced_is_known_before(&here).await;
 }

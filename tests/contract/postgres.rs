@@ -2,8 +2,9 @@ use uplift::{
     event::Teller,
     ports::{
         files::{MakeFolder, Remove},
-        postgres::{Dump, DumpReport},
+        postgres::{Dump, DumpReport, There, Way},
     },
+    site::Endpoint,
 };
 
 use super::{Fixture, code};
@@ -134,4 +135,50 @@ pub(super) async fn a_dump_of_a_missing_database_fails(fixture: &dyn Fixture) {
 pub(super) async fn a_dump_into_a_missing_folder_fails(fixture: &dyn Fixture) {
     let code = broken_dump(fixture, |dump| dump.folder = dump.folder.join("no").join("folder")).await;
     assert_eq!(code, "folder_missing");
+}
+
+pub(super) async fn a_server_without_a_pooler_is_asked_directly(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    postgres.direct(&databases.endpoint, databases.primary()).await.unwrap();
+    assert_eq!(code(postgres.direct(&databases.endpoint, "no_such_database").await), "database_missing");
+    let nowhere = Endpoint { host: "127.0.0.1".to_owned(), port: 1, ..databases.endpoint.clone() };
+    assert_eq!(code(postgres.direct(&nowhere, databases.primary()).await), "database_unreachable");
+}
+
+/// The containers know it by a name that means nothing on this host.
+pub(super) async fn a_server_is_reached_by_the_way_that_was_found(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let inside = Endpoint { host: "db.inside.invalid".to_owned(), port: 6000, ..databases.endpoint.clone() };
+    let way = |endpoint: &Endpoint, there: Result<There, String>| Way {
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        there,
+        words: "tried".to_owned(),
+        roots: None,
+    };
+    let asked = async || postgres.server(&inside, databases.primary()).await;
+    assert_eq!(code(asked().await), "database_unreachable");
+    let there = There::of(&databases.endpoint);
+    postgres.go_by(&way(&inside, Ok(there.clone())));
+    asked().await.expect("the way leads to it");
+    postgres.server(&databases.endpoint, databases.primary()).await.expect("others go their own way");
+    postgres.go_by(&way(&inside, Err("it does not run".to_owned())));
+    let failure = asked().await.unwrap_err();
+    let told = (failure.code.as_str(), failure.retryable, failure.evidence);
+    assert_eq!(told, ("database_unreachable", true, vec!["it does not run".to_owned()]));
+    postgres.go_by(&way(&databases.endpoint, Ok(there)));
+    postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
+}
+
+pub(super) async fn uploads_are_listed_where_the_product_lists_them(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let listed = postgres.listed_uploads(&databases.endpoint, databases.primary()).await.unwrap();
+    let held = postgres.contents(&databases.endpoint, databases.primary()).await.unwrap();
+    let rows = held.tables.iter().find(|table| table.name == "active_storage_blobs").map(|table| table.rows);
+    assert_eq!(Some(listed), rows, "on both sides all of them lie on a disk");
+    for database in &databases.all[1..] {
+        assert_eq!(postgres.listed_uploads(&databases.endpoint, &database.name).await.unwrap(), 0);
+    }
+    let missing = postgres.listed_uploads(&databases.endpoint, "no_such_database").await;
+    assert_eq!(code(missing), "database_missing");
 }

@@ -12,7 +12,7 @@ use uplift::{
 };
 
 /// Runs that ended long ago, and have left copies and logs.
-pub(crate) const LONG_AGO: [&str; 2] = ["20261001-031500-00a1", "20261001-031500-00a2"];
+pub(crate) const LONG_AGO: [&str; 2] = ["20261001-031500-00a2", "20261001-031500-00a1"];
 
 struct Record;
 
@@ -26,7 +26,7 @@ impl PointsRead for Record {
     }
 
     fn runs(&self) -> Result<Vec<PastRun>, Failure> {
-        let newer = (0..20).map(|n| format!("20261010-031500-{n:04x}"));
+        let newer = (0..20).rev().map(|n| format!("20261010-031500-{n:04x}"));
         let past = |run| PastRun {
             run,
             over: true,

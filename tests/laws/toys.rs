@@ -11,7 +11,7 @@ use uplift::{
     primitives::contract::{Back, Catalogue, Effect, Found, Undone, WhenUnknown},
 };
 
-use super::broken;
+use super::tried;
 
 /// No flaw.
 const SOUND: u8 = 0;
@@ -137,7 +137,7 @@ impl<const FLAW: u8> Effect for Toy<FLAW> {
 
 async fn laws_on<const FLAW: u8>() -> String {
     let catalogue = Catalogue::default().effect::<Toy<FLAW>>();
-    broken(catalogue.get("toy").expect("it was just added")).await.join("\n")
+    tried(catalogue.get("toy").expect("it was just added")).await.broken.join("\n")
 }
 
 #[tokio::test]

@@ -14,12 +14,14 @@ use uplift::{
     site::Site,
 };
 
-use super::{FAULTS, record, worlds::Start};
+use super::{record, worlds::Start};
 
 pub(super) const RUN: &str = "20261124-031500-7f3a";
 
 pub(super) struct Trial<'v> {
     verb: &'v Verb,
+    /// The version of the primitive that has decided.
+    version: u32,
     pub(super) world: World,
     ports: Ports,
     site: Site,
@@ -36,6 +38,7 @@ impl<'v> Trial<'v> {
     fn on(verb: &'v Verb, world: World, ports: Ports) -> Self {
         let nothing = || Err(Failure::new("nothing", "nothing was done yet"));
         Self {
+            version: verb.version,
             verb,
             ports,
             site: world.site(),
@@ -76,6 +79,28 @@ impl<'v> Trial<'v> {
         }
     }
 
+    /// The same once more, from here on: another world, in which nothing has gone wrong yet.
+    pub(super) fn again(&self) -> Self {
+        let world = self.world.fork();
+        Self {
+            version: self.version,
+            verb: self.verb,
+            ports: record::known(&world),
+            world,
+            site: self.site.clone(),
+            tell: Teller::silent(),
+            before: self.before.clone(),
+            intent: self.intent.clone(),
+            outcome: self.outcome.clone(),
+            shown: self.shown.clone(),
+        }
+    }
+
+    /// Decided on before, by this version; nothing written.
+    pub(super) fn recorded(&self, version: u32, intent: &Value) -> Self {
+        Self { version, intent: Ok(intent.clone()), ..self.again() }
+    }
+
     /// On the twin, down to the end.
     pub(super) async fn planned(verb: &'v Verb, start: &Start) -> Self {
         let world = start.world();
@@ -89,16 +114,16 @@ impl<'v> Trial<'v> {
         trial
     }
 
-    /// Executed to its end; only where [`Trial::begin`] goes well.
-    pub(super) async fn executed(verb: &'v Verb, start: &Start) -> Self {
-        let mut trial = Self::begin(verb, start).await.expect("the same world decides the same");
+    /// Executed to its end.
+    pub(super) async fn executed(&self) -> Self {
+        let mut trial = self.again();
         trial.execute().await;
         trial
     }
 
     /// Executed with one write gone wrong.
-    pub(super) async fn faulty(verb: &'v Verb, start: &Start, n: usize, fault: Fault) -> Self {
-        let mut trial = Self::begin(verb, start).await.expect("the same world decides the same");
+    pub(super) async fn faulty(&self, n: usize, fault: Fault) -> Self {
+        let mut trial = self.again();
         trial.world.fault(n, fault);
         trial.execute().await;
         trial.world.clear_faults();
@@ -129,28 +154,23 @@ impl<'v> Trial<'v> {
     pub(super) async fn execute(&mut self) {
         let (kept, intent) = (self.verb.kept().expect("an effect"), self.intended());
         let site = self.ports.operate(&self.site, RUN, &self.tell);
-        self.outcome = kept.execute(self.verb.version, intent, site).await;
+        self.outcome = kept.execute(self.version, intent, site).await;
     }
 
     pub(super) async fn undo(&self) -> Result<Undone, Failure> {
         let kept = self.verb.kept().expect("an effect");
         let site = self.ports.operate(&self.site, RUN, &self.tell);
-        kept.undo(self.verb.version, self.intended(), &Back::default(), site).await
+        kept.undo(self.version, self.intended(), &Back::default(), site).await
     }
 
     pub(super) async fn probe(&self) -> Result<Found<Value>, Failure> {
         let kept = self.verb.kept().expect("an effect");
         let site = self.ports.observe(&self.site, RUN, &self.tell);
-        kept.probe(self.verb.version, self.intended(), site).await
+        kept.probe(self.version, self.intended(), site).await
     }
 
     pub(super) fn writes(&self) -> usize {
         self.world.writes()
-    }
-
-    /// Every fault at every write of this execution.
-    pub(super) fn faults(&self) -> Vec<(usize, Fault)> {
-        (1..=self.writes()).flat_map(|n| FAULTS.map(|fault| (n, fault))).collect()
     }
 
     /// What a probe must tell apart: the running site and the images.

@@ -11,11 +11,11 @@ use uplift::{
     event::Teller,
     ports::{
         compose::Up,
-        docker::Stop,
+        docker::{RemoveContainer, Stop},
         postgres::{CopyDatabase, Kept, Mark, Session},
     },
     primitives::contract::Catalogue,
-    sim::{Manner, World},
+    sim::{Manner, Shape, World},
 };
 
 /// One way for a world to begin.
@@ -43,6 +43,13 @@ pub(super) const WORLDS: &[Start] = &[
     Start { name: "stopped before 1.1.0", make: before_a_trial },
     Start { name: "stopped, with a set loaded beside", make: loaded },
     Start { name: "nothing left but a backup", make: lost },
+    Start { name: "stopped at 1.1.0, with savepoints and a set loaded beside", make: all_beside },
+    Start {
+        name: "stopped at 1.1.0 behind a proxy, with savepoints and a set loaded beside",
+        make: behind_a_proxy,
+    },
+    Start { name: "web and job removed by hand", make: removed },
+    Start { name: "job removed by hand behind a proxy", make: removed_behind_a_proxy },
 ];
 
 /// Nothing in a world waits for anything but its own clock, so that whatever is asked of it is there at once.
@@ -55,9 +62,17 @@ const RUN: &str = super::trial::RUN;
 
 /// As the stock primitive leaves it.
 fn backed_up() -> World {
-    let world = World::strata();
+    backed_up_on(World::strata())
+}
+
+fn backed_up_on(world: World) -> World {
     done(&world, "backup", EARLIER);
     world
+}
+
+/// Nobody reaches web but a proxy on its network, and compose does not ask how it is.
+fn proxied() -> World {
+    World::shaped(&Shape { health_check: false, published: false, ..Shape::default() })
 }
 
 /// A stock primitive's example is executed.
@@ -80,7 +95,10 @@ const DELETED: &str = "k5aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// An upgrade that ended well: what ran before is on the host, and savepoints of the databases are on the server.
 fn upgraded() -> World {
-    let world = backed_up();
+    upgraded_on(backed_up())
+}
+
+fn upgraded_on(world: World) -> World {
     world.upload(DELETED, "until the upgrade");
     rest(&world);
     done(&world, "storage_savepoint", EARLIER);
@@ -129,7 +147,42 @@ fn to_return() -> World {
 
 /// As a restore stands before the swap: a set is loaded into databases of its own, and somebody has edited the settings.
 fn loaded() -> World {
-    let world = stopped();
+    loaded_on(stopped())
+}
+
+/// The same after an upgrade: what one can return by is there as well.
+fn all_beside() -> World {
+    let world = upgraded();
+    rest(&world);
+    loaded_on(world)
+}
+
+fn behind_a_proxy() -> World {
+    let world = upgraded_on(backed_up_on(proxied()));
+    rest(&world);
+    loaded_on(world)
+}
+
+/// The containers are gone, what they held is not.
+fn removed() -> World {
+    removed_on(stopped(), &["strata-web-1", "strata-job-1"])
+}
+
+fn removed_behind_a_proxy() -> World {
+    let world = backed_up_on(proxied());
+    rest(&world);
+    removed_on(world, &["strata-job-1"])
+}
+
+fn removed_on(world: World, names: &[&str]) -> World {
+    for one in world.containers().into_iter().filter(|one| names.contains(&one.name.as_str())) {
+        let service = one.service().unwrap_or_default().to_owned();
+        at_once(world.ports().docker.remove(&RemoveContainer { id: one.id, service })).unwrap();
+    }
+    world
+}
+
+fn loaded_on(world: World) -> World {
     done(&world, "compose_stop", RUN);
     done(&world, "pg_load", RUN);
     let beside = "/var/lib/docker/volumes/strata_strata_storage/beside";

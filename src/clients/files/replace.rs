@@ -27,6 +27,7 @@ pub(super) fn replaceable(path: &Path) -> Result<(), Failure> {
     accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
         .map_err(|error| writing(&path, &error.into()))?;
     match fs::metadata(&path) {
+        Ok(about) if about.is_dir() => Err(writing(&path, &io::ErrorKind::IsADirectory.into())),
         Ok(about) if !may_give_to(about.uid(), about.gid()) => {
             Err(writing(&path, &io::ErrorKind::PermissionDenied.into()))
         }

@@ -128,6 +128,10 @@ pub(super) fn asking(at: &Where, error: &Error) -> Failure {
         return Failure::new("database_denied", format!("in `{}`: {said}", at.database))
             .hint(format!("let `{}` read it: `GRANT SELECT ...`", at.user));
     }
+    if *code == SqlState::INVALID_CATALOG_NAME {
+        return Failure::new("database_missing", format!("the database server says: {said}"))
+            .hint("see who has dropped or renamed it: `psql -l`");
+    }
     let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
     if ends.contains(code) {
         return at.unreachable(&said);

@@ -166,14 +166,7 @@ pub trait Effect: Record {
 
     /// Reads an intent that `version` of this primitive wrote.
     fn read_intent(version: u32, value: Value) -> Result<Self::Intent, Failure> {
-        if version == Self::VERSION {
-            return from_value(value);
-        }
-        Err(Failure::new(
-            "intent_version",
-            format!("`{}` cannot read what its version {version} wrote", Self::NAME),
-        )
-        .hint("use the uplift that began the run"))
+        if version == Self::VERSION { from_value(value) } else { Err(unknown_version::<Self>(version)) }
     }
 
     fn probe(
@@ -191,6 +184,13 @@ pub trait Effect: Record {
         back: &Back<'_>,
         site: Operate<'_>,
     ) -> impl Future<Output = Result<Undone, Failure>> + Send;
+}
+
+/// What [`Effect::read_intent`] says of a version that it does not know, a later one above all.
+#[must_use]
+pub fn unknown_version<E: Effect>(version: u32) -> Failure {
+    let text = format!("`{}` cannot read what its version {version} wrote", E::NAME);
+    Failure::new("intent_version", text).hint("use the uplift that began the run")
 }
 
 /// One look at the site, which changes nothing. Its answer is journalled, because the script's path depends on it.

@@ -168,6 +168,9 @@ impl FilesRead for Twin {
     }
 
     async fn replaceable(&self, path: &Path) -> Result<(), Failure> {
+        if matches!(self.place(path), Node::Folder) {
+            return Err(is_a_folder(path));
+        }
         self.live().files.replaceable(path).await
     }
 
