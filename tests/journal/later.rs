@@ -82,7 +82,7 @@ impl<const FORGOT: bool> Effect for EnvSet<FORGOT> {
         Ok(())
     }
 
-    async fn undo(intent: &Second, _: &Back, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Second, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let Some(file) = site.files.read(&intent.copy).await? else { return Ok(Undone::nothing("no copy")) };
         let before = site.files.read(&intent.path).await?.expect("the settings are there");
         let file = uplift::ports::files::File { mode: before.mode, uid: before.uid, gid: before.gid, ..file };

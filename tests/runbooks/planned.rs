@@ -56,15 +56,18 @@ async fn the_plan_tells_what_it_takes_on_each_disk_and_what_is_free() {
     assert!(backups.needed > 0 && backups.free > Some(backups.needed), "{backups:?}");
 }
 
-/// An upgrade that is stopped once this call has ended, with the name of its run.
-async fn stopped_after(night: &Night, last: &str) -> String {
+/// An upgrade that is stopped right after the first change whose line begins with this, with the name of its run.
+async fn stopped_at(night: &Night, line: &'static str) -> String {
     let runbook = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
-    let mut run = runbook.start(runbook.plan().await, "uplift upgrade").await.unwrap();
-    while let Some(event) = run.next().await {
-        if matches!(&event, uplift::Event::CallEnded { address, .. } if address == last) {
-            run.cancel().cancel();
+    let plan = runbook.plan().await;
+    let mut run = runbook.start(plan, "uplift upgrade").await.unwrap();
+    let cancel = run.cancel().clone();
+    night.world.watch(move |moment| {
+        if moment.is_after && moment.line.starts_with(line) {
+            cancel.cancel();
         }
-    }
+    });
+    while run.next().await.is_some() {}
     let ending = run.ended().await;
     assert!(matches!(ending, Ending::Unfinished { .. }), "{ending:?}");
     night.unfinished().await.expect("it is not over").id
@@ -72,9 +75,9 @@ async fn stopped_after(night: &Night, last: &str) -> String {
 
 #[tokio::test]
 async fn what_is_left_of_a_run_is_planned_as_it_is_then_done() {
-    for last in ["stop/compose_stop#1", "migrate in the dark/compose_trial#1", "switch web/compose_up#1"] {
+    for last in ["stop web", "run strata-trial", "up web"] {
         let night = Night::of(World::strata());
-        let run = stopped_after(&night, last).await;
+        let run = stopped_at(&night, last).await;
         let (writes, before) = (night.world.writes(), night.newest().await.1);
         let plan = night.host().await.plan_on(&run).await.unwrap();
         assert_eq!((night.world.writes(), plan.goes_on.as_deref()), (writes, Some(run.as_str())));
@@ -97,11 +100,11 @@ async fn what_is_left_of_a_run_is_planned_as_it_is_then_done() {
 #[tokio::test]
 async fn going_back_is_planned_as_it_is_then_done() {
     let mut tried = std::collections::BTreeSet::new();
-    for last in ["stop/compose_stop#1", "migrate in the dark/pg_savepoint#1", "switch web/compose_up#1"] {
+    for last in ["stop web", "copy strata_production", "up web"] {
         // What was stopped is taken back each way that there is, on a site of its own.
         for at in 0.. {
             let night = Night::of(World::strata());
-            let run = stopped_after(&night, last).await;
+            let run = stopped_at(&night, last).await;
             let writes = night.world.writes();
             let back = night.host().await.plan_back(&run).await.unwrap();
             assert_eq!(night.world.writes(), writes, "nothing was changed");
