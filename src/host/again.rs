@@ -108,7 +108,7 @@ impl Host {
         let script = self.check(&pinned).map_err(|error| other_words(error, &row))?;
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
-        let so_far = SoFar { entries, held_to: zero.held_to };
+        let so_far = SoFar { entries, held_to: zero.held_to, bare: false };
         let plan = run::rehearse(context, script, row.params, script_site(&site), so_far).await;
         Ok(Plan { goes_on: Some(row.id), ..plan })
     }

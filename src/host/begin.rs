@@ -39,7 +39,7 @@ pub(super) async fn start(
     if let Some(row) = held.record.reader.unfinished()? {
         return Err(unfinished(row));
     }
-    let now = runbook.plan().await;
+    let now = runbook.steps().await;
     if held_to.is_some() {
         runbook.holds(&plan, &now)?;
     }

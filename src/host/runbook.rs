@@ -41,14 +41,21 @@ impl Runbook {
 
     /// Rehearses it on a twin of the site: changes nothing, takes no lock, creates no file.
     pub async fn plan(&self) -> Plan {
+        let mut plan = self.rehearse(SoFar::default()).await;
+        plan.warnings.extend(notices::untold(&self.host).await);
+        plan
+    }
+
+    /// The steps alone, to compare them with those of a plan.
+    pub(super) async fn steps(&self) -> Plan {
+        self.rehearse(SoFar { bare: true, ..SoFar::default() }).await
+    }
+
+    async fn rehearse(&self, so_far: SoFar) -> Plan {
         let inner = &self.host.0;
         let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
         let site = script_site(&inner.site);
-        let mut plan =
-            run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, SoFar::default())
-                .await;
-        plan.warnings.extend(notices::untold(&self.host).await);
-        plan
+        run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, so_far).await
     }
 
     /// Starts what was planned. Refuses if the site has changed since, or if another run holds it.

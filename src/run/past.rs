@@ -22,6 +22,8 @@ pub struct SoFar {
     pub entries: Vec<Entry>,
     /// What the run may do, if it is held to a plan.
     pub held_to: Option<Vec<Agreed>>,
+    /// Only the steps are wanted, to compare them: no ways back, no room.
+    pub bare: bool,
 }
 
 /// What is recorded of a run whose rest is rehearsed; empty for one that has not begun.
@@ -57,6 +59,12 @@ enum How {
     Ask,
     /// A person has said that it was done.
     Applied,
+}
+
+/// What a call comes to, before it is rehearsed.
+pub(super) enum Decided {
+    Known(Answer),
+    Do(Option<Value>, String),
 }
 
 /// What a look at an effect that began comes to.

@@ -13,7 +13,7 @@ use super::{
     going_back::{self, GoingBack},
     held_to::{Agreed, within},
     on_its_thread::perform,
-    past::{self, Past, Replay, Settled, SoFar},
+    past::{self, Decided, Past, Replay, Settled, SoFar},
     plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of, hash_of_input},
     room,
 };
@@ -35,14 +35,14 @@ pub async fn rehearse(
 ) -> Plan {
     let twin = Twin::new(&context.ports, &context.site);
     let warnings = Arc::new(Mutex::new(Vec::new()));
-    let (made, live) = (context.now(), context.clone());
+    let (made, live, bare) = (context.now(), context.clone(), so_far.bare);
     let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
     let catalogue = Arc::clone(&context.catalogue);
     let conduct = Arc::new(Rehearsal::new(context, twin, so_far).await);
     let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
     let warnings = std::mem::take(&mut *lock(&warnings));
     let plan = Plan { warnings, ..conduct.plan(&runbook, params, made, ended) };
-    if !matches!(plan.end, PlanEnd::Complete | PlanEnd::Unknown { .. }) {
+    if bare || !matches!(plan.end, PlanEnd::Complete | PlanEnd::Unknown { .. }) {
         return plan;
     }
     let going_back = conduct.going_back(runbook.header().on_failure == OnFailure::Undo).await;
@@ -71,6 +71,7 @@ struct Rehearsal {
     context: Context,
     /// What the run may do, if it is held to a plan.
     held_to: Option<Vec<Agreed>>,
+    bare: bool,
     twin: Twin,
     state: Mutex<State>,
 }
@@ -92,7 +93,7 @@ struct State {
 
 impl Rehearsal {
     async fn new(context: Context, twin: Twin, so_far: SoFar) -> Self {
-        let SoFar { entries: recorded, held_to } = so_far;
+        let SoFar { entries: recorded, held_to, bare } = so_far;
         let past = Past::of(recorded);
         let done = done::of_record(&context, &past.over());
         // What has come to this point already is told of the last call.
@@ -114,7 +115,7 @@ impl Rehearsal {
             done,
             asks_from,
         };
-        Self { context, held_to, twin, state: Mutex::new(state) }
+        Self { context, held_to, bare, twin, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -268,7 +269,11 @@ impl Rehearsal {
             state.done.push(Arc::new(one));
             // What changes nothing of the site makes no question of what came before it.
             let last = state.steps.last().and_then(|step| step.calls.last());
-            if adds_only || state.asks_from.is_some() || last.is_none_or(|call| call.writes.is_empty()) {
+            if self.bare
+                || adds_only
+                || state.asks_from.is_some()
+                || last.is_none_or(|call| call.writes.is_empty())
+            {
                 return;
             }
             state.done.clone()
@@ -361,12 +366,6 @@ impl Rehearsal {
         }
         answers.into_iter().collect()
     }
-}
-
-/// What a call comes to, before it is rehearsed.
-enum Decided {
-    Known(Answer),
-    Do(Option<Value>, String),
 }
 
 /// Only effects can be taken back.
