@@ -109,7 +109,8 @@ impl Host {
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
         let so_far = SoFar { entries, held_to: zero.held_to, bare: false };
-        let plan = run::rehearse(context, script, row.params, script_site(&site), so_far).await;
+        let rest = run::rehearse(context, script, row.params, script_site(&site), so_far);
+        let plan = Box::pin(rest).await;
         Ok(Plan { goes_on: Some(row.id), ..plan })
     }
 
@@ -120,7 +121,7 @@ impl Host {
         let OpenRun { row, zero, entries } = open;
         self.learn_from_set(&row.params).await;
         let context = self.rehearsal(self.frozen(zero.site), &row.id);
-        Ok(run::plan_back(&context, &entries).await)
+        Ok(Box::pin(run::plan_back(&context, &entries)).await)
     }
 
     /// What a rehearsal works with: nobody watches it.

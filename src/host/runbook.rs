@@ -55,7 +55,8 @@ impl Runbook {
         let inner = &self.host.0;
         let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
         let site = script_site(&inner.site);
-        run::rehearse(context, Arc::clone(&self.script), self.params.clone(), site, so_far).await
+        let script = Arc::clone(&self.script);
+        Box::pin(run::rehearse(context, script, self.params.clone(), site, so_far)).await
     }
 
     /// Starts what was planned. Refuses if the site has changed since, or if another run holds it.

@@ -202,7 +202,7 @@ async fn a_run_on_its_way_back_has_no_rest() {
     night.world.fault_at("rename strata_production to", Fault::StopsServer);
     let told = night.upgrade("1.3.0").await;
     let run = night.unfinished().await.unwrap_or_else(|| panic!("{:?}", told.ending)).id;
-    let failure = night.host().await.plan_on(&run).await.err().expect("refused").failure();
+    let failure = night.host().await.plan_on(&run).await.expect_err("refused").failure();
     assert_eq!(failure.code, "being_taken_back");
 }
 
