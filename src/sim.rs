@@ -36,5 +36,5 @@ pub use registry::{Exit, Release, WebHealth};
 pub use server::{Db, Manner, Rows, Table};
 pub use setup::Shape;
 pub use twin::{Reading, Twin};
-pub use watched::Moment;
+pub use watched::{Instance, Moment};
 pub use world::World;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::forms::{files, inside, instances};
-use super::{state::State, watched::Watch, world::World};
+use super::{state::State, world::World};
 use crate::event::Failure;
 
 /// Another number wherever an older text could not be read.
@@ -57,8 +57,6 @@ pub(super) struct Keeper {
     at: Timestamp,
     /// Something has changed since.
     pub changed: bool,
-    /// Who looks on, if somebody does.
-    pub watch: Option<Arc<Watch>>,
 }
 
 impl fmt::Debug for Keeper {
@@ -101,8 +99,7 @@ impl World {
     ) {
         let mut state = self.lock();
         let at = state.now;
-        let watch = state.keeper.watch.take();
-        state.keeper = Keeper { origin, keep: Some(Arc::new(keep)), at, changed: false, watch };
+        state.keeper = Keeper { origin, keep: Some(Arc::new(keep)), at, changed: false };
     }
 
     /// Keeps what has changed since, if anything has.

@@ -21,6 +21,7 @@ use super::{
     server::{Db, Lock, Server},
     state::{State, Writer},
     trees::{checksum, place},
+    watched::Onlooker,
     world::World,
 };
 use crate::{
@@ -99,6 +100,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         writer: Writer::default(),
         told: super::notices::Told::default(),
         keeper: Keeper::default(),
+        onlooker: Onlooker::default(),
     }
 }
 

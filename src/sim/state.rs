@@ -7,7 +7,7 @@ use crate::ports::postgres::Way;
 
 use super::{
     compose::Model, disk::Disk, engine::Host, faults::Faults, kept::Keeper, notices::Told,
-    registry::Registry, server::Server,
+    registry::Registry, server::Server, watched::Onlooker,
 };
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
@@ -31,6 +31,8 @@ pub(super) struct State {
     pub told: Told,
     #[serde(skip)]
     pub keeper: Keeper,
+    #[serde(skip)]
+    pub onlooker: Onlooker,
 }
 
 /// Users who place orders all the time, and remember each that web said it had.
@@ -45,9 +47,10 @@ pub(super) struct Writer {
 }
 
 impl State {
-    /// The same once more, with nothing written yet and nobody who keeps it.
+    /// The same once more, with nothing written yet and nobody who keeps it or looks on.
     pub(super) fn forked(&self) -> Self {
-        Self { faults: Faults::default(), keeper: Keeper::default(), ..self.clone() }
+        let (keeper, onlooker) = (Keeper::default(), Onlooker::default());
+        Self { faults: Faults::default(), keeper, onlooker, ..self.clone() }
     }
 
     /// 64 hex digits that no other thing of this world has, the same in every run.

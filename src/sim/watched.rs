@@ -1,12 +1,21 @@
 //! Somebody who looks on: each write of a world is shown before it and after it.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use super::{server::Db, state::State, world::World};
-use crate::ports::files::File;
+use crate::ports::{docker::Container, files::File};
 
-/// Is shown a world at each of its writes.
-pub(super) type Watch = dyn Fn(&Moment<'_>) + Send + Sync;
+/// Who looks on at a world, if somebody does. What is forked off is another world: nobody looks on there.
+#[derive(Clone, Default)]
+pub(super) struct Onlooker(Option<Arc<Watch>>);
+
+type Watch = dyn Fn(&Moment<'_>) + Send + Sync;
+
+impl fmt::Debug for Onlooker {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(if self.0.is_some() { "Onlooker" } else { "nobody" })
+    }
+}
 
 /// A world as it is at one moment, seen without a copy.
 pub struct Moment<'a> {
@@ -17,6 +26,13 @@ pub struct Moment<'a> {
     pub line: &'a str,
     /// It has happened, or has failed.
     pub is_after: bool,
+}
+
+/// A container with what its image makes of its settings.
+pub struct Instance<'a> {
+    pub container: &'a Container,
+    /// It migrates the product's databases before it serves.
+    pub prepares: bool,
 }
 
 impl Moment<'_> {
@@ -41,30 +57,27 @@ impl Moment<'_> {
         self.state.server.databases.values()
     }
 
-    /// Who may migrate the product's databases now: each running web that prepares them, and each statement of one that is
-    /// gone which the server goes on with.
-    #[must_use]
-    pub fn migrators(&self) -> Vec<String> {
-        let webs = self.state.host.instances.values().filter(|one| one.shown.is_running() && one.prepares());
-        let orphans = self.state.server.backends.iter().filter(|one| one.orphan);
-        let orphans = orphans.map(|one| format!("a statement of `{}` without a client", one.file));
-        webs.map(|one| format!("container `{}`", one.shown.name)).chain(orphans).collect()
+    /// All containers of the host.
+    pub fn instances(&self) -> impl Iterator<Item = Instance<'_>> {
+        let all = self.state.host.instances.values();
+        all.map(|one| Instance { container: &one.shown, prepares: one.prepares() })
     }
 
-    /// Acknowledged orders that no database of the server has, kept ones included.
-    #[must_use]
-    pub fn orders_nowhere(&self) -> u64 {
-        let all = self.state.writer.acknowledged.iter().flat_map(|&(first, count)| first..first + count);
-        let known = |order: &u64| {
-            self.databases().any(|db| db.table("orders").is_some_and(|orders| orders.has(*order)))
-        };
-        all.filter(|order| !known(order)).count() as u64
+    /// Migrations, by their files, whose client is gone and whose statement the server goes on with.
+    pub fn orphans(&self) -> impl Iterator<Item = &str> {
+        let orphans = self.state.server.backends.iter().filter(|one| one.orphan);
+        orphans.map(|one| one.file.as_str())
+    }
+
+    /// The numbers of the orders that users were told they had placed.
+    pub fn acknowledged(&self) -> impl Iterator<Item = u64> {
+        self.state.writer.acknowledged.iter().flat_map(|&(first, count)| first..first + count)
     }
 }
 
 impl State {
     pub(super) fn show(&self, number: usize, line: &str, is_after: bool) {
-        if let Some(watch) = &self.keeper.watch {
+        if let Some(watch) = &self.onlooker.0 {
             watch(&Moment { state: self, number, line, is_after });
         }
     }
@@ -74,7 +87,7 @@ impl World {
     /// From now on `see` is shown this world before and after each write. Writes of one call that are counted one by one are
     /// shown inside the call's own. It must not ask the world for anything: that would wait for itself.
     pub fn watch(&self, see: impl Fn(&Moment<'_>) + Send + Sync + 'static) {
-        self.lock().keeper.watch = Some(Arc::new(see));
+        self.lock().onlooker = Onlooker(Some(Arc::new(see)));
     }
 
     /// Shows this world as it is now.

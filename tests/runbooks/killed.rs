@@ -188,35 +188,54 @@ impl Whole {
 /// All cases of a flow, on as many threads as there are cores.
 fn every_kill(flow: &Flow) {
     let whole = Whole::of(flow);
-    let cases: Vec<_> = (1..=whole.changes)
-        .flat_map(|n| [(n, Fault::KillBefore), (n, Fault::KillAfter)])
-        .flat_map(|(n, fault)| [(n, fault, true), (n, fault, false)])
-        .collect();
-    let step = if std::env::var_os("UPLIFT_TEST_EVERY").is_some() { 1 } else { STEP };
-    let (next, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let all: Vec<_> =
+        (1..=whole.changes).flat_map(|n| KINDS.map(|(fault, forwards)| (n, fault, forwards))).collect();
+    let is_every = std::env::var_os("UPLIFT_TEST_EVERY").is_some();
+    let cases: Vec<_> = if is_every { all } else { sparse(all.len()).map(|at| all[at]).collect() };
+    for kind in KINDS {
+        let is_tried = cases.iter().any(|(_, fault, forwards)| (*fault, *forwards) == kind);
+        assert!(is_tried, "{}: {kind:?} is not tried at all", flow.name);
+    }
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some((n, fault, forwards)) = cases.get(next.fetch_add(step, Ordering::Relaxed)) {
+                while let Some((n, fault, forwards)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     whole.killed(flow, *n, *fault, *forwards);
-                    tried.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    let tried = tried.into_inner();
     println!(
-        "{}: {} changes, killed before and after each, on and back: {tried} tried",
-        flow.name, whole.changes
+        "{}: {} changes, killed before and after each, on and back: {} of {} tried",
+        flow.name,
+        whole.changes,
+        cases.len(),
+        KINDS.len() * whole.changes
     );
-    assert_eq!(tried, (4 * whole.changes).div_ceil(step));
 }
 
 /// Before a run is written down its configuration is copied: with these changes it has not begun.
 const UNRECORDED: usize = 5;
 
-/// So many cases further goes the ordinary test: an odd number, so that each of the four kinds has its turn.
-const STEP: usize = 71;
+/// Killed before a change or after it, and then whether it goes on.
+const KINDS: [(Fault, bool); 4] = [
+    (Fault::KillBefore, true),
+    (Fault::KillBefore, false),
+    (Fault::KillAfter, true),
+    (Fault::KillAfter, false),
+];
+
+/// One case in so many is what the ordinary test has time for.
+const SPARSE: usize = 71;
+
+/// The cases that the ordinary test tries, spread over all of them. It is an odd number from one to the next, so that four in
+/// a row are of four kinds; and there are four, however short the flow.
+fn sparse(cases: usize) -> impl Iterator<Item = usize> {
+    let tried = cases.div_ceil(SPARSE).max(KINDS.len());
+    let step = (cases / tried).saturating_sub(1) | 1;
+    (0..tried).map(move |n| step / 2 + n * step)
+}
 
 #[test]
 fn an_upgrade_that_migrates() {

@@ -6,6 +6,7 @@
 //!
 //! After a change of behaviour: `SNAPSHOTS=overwrite cargo nextest run -E 'test(matrix)'`, and read the difference.
 
+mod agreement;
 mod ends;
 mod flows;
 mod judge;
@@ -89,16 +90,16 @@ fn cases(effect: &Effect, at: usize, is_whole: bool) -> Vec<(usize, Wrong)> {
     let (first, last) = (effect.writes[0], *effect.writes.last().unwrap_or(&effect.writes[0]));
     let kinds = [Wrong::FailsBefore, Wrong::FailsAfter, Wrong::TimesOut];
     if every() {
-        let both = [Wrong::Dies { after: false }, Wrong::Dies { after: true }];
+        let both = [Wrong::Killed { after: false }, Wrong::Killed { after: true }];
         let kinds: Vec<_> = kinds.into_iter().chain(both).collect();
         return effect.writes.iter().flat_map(|write| kinds.iter().map(|kind| (*write, *kind))).collect();
     }
-    // The host dies before anything of an effect is done, or when all of it is done and nobody has written it down.
-    let deaths = [(first, Wrong::Dies { after: false }), (last, Wrong::Dies { after: true })];
+    // The process is killed before anything of an effect is done, or when all of it is done and nobody has written it down.
+    let kills = [(first, Wrong::Killed { after: false }), (last, Wrong::Killed { after: true })];
     let one = |n: usize| if (at + n).is_multiple_of(2) { first } else { last };
     let faults = kinds.iter().enumerate().map(|(n, kind)| (one(n), *kind));
-    let deaths = if is_whole { &deaths[..] } else { &deaths[at % 2..][..1] };
-    faults.chain(deaths.iter().copied()).collect()
+    let kills = if is_whole { &kills[..] } else { &kills[at % 2..][..1] };
+    faults.chain(kills.iter().copied()).collect()
 }
 
 async fn lane(lane: &Lane, tried: &Mutex<Tried>) {
@@ -132,7 +133,8 @@ async fn lane(lane: &Lane, tried: &Mutex<Tried>) {
 /// All that becomes of one flow, for readers.
 async fn page(trial: &Trial<'_>, flow: &Flow, site: &Site) -> (String, Vec<String>, usize, usize) {
     let (mut broken, mut count, mut pairs) = (Vec::new(), 0, 0);
-    let mut page = format!("## site `{}`: {}\n{}\n", site.name, flow.typed(), trial.ended);
+    let mut page =
+        format!("## site `{}`: {}\nplan: {}\n{}\n", site.name, flow.typed(), trial.planned(), trial.ended);
     for (at, effect) in trial.effects.iter().enumerate() {
         let writes = effect.writes.len();
         let _never_fails =
@@ -158,7 +160,7 @@ async fn page(trial: &Trial<'_>, flow: &Flow, site: &Site) -> (String, Vec<Strin
     (page, broken, count, pairs)
 }
 
-/// Fails before, fails after, times out after, host killed.
+/// Fails before, fails after, times out after, process killed.
 const KINDS: usize = 4;
 
 /// The stock runbooks by name, with their texts.

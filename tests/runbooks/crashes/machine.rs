@@ -10,7 +10,7 @@ use std::{
 
 use uplift::{
     Ending, Host, HostError, Simulated, World,
-    journal::{Folder, Reader, RunRow},
+    journal::{Entry, Folder, Reader, RunRow, State},
     sim::Origin,
 };
 
@@ -71,6 +71,20 @@ impl Machine {
     /// The run that is open, by its journal.
     pub(super) fn open_run(&self) -> Option<RunRow> {
         self.journal()?.unfinished().unwrap()
+    }
+
+    fn calls(&self) -> Vec<Entry> {
+        let open = self.journal().and_then(|journal| Some((journal.unfinished().unwrap()?, journal)));
+        open.map(|(run, journal)| journal.entries(&run.id).unwrap()).unwrap_or_default()
+    }
+
+    /// The call whose undo is at work, by the journal.
+    pub(super) fn undoing(&self) -> Option<String> {
+        self.calls().into_iter().find(|call| call.state == State::UndoStarted).map(|call| call.address)
+    }
+
+    pub(super) fn has_begun_to_go_back(&self) -> bool {
+        self.calls().iter().any(|call| !call.undos.is_empty())
     }
 
     pub(super) fn knows_a_run(&self) -> bool {

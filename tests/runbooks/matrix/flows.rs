@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
-    Ending, World,
+    Ending, Plan, World,
     run::PlanEnd,
     sim::{Release, Shape},
 };
@@ -183,8 +183,11 @@ impl Flow {
         format!("{}{}", self.runbook, given.collect::<String>())
     }
 
-    /// Plans and runs it, whatever the plan says; an error if the door stayed shut.
-    pub(super) async fn begin(&self, night: &Night, run: &str) -> Result<Told, String> {
+    /// Plans it, and runs it held to the plan as it is kept; an error if the door stayed shut.
+    ///
+    /// Not so where jobs are held: a plan cannot look into the queue that is to return, takes it for empty, and lets the worker
+    /// start. A run that is held to that may not leave the worker as it is.
+    pub(super) async fn begin(&self, night: &Night, run: &str) -> Result<(Plan, Told), String> {
         let mut given: BTreeMap<String, String> = BTreeMap::new();
         if matches!(self.runbook, "compose/upgrade" | "compose/rollback" | "compose/restore") {
             given.extend([("settle", "4s"), ("patience", "1m")].map(|(n, v)| (n.to_owned(), v.to_owned())));
@@ -198,8 +201,14 @@ impl Flow {
         if let PlanEnd::Fails { failure, .. } = plan.end {
             return Err(failure.code);
         }
-        let run = runbook.start(plan, "uplift run").await.map_err(|error| error.failure().code)?;
-        Ok(told(run).await)
+        let kept = Plan::read(&serde_json::to_string(&plan).unwrap()).unwrap();
+        let run = if self.given.contains(&("jobs", "hold")) {
+            runbook.start(kept, "uplift run").await
+        } else {
+            runbook.start_held(kept, "uplift run").await
+        };
+        let run = run.map_err(|error| error.failure().code)?;
+        Ok((plan, told(run).await))
     }
 }
 

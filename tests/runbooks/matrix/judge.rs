@@ -37,7 +37,7 @@ impl Origin {
         let env = site.project.env_file();
         let now = night.world.file(&env).map(|file| file.bytes);
         let mut nowhere = 0;
-        night.world.show(|moment| nowhere = moment.orders_nowhere());
+        night.world.show(|moment| nowhere = orders_nowhere(moment));
         Self {
             databases,
             uploads: uploads(&night.world),
@@ -147,9 +147,13 @@ impl Judge {
         sets.collect::<Vec<_>>().into_iter()
     }
 
+    /// Each running web that prepares the databases, and each statement of one that is gone which the server goes on with.
     #[expect(clippy::unused_self, reason = "one rule beside the others")]
     fn one_migrator(&self, moment: &Moment<'_>) -> Option<String> {
-        let migrators = moment.migrators();
+        let webs = moment.instances().filter(|one| one.prepares && one.container.is_running());
+        let webs = webs.map(|one| format!("container `{}`", one.container.name));
+        let orphans = moment.orphans().map(|file| format!("a statement of `{file}` without a client"));
+        let migrators: Vec<_> = webs.chain(orphans).collect();
         (migrators.len() > 1).then(|| format!("they may migrate at one time: {}", migrators.join(", ")))
     }
 
@@ -175,9 +179,15 @@ impl Judge {
         if !moves.contains(&moment.line.split(' ').next().unwrap_or_default()) {
             return None;
         }
-        let nowhere = moment.orders_nowhere();
+        let nowhere = orders_nowhere(moment);
         (nowhere > self.origin.nowhere).then(|| format!("{nowhere} acknowledged orders are in no database"))
     }
+}
+
+/// Acknowledged orders that no database of the server has, kept ones included.
+fn orders_nowhere(moment: &Moment<'_>) -> u64 {
+    let tables: Vec<_> = moment.databases().filter_map(|db| db.table("orders")).collect();
+    moment.acknowledged().filter(|order| !tables.iter().any(|table| table.has(*order))).count() as u64
 }
 
 struct Set {

@@ -1,7 +1,7 @@
 //! A run as it was seen at each of its writes: from any of them it can be taken up again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -215,6 +215,12 @@ pub(super) fn open_run(night: &Night) -> Option<(RunRow, bool)> {
     let row = reader.unfinished().unwrap()?;
     let goes_back = reader.entries(&row.id).unwrap().iter().any(|entry| !entry.undos.is_empty());
     Some((row, goes_back))
+}
+
+/// The names of all runs, by the journal alone.
+pub(super) fn runs(night: &Night) -> BTreeSet<String> {
+    let reader = Folder::find(&night.folder()).and_then(|folder| Reader::open(&folder).unwrap());
+    reader.map(|reader| reader.runs().unwrap().into_iter().map(|run| run.id).collect()).unwrap_or_default()
 }
 
 /// Takes out of the journal what a run has written down of an effect and of all after it.

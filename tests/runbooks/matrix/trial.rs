@@ -1,18 +1,34 @@
 //! One flow: how it goes where nothing goes wrong, and what becomes of it where something does.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use uplift::sim::{Fault, Picture, PictureFile};
 
 use super::{
     super::night::{Night, Told},
+    agreement::Agreement,
     ends::{Ends, Word},
-    flows::Flow,
+    flows::{Flow, RUN},
     judge::{Judge, Origin},
-    seen::{Effect, Recorder, Snap, Start, Write, effects, forget, open_run},
+    seen::{Effect, Recorder, Snap, Start, Write, effects, forget, open_run, runs},
 };
 
 const VOLUMES: &str = "/var/lib/docker/volumes";
+/// The name of a run, a digit for each digit; in the names of databases its parts stand between other signs.
+const RUN_NAME: &str = "00000000-000000-ffff";
+
+fn is_run(part: &str) -> bool {
+    part.len() == RUN_NAME.len()
+        && part.chars().zip(RUN_NAME.chars()).all(|(sign, kind)| match kind {
+            '-' => sign == '-' || sign == '_',
+            '0' => sign.is_ascii_digit(),
+            _ => sign.is_ascii_hexdigit(),
+        })
+}
 
 /// What runs, on which data.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +57,12 @@ impl Stand {
     pub(super) fn leave_out_uploads_beside(&mut self, other: &Self) {
         let known = &other.picture.files;
         self.picture.files.retain(|path, _| known.contains_key(path) || !path.starts_with(VOLUMES));
+    }
+
+    /// The schema of each of the product's databases.
+    pub(super) fn schemas(&self) -> BTreeMap<&str, Option<&[String]>> {
+        let all = self.picture.databases.iter();
+        all.map(|(name, database)| (name.as_str(), database.versions.as_deref())).collect()
     }
 
     fn without_rows(mut self) -> Self {
@@ -78,8 +100,9 @@ pub(super) enum Wrong {
     FailsBefore,
     FailsAfter,
     TimesOut,
-    /// The host dies before the write, or after it.
-    Dies {
+    /// The process is killed before the write, or after it. The host goes on, with its containers and with what the kernel
+    /// has not synced yet: what is left where the power fails is tried in `crashes.rs`.
+    Killed {
         after: bool,
     },
 }
@@ -90,7 +113,7 @@ impl Wrong {
             Self::FailsBefore => "fails before",
             Self::FailsAfter => "fails after",
             Self::TimesOut => "times out after",
-            Self::Dies { .. } => "host killed",
+            Self::Killed { .. } => "process killed",
         }
     }
 
@@ -99,7 +122,7 @@ impl Wrong {
             Self::FailsBefore => Some(Fault::FailBefore),
             Self::FailsAfter => Some(Fault::FailAfter),
             Self::TimesOut => Some(Fault::TimeoutAfter),
-            Self::Dies { .. } => None,
+            Self::Killed { .. } => None,
         }
     }
 }
@@ -117,6 +140,9 @@ pub(super) struct Trial<'a> {
     /// Users write all the time.
     pub(super) is_busy: bool,
     origin: Arc<Origin>,
+    agreement: Agreement,
+    /// Runs that were there before.
+    runs: BTreeSet<String>,
     pub(super) ended: String,
     writes: Vec<Write>,
     pub(super) effects: Vec<Effect>,
@@ -140,13 +166,30 @@ impl<'a> Trial<'a> {
             records.sees(moment);
             judges.sees(moment);
         });
-        let told = flow.begin(&night, run).await?;
+        let runs = runs(&night);
+        let (plan, told) = flow.begin(&night, run).await?;
+        let agreement = Agreement::of(plan);
+        agreement.holds((&night, &before), &told.ending, "the command")?;
         let (after, end) = (Stand::of(&night), Snap::of(&night));
         let writes = recorder.writes();
         let effects = effects(&writes, lane);
         let (start, ended) = (start.clone(), String::new());
-        let mut trial =
-            Self { flow, night, run, start, before, after, lost, is_busy, origin, ended, writes, effects };
+        let mut trial = Self {
+            flow,
+            night,
+            run,
+            start,
+            before,
+            after,
+            lost,
+            is_busy,
+            origin,
+            agreement,
+            runs,
+            ended,
+            writes,
+            effects,
+        };
         // The end of a good run is one that must be lawful too.
         let night = end.lay(lane);
         trial.ended = trial.ends(&judge, false).told(&night, told.ending).await?;
@@ -156,6 +199,11 @@ impl<'a> Trial<'a> {
     fn ends<'t>(&'t self, judge: &'t Arc<Judge>, goes_back: bool) -> Ends<'t> {
         let word = Word { data: self.has_word() && !goes_back, code: false, said: false };
         Ends { trial: self, judge, word, depth: 0 }
+    }
+
+    /// What the plan says of the way back, for readers.
+    pub(super) fn planned(&self) -> String {
+        self.agreement.words()
     }
 
     pub(super) fn has_word(&self) -> bool {
@@ -172,9 +220,9 @@ impl<'a> Trial<'a> {
     }
 
     async fn tried(&self, effect: &Effect, write: usize, wrong: Wrong) -> Result<String, String> {
-        if let Wrong::Dies { after } = wrong {
+        if let Wrong::Killed { after } = wrong {
             let at = if after { &self.writes[write].after } else { &self.writes[write].before };
-            return self.died(at, effect).await;
+            return self.killed(at, effect).await;
         }
         let (first, from) = match effect.start {
             Start::Anew => (0, &self.start),
@@ -183,10 +231,10 @@ impl<'a> Trial<'a> {
         let night = from.lay(&self.night);
         forget(&night, effect.start);
         let judge = self.watched(&night);
-        let fault = wrong.fault().expect("the host does not die");
+        let fault = wrong.fault().expect("it is not killed");
         night.world.fault(write - first + 1, fault);
         let told = match effect.start {
-            Start::Anew => self.flow.begin(&night, self.run).await,
+            Start::Anew => self.flow.begin(&night, self.run).await.map(|(_, told)| told),
             Start::Forwards { .. } => {
                 night.try_resume(None).await.map_err(|error| error.failure().to_string())
             }
@@ -196,7 +244,10 @@ impl<'a> Trial<'a> {
         night.world.clear_faults();
         let ends = self.ends(&judge, effect.is_back());
         let words = match (told, effect.start) {
-            (Ok(told), _) => ends.told(&night, told.ending).await?,
+            (Ok(told), _) => {
+                self.agrees(&night, &told, effect)?;
+                ends.told(&night, told.ending).await?
+            }
             (Err(code), Start::Anew) => ends.shut(&night, &code)?,
             (Err(why), _) => return Err(format!("it could not be taken up: {why}")),
         };
@@ -205,14 +256,37 @@ impl<'a> Trial<'a> {
 
     /// The fault was at the write that it was meant for.
     fn reached(&self, night: &Night, write: usize, first: usize) -> Result<(), String> {
-        let (log, meant) = (night.world.log(), &self.writes[write].line);
-        let at = log.get(write - first);
-        // A run that begins anew has a name of its own.
-        let same = |line: &String| line.split(' ').next() == meant.split(' ').next();
-        if at.is_some_and(same) {
+        let (log, meant) = (night.world.log(), self.nameless(&self.writes[write].line));
+        let at = log.get(write - first).map(|line| self.nameless(line));
+        if at.as_ref() == Some(&meant) {
             return Ok(());
         }
         Err(format!("it never came to write {} (`{meant}`), but to {at:?}", write - first))
+    }
+
+    /// The line of a write without the name of the run that is tried: one that begins anew has a name of its own.
+    fn nameless(&self, line: &str) -> String {
+        let mut line = line.to_owned();
+        let mut at = 0;
+        while at < line.len() {
+            let end = at + RUN_NAME.len();
+            if line
+                .get(at..end)
+                .is_some_and(|part| is_run(part) && !self.runs.contains(&part.replace('_', "-")))
+            {
+                line.replace_range(at..end, RUN);
+            }
+            at += 1;
+        }
+        line
+    }
+
+    /// What has gone forwards keeps to the plan.
+    fn agrees(&self, night: &Night, told: &Told, effect: &Effect) -> Result<(), String> {
+        if effect.is_back() {
+            return Ok(());
+        }
+        self.agreement.holds((night, &self.before), &told.ending, &effect.label)
     }
 
     pub(super) fn watched(&self, night: &Night) -> Arc<Judge> {
@@ -223,7 +297,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The process is gone. The next command finds the run, and from there it ends in both directions.
-    async fn died(&self, at: &Snap, effect: &Effect) -> Result<String, String> {
+    async fn killed(&self, at: &Snap, effect: &Effect) -> Result<String, String> {
         let night = at.lay(&self.night);
         if open_run(&night).is_none() {
             if effect.start != Start::Anew {
@@ -240,6 +314,7 @@ impl<'a> Trial<'a> {
             let night = at.lay(&self.night);
             let judge = self.watched(&night);
             let told: Told = if on { night.resume(None).await } else { night.rollback(None).await };
+            self.agrees(&night, &told, effect)?;
             let ends = self.ends(&judge, !on);
             let way = if on { "resume" } else { "rollback" };
             words.push(format!("{way}: {}", ends.told(&night, told.ending).await?));
