@@ -25,7 +25,6 @@ pub use context::Context;
 pub use downtime::Downtime;
 pub use execute::{Job, Record, asked, execute, take_back};
 pub use going_back::{GoingBack, WayBack, plan_back};
-pub use held_to::Agreed;
 pub use past::SoFar;
 pub use plan::{FORMAT as PLAN_FORMAT, Plan, PlanEnd, PlannedStep, hash_of};
 pub use position::failed_last;

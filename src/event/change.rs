@@ -56,9 +56,6 @@ pub struct Write {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
     pub address: String,
-    /// BLAKE3 of the options that the runbook has given it, in hex; empty in a way back.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub input: String,
     pub summary: String,
     pub writes: Vec<Write>,
     /// What is assumed about it, with what would make it certain.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{event::Failure, run::Agreed, site::Site, survey::Before};
+use crate::{event::Failure, site::Site, survey::Before};
 
 /// Entry 0 of a run: the site before it.
 #[derive(Serialize, Deserialize)]
@@ -9,9 +9,9 @@ pub(super) struct EntryZero {
     format: u32,
     pub(super) site: Site,
     pub(super) before: Before,
-    /// The effects that the run may do, if it is held to a plan; since format 2.
+    /// The addresses of the effects that the run may do, if it is held to a plan; since format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) held_to: Option<Vec<Agreed>>,
+    pub(super) held_to: Option<Vec<String>>,
 }
 
 /// The newest format that this uplift reads.
@@ -23,7 +23,7 @@ struct Versioned {
 }
 
 impl EntryZero {
-    pub(super) fn new(site: Site, before: Before, held_to: Option<Vec<Agreed>>) -> Self {
+    pub(super) fn new(site: Site, before: Before, held_to: Option<Vec<String>>) -> Self {
         // An uplift that would not hold the run to its plan must not take it up.
         let format = if held_to.is_some() { FORMAT } else { 1 };
         Self { format, site, before, held_to }

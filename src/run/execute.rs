@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     context::Context,
-    held_to::Agreed,
     live::Live,
     on_its_thread::perform,
     position::Halt,
@@ -31,8 +30,8 @@ pub struct Job {
     pub site: Value,
     /// The site before the run.
     pub before: Before,
-    /// The effects that it may do; `None`: whatever its runbook asks for.
-    pub held_to: Option<Vec<Agreed>>,
+    /// The addresses of the effects that it may do; `None`: whatever its runbook asks for.
+    pub held_to: Option<Vec<String>>,
 }
 
 /// Where a run's record is read back from while it is being written, and the lock without which nothing begins.

@@ -122,7 +122,6 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
         let ends = comes_to.is_none();
         way.calls.push(Planned {
             address: done[at].address.clone(),
-            input: String::new(),
             summary: done[at].summary.clone(),
             writes,
             assumed: twin.take_assumed(),

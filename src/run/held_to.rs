@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::plan::{FORMAT, Plan, hash_of_input};
-use crate::{event::Failure, primitives::contract::Kind, script::Asked};
+use super::plan::{FORMAT, Plan};
+use crate::{event::Failure, primitives::contract::Kind};
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -63,18 +63,19 @@ impl Plan {
         found
     }
 
-    /// All effects: what a run that is held to this plan may do.
+    /// The addresses of all effects: what a run that is held to this plan may do. Their options are not compared: they may
+    /// follow from what only the run learns, as whether a release migrates, or the number of a new folder.
     ///
     /// # Errors
     ///
     /// `plan_incomplete` if it does not come to the end of the runbook, or is only the rest of a run.
-    pub fn allows(&self) -> Result<Vec<Agreed>, Failure> {
+    pub fn allows(&self) -> Result<Vec<String>, Failure> {
         if !self.is_complete() || self.goes_on.is_some() {
             let text = "the plan is not of a whole run to its end, so no run can be held to it";
             return Err(Failure::new("plan_incomplete", text).hint("run it without `--plan`"));
         }
         let effects = self.steps.iter().flat_map(|step| &step.calls).filter(|call| call.undo.is_some());
-        Ok(effects.map(|call| Agreed { address: call.address.clone(), input: call.input.clone() }).collect())
+        Ok(effects.map(|call| call.address.clone()).collect())
     }
 
     /// Why a run of today, which would go as `now` says, cannot be held to this plan; a sentence each.
@@ -85,19 +86,11 @@ impl Plan {
         let allowed = self.allows().unwrap_or_default();
         for more in now.allows().unwrap_or_default() {
             if !allowed.contains(&more) {
-                changes.push(format!("`{}` would be done now, and is not in the plan", more.address));
+                changes.push(format!("`{more}` would be done now, and is not in the plan"));
             }
         }
         changes
     }
-}
-
-/// An effect that a run may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agreed {
-    pub address: String,
-    /// [`Planned::input`](crate::event::Planned::input).
-    pub input: String,
 }
 
 fn other(what: &str, planned: &str, asked: &str) -> Option<String> {
@@ -105,13 +98,12 @@ fn other(what: &str, planned: &str, asked: &str) -> Option<String> {
 }
 
 /// Refuses an effect that a run is not allowed to do; `allowed` is `None` where it is held to no plan.
-pub(super) fn within(allowed: Option<&[Agreed]>, asked: &Asked, kind: Kind) -> Result<(), Failure> {
-    let Some(allowed) = allowed.filter(|_| kind == Kind::Effect) else { return Ok(()) };
-    let input = hash_of_input(&asked.input);
-    if allowed.iter().any(|known| known.address == asked.address && known.input == input) {
+pub(super) fn within(allowed: Option<&[String]>, address: &str, kind: Kind) -> Result<(), Failure> {
+    let allowed = allowed.filter(|_| kind == Kind::Effect);
+    if allowed.is_none_or(|allowed| allowed.iter().any(|known| known == address)) {
         return Ok(());
     }
-    let text = format!("`{}` is not in the plan that this run is held to", asked.address);
+    let text = format!("`{address}` is not in the plan that this run is held to");
     Err(Failure::new("not_planned", text)
         .hint("make a new plan of the site as it is now, and look what it does"))
 }

@@ -10,7 +10,7 @@ use super::{
     away::has_changed,
     context::Context,
     execute::Record,
-    held_to::{Agreed, within},
+    held_to::within,
     position::{Halt, Recorded, new_entry},
     shared_lock::SharedLock,
 };
@@ -26,7 +26,7 @@ pub(super) struct Live {
     pub(super) context: Context,
     pub(super) journal: Arc<Writer>,
     lock: Arc<SharedLock>,
-    pub(super) held_to: Option<Vec<Agreed>>,
+    pub(super) held_to: Option<Vec<String>>,
     state: Mutex<State>,
 }
 
@@ -57,7 +57,7 @@ impl Live {
         context: Context,
         record: &Record,
         recorded: Vec<Entry>,
-        held_to: Option<Vec<Agreed>>,
+        held_to: Option<Vec<String>>,
     ) -> Self {
         let changed = has_changed(&context.catalogue, &recorded);
         let state =
@@ -144,7 +144,7 @@ impl Live {
             let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
             let tell = self.context.tell.at(&one.address);
             let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
-            let decided = if let Err(failure) = within(self.held_to.as_deref(), one, verb.kind) {
+            let decided = if let Err(failure) = within(self.held_to.as_deref(), &one.address, verb.kind) {
                 Err(Refusal(failure))
             } else {
                 tokio::select! {

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::{
     context::Context,
-    held_to::Agreed,
     position::{Halt, Recorded, failed_last},
 };
 use crate::{
@@ -21,7 +20,7 @@ pub struct SoFar {
     /// What is recorded is not done again.
     pub entries: Vec<Entry>,
     /// What the run may do, if it is held to a plan.
-    pub held_to: Option<Vec<Agreed>>,
+    pub held_to: Option<Vec<String>>,
     /// Only the steps are wanted, to compare them: no ways back, no room.
     pub bare: bool,
 }

@@ -203,10 +203,10 @@ impl Live {
             self.wait_until(&begun, next).await?;
         }
         if let Some(answer) = entry.answered() {
-            return self.as_decided(begun, asked, &answer.choice, started).await;
+            return self.as_decided(begun, &answer.choice, started).await;
         }
         if entry.state == State::NotApplied {
-            return self.begin_again(begun, asked, entry.intent.is_none()).await;
+            return self.begin_again(begun, entry.intent.is_none()).await;
         }
         // What waits for another attempt has failed for certain: there is nothing to ask a person about.
         let waits = entry.state == State::Waiting && begun.when_unknown == WhenUnknown::Ask;
@@ -222,7 +222,7 @@ impl Live {
                 let now = self.context.now();
                 let why = "looked at the site: nothing of it is there";
                 self.written(self.journal.not_applied(&self.context.run, begun.seq, why, now))?;
-                self.begin_again(begun, asked, false).await
+                self.begin_again(begun, false).await
             }
             (WhenUnknown::Probe, Ok(Found::Partial(what))) => {
                 tell.note(format!("{what}; going on with the rest"));
@@ -235,19 +235,13 @@ impl Live {
         }
     }
 
-    async fn as_decided(
-        &self,
-        begun: Begun<'_>,
-        asked: &Asked,
-        choice: &str,
-        started: Timestamp,
-    ) -> Result<Value, Stop> {
+    async fn as_decided(&self, begun: Begun<'_>, choice: &str, started: Timestamp) -> Result<Value, Stop> {
         match choice {
             "applied" => self.applied(&begun, Value::Null, started),
             "not-applied" => {
                 let (now, why) = (self.context.now(), "a person said that it was not done");
                 self.written(self.journal.not_applied(&self.context.run, begun.seq, why, now))?;
-                self.begin_again(begun, asked, false).await
+                self.begin_again(begun, false).await
             }
             _ => self.once_more(begun).await,
         }
@@ -262,10 +256,10 @@ impl Live {
 
     /// Proven not applied: what was checked before the first attempt is checked again, because the site may have
     /// moved on since. The intent itself stays as journalled.
-    async fn begin_again(&self, begun: Begun<'_>, asked: &Asked, undecided: bool) -> Result<Value, Stop> {
+    async fn begin_again(&self, begun: Begun<'_>, undecided: bool) -> Result<Value, Stop> {
         let call = begun.verb.parse(begun.input.clone()).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&begun.address);
-        let decided = match within(self.held_to.as_deref(), asked, begun.verb.kind) {
+        let decided = match within(self.held_to.as_deref(), &begun.address, begun.verb.kind) {
             Ok(()) => call.intend(self.context.observe(&tell)).await.map_err(|refusal| refusal.0),
             Err(failure) => Err(failure),
         };

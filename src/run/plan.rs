@@ -137,8 +137,3 @@ pub fn hash_of(bundle: &Bundle) -> String {
     }
     hasher.finalize().to_hex().to_string()
 }
-
-/// Tells whether a call has the same options.
-pub(super) fn hash_of_input(input: &Value) -> String {
-    blake3::hash(input.to_string().as_bytes()).to_hex().to_string()
-}

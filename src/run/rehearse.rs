@@ -11,10 +11,10 @@ use super::{
     downtime::Counting,
     execute::why_nothing,
     going_back::{self, GoingBack},
-    held_to::{Agreed, within},
+    held_to::within,
     on_its_thread::perform,
     past::{self, Decided, Past, Replay, Settled, SoFar},
-    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of, hash_of_input},
+    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
     room,
 };
 use crate::{
@@ -70,7 +70,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Rehearsal {
     context: Context,
     /// What the run may do, if it is held to a plan.
-    held_to: Option<Vec<Agreed>>,
+    held_to: Option<Vec<String>>,
     bare: bool,
     twin: Twin,
     state: Mutex<State>,
@@ -236,7 +236,7 @@ impl Rehearsal {
             Replay::Answer(answer) => return answer.map(Decided::Known),
             Replay::Begun(begun) => begun,
             Replay::Nothing => {
-                let decided = match within(self.held_to.as_deref(), asked, verb.kind) {
+                let decided = match within(self.held_to.as_deref(), &asked.address, verb.kind) {
                     Ok(()) => call.intend(self.context.observe(&tell)).await.map_err(|refusal| refusal.0),
                     Err(failure) => Err(failure),
                 };
@@ -325,7 +325,6 @@ impl Rehearsal {
             summary,
             assumed: self.twin.take_assumed(),
             undo,
-            input: hash_of_input(&asked.input),
             relies_on: self.twin.take_relies_on(),
             writes,
         };
