@@ -1,6 +1,16 @@
 //! What a plan says of the way back, of the room, and of the rest of a run: it is what then happens.
 
-use uplift::{Ending, World, sim::Fault};
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uplift::{
+    Catalogue, Ending, Failure, Host, Start, World,
+    event::Refusal,
+    ports::{Observe, Operate},
+    primitives::contract::{Back, Effect, Found, Undone, WhenUnknown},
+    sim::Fault,
+};
 
 use super::night::{Night, given, told};
 
@@ -142,11 +152,63 @@ async fn taken_back_as(way: &uplift::run::WayBack, choice: Option<&str>, night: 
     }
 }
 
-const TWO: &str = r#"
-const RUNBOOK = #{ api: 1, summary: "stop, and copy the databases", on_failure: "pause" };
+/// An effect that is refused while a file is there, and has something to decide.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Careful {}
 
-step "one" { compose_stop(#{ services: [site::job, site::web] }); }
-step "two" { pg_savepoint(#{ mode: "always" }); }
+const HOLD: &str = "/srv/strata/hold";
+
+impl Effect for Careful {
+    const NAME: &'static str = "careful";
+    type Intent = String;
+    type Outcome = String;
+
+    fn example() -> Self {
+        Self {}
+    }
+
+    fn when_unknown(&self) -> WhenUnknown {
+        WhenUnknown::Repeat
+    }
+
+    async fn intend(&self, site: Observe<'_>) -> Result<String, Refusal> {
+        if site.files.size(HOLD.as_ref()).await?.is_some() {
+            return Err(Refusal(Failure::new("held", "somebody holds it")));
+        }
+        Ok("decided".to_owned())
+    }
+
+    fn summary(intent: &String) -> String {
+        intent.clone()
+    }
+
+    fn result(outcome: &String) -> String {
+        outcome.clone()
+    }
+
+    fn undo_summary(_: &String) -> String {
+        "nothing".to_owned()
+    }
+
+    async fn probe(_: &String, _: Observe<'_>) -> Result<Found<String>, Failure> {
+        Ok(Found::NotApplied)
+    }
+
+    async fn execute(intent: &String, _: Operate<'_>) -> Result<String, Failure> {
+        Ok(intent.clone())
+    }
+
+    async fn undo(_: &String, _: &Back<'_>, _: Operate<'_>) -> Result<Undone, Failure> {
+        Ok(Undone::nothing("there is nothing of it"))
+    }
+}
+
+const TWO: &str = r#"
+const RUNBOOK = #{ api: 1, summary: "stop, and be careful", on_failure: "pause" };
+
+step "one" { compose_stop(#{ services: [site::job] }); }
+step "two" { careful(); }
 "#;
 
 /// It was refused, so that nothing was decided: going on decides it anew, does it, and knows how to take it back.
@@ -154,29 +216,36 @@ step "two" { pg_savepoint(#{ mode: "always" }); }
 async fn what_was_refused_is_decided_when_the_run_goes_on() {
     let night = Night::of(World::strata());
     night.world.put_file("/srv/strata/two.rhai", TWO, 0o644);
-    let before = night.world.running();
-    night.world.fault_at("stop web", Fault::StopsServer);
-    let told = night.run("/srv/strata/two.rhai", &[]).await;
-    assert_eq!(told.ending.exit().code(), 9, "{:?}", told.ending);
-    night.world.set_server(true, false);
+    night.world.put_file(HOLD, "", 0o644);
+    let start = Start { dir: Some("/srv/strata".into()), state: Some(night.folder()), project: None };
+    let catalogue = Catalogue::stock().effect::<Careful>();
+    let host = Host::at(start).ports(night.world.ports()).catalogue(catalogue).open().await.unwrap();
+    let two = host.runbook("/srv/strata/two.rhai", &BTreeMap::new()).await.unwrap();
+    let refused = told(two.start(two.plan().await, "uplift run two.rhai").await.unwrap()).await;
+    let Ending::Unfinished { cause: Some(failure), .. } = &refused.ending else {
+        panic!("{:?}", refused.ending)
+    };
+    assert_eq!(failure.code, "held");
+    night.world.remove_file(HOLD);
     let run = night.unfinished().await.unwrap().id;
-    let rest = night.host().await.plan_on(&run).await.unwrap();
-    assert_eq!(rest.addresses(), ["two/pg_savepoint#1"]);
-    assert_eq!(night.resume(None).await.ending, Ending::Done);
+    assert_eq!(host.plan_on(&run).await.unwrap().addresses(), ["two/careful#1"]);
+    let on = told(host.resume(None, None, "uplift resume").await.unwrap()).await;
+    assert_eq!(on.ending, Ending::Done);
     let call = night.newest().await.1.pop().unwrap();
-    assert!(call.intent.is_some_and(|intent| !intent.is_null()), "what was decided is recorded");
-    assert_eq!(night.world.running().containers.len(), before.containers.len());
+    assert_eq!(call.intent, Some("decided".into()), "what was decided is recorded");
 }
 
 /// The rest of a run that did not stop cleanly is planned as it is then done.
 #[tokio::test]
 async fn the_rest_after_a_fault_is_planned_as_it_is_then_done() {
+    let mut tried = 0;
     for fault in [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter] {
-        for line in ["up job", "up job: create", "write /dev"] {
+        for line in ["up job", "up job: create"] {
             let night = Night::of(World::strata());
             night.world.fault_at(line, fault);
             let told = night.upgrade("1.1.0").await;
             let Some(run) = night.unfinished().await else { continue };
+            tried += 1;
             let before = night.newest().await.1;
             let plan = night.host().await.plan_on(&run.id).await.unwrap();
             let on = night.resume(None).await;
@@ -193,6 +262,7 @@ async fn the_rest_after_a_fault_is_planned_as_it_is_then_done() {
             assert_eq!(made, plan.addresses(), "{at}");
         }
     }
+    assert!(tried >= 4, "only {tried} runs stood still");
 }
 
 /// What is on its way back does not go on, and its plan says no more than that.
