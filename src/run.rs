@@ -26,7 +26,7 @@ pub use downtime::Downtime;
 pub use execute::{Job, Record, asked, execute, take_back};
 pub use going_back::{GoingBack, WayBack, plan_back};
 pub use past::SoFar;
-pub use plan::{FORMAT as PLAN_FORMAT, Plan, PlanEnd, PlannedStep, hash_of};
+pub use plan::{Plan, PlanEnd, PlannedStep};
 pub use position::failed_last;
 pub use rehearse::rehearse;
 pub use room::Room;

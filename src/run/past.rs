@@ -27,7 +27,6 @@ pub struct SoFar {
 
 /// What is recorded of a run whose rest is rehearsed; empty for one that has not begun.
 pub(super) struct Past {
-    entries: Vec<Entry>,
     recorded: Recorded,
     /// Numbers of calls that are made once more, because they failed last.
     again: Vec<i64>,
@@ -75,20 +74,17 @@ pub(super) enum Settled {
 }
 
 impl Past {
-    pub(super) fn of(entries: Vec<Entry>) -> Self {
+    /// With the calls that are not made again.
+    pub(super) fn of(entries: Vec<Entry>) -> (Self, Vec<Entry>) {
         let again = failed_last(&entries);
-        Self { recorded: Recorded::new(entries.clone()), entries, again }
+        let over = |entry: &&Entry| !entry.state.open() && !again.contains(&entry.seq);
+        let over = entries.iter().filter(over).cloned().collect();
+        (Self { recorded: Recorded::new(entries), again }, over)
     }
 
     /// Whether the record answers nothing more.
     pub(super) fn is_used_up(&self) -> bool {
         self.recorded.is_used_up()
-    }
-
-    /// The calls that are not made again.
-    pub(super) fn over(&self) -> Vec<Entry> {
-        let over = |entry: &&Entry| !entry.state.open() && !self.again.contains(&entry.seq);
-        self.entries.iter().filter(over).cloned().collect()
     }
 
     pub(super) fn refusal(&mut self, block: &[Asked]) -> Option<Failure> {

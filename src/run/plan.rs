@@ -34,7 +34,7 @@ pub struct PlannedStep {
 /// A rehearsal of a runbook: what each step would change, and what it was decided on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// [`FORMAT`] of the uplift that made it.
+    /// The format of the uplift that made it.
     pub format: u32,
     /// The version of that uplift.
     pub uplift: String,
@@ -70,7 +70,7 @@ pub struct Plan {
 }
 
 /// The format of a plan that is kept as JSON, and the newest that is read.
-pub const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 
 /// What a rehearsal remembers of something that is not there.
 const MISSING: &str = "missing";
@@ -126,8 +126,7 @@ impl Plan {
 }
 
 /// Tells whether a runbook, or what it imports, is still the same.
-#[must_use]
-pub fn hash_of(bundle: &Bundle) -> String {
+pub(super) fn hash_of(bundle: &Bundle) -> String {
     let mut hasher = blake3::Hasher::new();
     for source in bundle.sources() {
         for part in [&source.name, &source.text] {
