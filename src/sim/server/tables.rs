@@ -55,8 +55,9 @@ impl Table {
         }
     }
 
-    /// Number and edition of each row, as few runs as can be, in order.
-    pub(in crate::sim) fn runs(&self) -> Vec<(u64, u64, u64)> {
+    /// Number, count and edition of its rows, as few runs as can be, in order.
+    #[must_use]
+    pub fn runs(&self) -> Vec<(u64, u64, u64)> {
         let mut sorted: Vec<_> =
             self.rows.iter().map(|rows| (rows.first, rows.count, rows.edition)).collect();
         sorted.sort_unstable();

@@ -9,7 +9,7 @@ use std::{
 use uplift::{
     World,
     ports::files::File,
-    sim::{Db, Moment},
+    sim::{Db, Moment, Table},
 };
 
 use super::super::night::Night;
@@ -211,15 +211,10 @@ fn holds(db: &Db, was: &Db) -> bool {
         return true;
     }
     was.tables.iter().all(|table| {
-        let there = db.table(&table.name);
-        table.rows.iter().all(|rows| {
-            let same =
-                there.into_iter().flat_map(|table| &table.rows).filter(|one| one.edition == rows.edition);
-            let both = same.map(|one| {
-                let end = (one.first + one.count).min(rows.first + rows.count);
-                end.saturating_sub(one.first.max(rows.first))
-            });
-            both.sum::<u64>() == rows.count
+        let there: Vec<_> = db.table(&table.name).into_iter().flat_map(Table::runs).collect();
+        table.runs().iter().all(|(first, count, edition)| {
+            let whole = |one: &(u64, u64, u64)| one.0 <= *first && first + count <= one.0 + one.1;
+            there.iter().any(|one| one.2 == *edition && whole(one))
         })
     })
 }
