@@ -21,6 +21,7 @@ use crate::{
             UpReport,
         },
         docker::{Binding, Container, Mount, State as Running},
+        files::File,
     },
     site::{Project, Secret},
 };
@@ -50,13 +51,21 @@ pub(super) struct Model {
 }
 
 impl State {
-    /// Variables of the project's env files, later files first.
+    /// Variables of the project's env files; of two values the later file's counts.
     pub(super) fn variables(&self) -> BTreeMap<String, String> {
+        self.env_files().flat_map(|file| dotenv::parse(&file.bytes)).collect()
+    }
+
+    /// One of them.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.env_files().filter_map(|file| dotenv::value(&file.bytes, name)).last()
+    }
+
+    fn env_files(&self) -> impl Iterator<Item = &File> {
         let project = &self.model.project;
         let files =
             if project.env_files.is_empty() { vec![project.env_file()] } else { project.env_files.clone() };
-        let known = files.iter().filter_map(|path| self.disk.files.get(path));
-        known.flat_map(|file| dotenv::parse(&file.bytes)).collect()
+        files.into_iter().filter_map(|path| self.disk.files.get(&path))
     }
 
     fn resolve(&self, project: &Project, overrides: &BTreeMap<String, String>) -> Result<Config, Failure> {

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 /// Variables of an env file: `KEY=value`, quotes taken off, comments and `export` understood.
 pub(super) fn parse(bytes: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(bytes);
-    let mut variables = BTreeMap::new();
-    for line in text.lines() {
-        let line = line.trim();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((key, value)) = line.split_once('=') else { continue };
-        let key = key.trim();
-        if is_key(key) {
-            variables.insert(key.to_owned(), unquoted(value.trim()).to_owned());
-        }
-    }
-    variables
+    let known = text.lines().filter_map(assigned).filter(|(key, _)| is_key(key));
+    known.map(|(key, value)| (key.to_owned(), unquoted(value).to_owned())).collect()
+}
+
+/// What [`parse`] has for one variable.
+pub(super) fn value(bytes: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let last = text.lines().rev().filter_map(assigned).find(|(key, _)| *key == name);
+    last.map(|(_, value)| unquoted(value).to_owned())
+}
+
+/// A line's key and the rest of it, without blanks around them.
+fn assigned(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+    Some((key.trim(), value.trim()))
 }
 
 /// Whether a word can be a variable's name.
@@ -64,6 +69,7 @@ mod tests {
         let variables = parse(b"# note\nA=1 # one\nexport B='x # y'\nC=\"z\"\nnothing\nD=\n");
         let shown: Vec<_> = variables.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(shown, ["A=1", "B=x # y", "C=z", "D="]);
+        assert_eq!(value(b"A=1\nA='2'\nB=3", "A").as_deref(), Some("2"));
         assert_eq!(fill("r:${A:-9}-${D:-d}-${E:-e}", &variables), "r:1-d-e");
     }
 }

@@ -39,7 +39,7 @@ impl State {
             let hint = "start the server, or correct `DB_HOST` and `DB_PORT` in `.env`";
             return Err(failure.hint(hint).retryable());
         }
-        let password = self.variables().remove("DB_PASSWORD").unwrap_or_default();
+        let password = self.variable("DB_PASSWORD").unwrap_or_default();
         if endpoint.user != server.user || password != server.password {
             let message =
                 format!("the database server at `{place}` refuses the password of `{}`", endpoint.user);
