@@ -178,6 +178,7 @@ impl Making<'_> {
             client: dumps.client.clone(),
             databases: dumps.databases.iter().map(|facts| facts.name.clone()).collect(),
             folder: self.half.to_owned(),
+            expected: dumps.expected.clone(),
         };
         self.site.postgres.dump(&request, self.site.tell).await
     }

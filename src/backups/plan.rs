@@ -78,6 +78,9 @@ pub struct DumpPlan {
     /// By name.
     pub roles: BTreeMap<String, String>,
     pub schemas: BTreeMap<String, Vec<String>>,
+    /// Bytes that each dump takes, as far as an earlier set tells. By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expected: BTreeMap<String, u64>,
 }
 
 /// Uploaded files.
@@ -98,10 +101,11 @@ const REST: u64 = 512 << 20;
 /// Decides what a set will hold; refuses what cannot be copied, and what has no room.
 pub async fn plan(wanted: &Wanted, site: Observe<'_>) -> Result<SetPlan, Refusal> {
     let folder = folder(site.site);
-    let dumps = if wanted.databases { Some(dumps(site).await?) } else { None };
+    let sets = list(site.files, &folder).await?;
+    let dumps = if wanted.databases { Some(dumps(&sets, site).await?) } else { None };
     let (tree, grows) = match wanted.uploads {
         Uploads::Copy => {
-            let (tree, grows) = tree(&folder, site).await?;
+            let (tree, grows) = tree(&sets, site).await?;
             (Some(tree), grows)
         }
         Uploads::Elsewhere | Uploads::None => (None, 0),
@@ -139,7 +143,7 @@ fn left_out(wanted: &Wanted, site: Observe<'_>) -> Vec<String> {
     databases.into_iter().chain(uploads).chain(config).collect()
 }
 
-async fn dumps(site: Observe<'_>) -> Result<DumpPlan, Refusal> {
+async fn dumps(sets: &[Listed], site: Observe<'_>) -> Result<DumpPlan, Refusal> {
     let all = &site.site.databases;
     let names: Vec<_> = all.all.iter().map(|database| database.name.clone()).collect();
     let server = site.postgres.server(&all.endpoint, all.primary()).await?;
@@ -150,10 +154,21 @@ async fn dumps(site: Observe<'_>) -> Result<DumpPlan, Refusal> {
         endpoint: all.endpoint.clone(),
         server,
         client,
+        expected: databases.iter().filter_map(|facts| expected(facts, sets)).collect(),
         databases,
         roles: all.all.iter().map(|one| (one.name.clone(), one.role.clone())).collect(),
         schemas: schemas(site).await?,
     })
+}
+
+/// What the newest verified dump of a database took, and as much more as the database has grown since, packed as well.
+fn expected(now: &DatabaseFacts, sets: &[Listed]) -> Option<(String, u64)> {
+    let whole = sets.iter().filter(|one| one.standing.is_verified());
+    let mut known = whole.filter_map(|one| one.manifest.as_ref()).flat_map(|one| &one.databases);
+    let last = known.find(|one| one.facts.name == now.name)?;
+    let grown = u128::from(now.size.saturating_sub(last.facts.size)) * u128::from(last.bytes)
+        / u128::from(last.uncompressed_bytes.max(1));
+    Some((now.name.clone(), last.bytes.saturating_add(grown.try_into().unwrap_or(u64::MAX))))
 }
 
 /// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.
@@ -184,7 +199,7 @@ pub async fn schemas(site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>,
 }
 
 /// The tree with the room that its copy may take.
-async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refusal> {
+async fn tree(sets: &[Listed], site: Observe<'_>) -> Result<(TreePlan, u64), Refusal> {
     let (volume, path) = match &site.site.storage {
         Storage::Local { volume, path } => (volume, path),
         Storage::Object { kind } => {
@@ -205,12 +220,12 @@ async fn tree(folder: &Path, site: Observe<'_>) -> Result<(TreePlan, u64), Refus
         let databases = &site.site.databases;
         none_there(&from, site.postgres.listed_uploads(&databases.endpoint, databases.primary()).await?)?;
     }
-    let previous = newest_of(volume, folder, site).await?;
-    let known = previous.as_ref().and_then(|one| one.manifest.as_ref()?.storage.as_ref());
+    let previous = newest_of(volume, sets);
+    let known = previous.and_then(|one| one.manifest.as_ref()?.storage.as_ref());
     // What is unchanged is linked; how much that is, nobody knows before all of it was looked at.
     let known = known.map_or(0, |storage| storage.packed.bytes);
     let grows = facts.bytes.saturating_sub(known) + facts.bytes / 50;
-    let previous = previous.map(|one| one.path);
+    let previous = previous.map(|one| one.path.clone());
     Ok((TreePlan { volume: volume.clone(), path: path.clone(), from, facts, previous }, grows))
 }
 
@@ -232,17 +247,16 @@ pub(super) fn none_there(from: &Path, listed: u64) -> Result<(), Failure> {
 }
 
 /// The newest verified set with the files of this volume.
-async fn newest_of(volume: &str, folder: &Path, site: Observe<'_>) -> Result<Option<Listed>, Failure> {
-    let sets = list(site.files, folder).await?;
-    let verified = sets.into_iter().filter(|one| one.standing.is_verified());
+fn newest_of<'a>(volume: &str, sets: &'a [Listed]) -> Option<&'a Listed> {
     let like = |manifest: &Manifest| manifest.storage.as_ref().is_some_and(|one| one.volume == *volume);
-    Ok(verified.into_iter().find(|one| one.manifest.as_ref().is_some_and(like)))
+    sets.iter().find(|one| one.standing.is_verified() && one.manifest.as_ref().is_some_and(like))
 }
 
 /// Folder of the newest verified set with the site's uploaded files.
 pub async fn newest_with_uploads(site: Observe<'_>) -> Result<Option<PathBuf>, Failure> {
     let Storage::Local { volume, .. } = &site.site.storage else { return Ok(None) };
-    Ok(newest_of(volume, &folder(site.site), site).await?.map(|one| one.path))
+    let sets = list(site.files, &folder(site.site)).await?;
+    Ok(newest_of(volume, &sets).map(|one| one.path.clone()))
 }
 
 /// Refuses a site whose uploaded files lie in its containers: whatever replaces these takes the files along.

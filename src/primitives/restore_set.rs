@@ -115,6 +115,9 @@ impl Read for RestoreSet {
             return Err(Failure::asks("choice_needed", question));
         }
         decide_jobs(&manifest, self.jobs, values, site)?;
+        if !live.is_empty() {
+            site.tell.warn(put_aside(&manifest, site).await);
+        }
         let config = match differing(&manifest, &path, site).await {
             // Nothing of it is used then.
             Err(failure) if failure.code == "config_ambiguous" && !self.config => {
@@ -265,6 +268,17 @@ async fn question(
         moment_of(&manifest.created_at)
     );
     Ok(Question { address: String::new(), text, found, choices, flag: Some("restore-data".to_owned()) })
+}
+
+/// What a restore costs that somebody has decided on before.
+async fn put_aside(manifest: &Manifest, site: Observe<'_>) -> String {
+    let made = moment_of(&manifest.created_at);
+    match since(manifest, site).await {
+        Ok(written) => format!("since {made}: {}", written.put_aside(None)),
+        Err(failure) => {
+            format!("what was written since {made} is put aside, and cannot be counted: {failure}")
+        }
+    }
 }
 
 /// What users wrote since the set was made, counted where the server is the very same.

@@ -236,16 +236,12 @@ fn by_a_set(place: &Place) -> Failure {
 
 /// What a return costs that somebody has decided on before.
 fn put_aside(place: &Place) -> String {
-    let aside = "put aside with the databases of now, which stay under another name";
     match &place.written {
-        Some(written) if written.rows == 0 => {
-            "no rows were written since; deleted ones are not counted".to_owned()
+        Some(written) => written.put_aside(place.also_counted()),
+        None => {
+            "rows that nobody can count are put aside with the databases of now, which stay under another name"
+                .to_owned()
         }
-        Some(written) => {
-            let lines = written.in_words().into_iter().chain(place.also_counted());
-            format!("{} are {aside}: {}", written.cost(), lines.collect::<Vec<_>>().join("; "))
-        }
-        None => format!("rows that nobody can count are {aside}"),
     }
 }
 

@@ -9,11 +9,12 @@ use crate::{
 
 /// List the jobs of a queue that has returned or is held, and let a person decide whether they run: some have run already.
 ///
-/// Those that a worker had taken when it was stopped come first. A queue without waiting jobs needs no decision.
+/// Those that a worker had taken when it was stopped come first. Where none waits, nothing is asked.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReturnedJobs {
-    /// `ask`: the run stands still until a person has seen them. `run`, `hold`: decided beforehand.
+    /// `ask`: the run stands still until a person has seen them. `run`, `hold`: decided beforehand, `hold` also where none
+    /// waits.
     #[serde(default)]
     pub decide: Decided,
     /// The highest number that a job of the queue had when it returned (`last_job`): only those up to it can run a second
@@ -80,8 +81,9 @@ impl Read for ReturnedJobs {
             }
         }
         let start = match (jobs.waiting, self.decide) {
-            (0, _) | (_, Decided::Run) => true,
+            // Also if none waits: a plan cannot look into a queue that is yet to return, and says the same then.
             (_, Decided::Hold) => false,
+            (0, _) | (_, Decided::Run) => true,
             (_, Decided::Ask) => return Err(Failure::asks("jobs_undecided", self.question(&jobs))),
         };
         Ok(Outcome { start, waiting: Some(jobs.waiting) })

@@ -56,7 +56,7 @@ impl Read for VerifyRunning {
 
     fn result(outcome: &Outcome) -> String {
         let names: Vec<_> = outcome.services.iter().map(|name| format!("`{name}`")).collect();
-        format!("{} run it", names.join(" and "))
+        format!("{} {} it", names.join(" and "), if names.len() == 1 { "runs" } else { "run" })
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {

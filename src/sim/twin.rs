@@ -191,7 +191,9 @@ impl Twin {
     }
 
     fn wrote(&self, write: Write) {
-        self.lock().writes.push(write);
+        let mut overlay = self.lock();
+        let shell = write.shell.map(|shell| overlay.containers.by_name(shell));
+        overlay.writes.push(Write { shell, ..write });
     }
 
     /// Lets the time pass that so many bytes take.

@@ -182,9 +182,26 @@ impl Written {
     /// e.g. `312 rows of 14 min (300 added, 12 changed)`.
     #[must_use]
     pub fn cost(&self) -> String {
+        if self.rows == 0 {
+            return "no rows".to_owned();
+        }
         let added: Option<u64> = self.tables.iter().map(|table| table.added).sum();
-        let kinds = added.filter(|_| self.rows > 0).map(|added| kinds(added, self.rows - added));
+        let kinds = added.map(|added| kinds(added, self.rows - added));
         format!("{} of {} min{}", rows(self.rows), self.minutes, kinds.unwrap_or_default())
+    }
+
+    /// What becomes of it where somebody has decided beforehand that the data returns, and of what `also` counts.
+    #[must_use]
+    pub fn put_aside(&self, also: Option<String>) -> String {
+        if self.rows == 0 {
+            return "no rows were written since; deleted ones are not counted".to_owned();
+        }
+        let lines: Vec<_> = self.in_words().into_iter().chain(also).collect();
+        format!(
+            "{} are put aside with the databases of now, which stay under another name: {}",
+            self.cost(),
+            lines.join("; ")
+        )
     }
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use uplift::{
     event::Teller,
     ports::{
@@ -65,6 +67,7 @@ pub(super) async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathB
     let server = ports.postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
     let request = Dump {
         blobs_of: None,
+        expected: BTreeMap::new(),
         endpoint: databases.endpoint.clone(),
         client: ports.postgres.dump_client(server.major()).await.unwrap(),
         databases: databases.all.iter().map(|database| database.name.clone()).collect(),
@@ -115,6 +118,7 @@ async fn broken_dump(fixture: &dyn Fixture, change: impl FnOnce(&mut Dump)) -> S
     let server = postgres.server(&databases.endpoint, databases.primary()).await.unwrap();
     let mut request = Dump {
         blobs_of: None,
+        expected: BTreeMap::new(),
         endpoint: databases.endpoint.clone(),
         client: postgres.dump_client(server.major()).await.unwrap(),
         databases: vec![databases.primary().to_owned()],

@@ -1,6 +1,6 @@
 //! Dumps: what is asked for, what was made, and what is in one.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct Dump {
     /// The database whose `active_storage_blobs` are written beside the dumps, as that cut has them.
     #[serde(default)]
     pub blobs_of: Option<String>,
+    /// Bytes that the dump of a database takes, as far as an earlier one tells.
+    #[serde(default)]
+    pub expected: BTreeMap<String, u64>,
 }
 
 /// What [`Postgres::dump`] made.
@@ -82,7 +85,7 @@ pub struct DumpedDatabase {
     pub large_objects: u64,
     /// `last_value` of every sequence, by `schema.name`, as the session saw it.
     #[serde(default)]
-    pub sequences: std::collections::BTreeMap<String, i64>,
+    pub sequences: BTreeMap<String, i64>,
 }
 
 /// What a dump holds, found by reading all of it.
@@ -110,8 +113,8 @@ impl BlobList {
 }
 
 impl Dump {
-    /// `sizes` are the databases' sizes on the server: the estimate for the room that a dump needs. `blobs` are the bytes
-    /// of the list of uploaded files, where one is written.
+    /// `sizes` are the databases' sizes on the server: what a dump takes at the most, where no earlier one tells more.
+    /// `blobs` are the bytes of the list of uploaded files, where one is written.
     #[must_use]
     pub fn changes(&self, sizes: &[(String, u64)], blobs: Option<u64>) -> Vec<Write> {
         let list = blobs.map(|bytes| Write {
@@ -126,7 +129,9 @@ impl Dump {
             .iter()
             .map(|name| {
                 let to = self.folder.join(format!("{name}.dump.zst"));
-                let bytes = sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
+                let most = || sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
+                let expected = self.expected.get(name).copied();
+                let limit = if expected.is_none() { ", at the most" } else { "" };
                 Write {
                     shell: Some(format!(
                         "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {} | zstd -1 --check > {}",
@@ -138,8 +143,8 @@ impl Dump {
                     )),
                     change: Change::Added {
                         path: to.display().to_string(),
-                        bytes,
-                        what: format!("dump of `{name}`"),
+                        bytes: expected.or_else(most),
+                        what: format!("dump of `{name}`{limit}"),
                     },
                 }
             })

@@ -46,6 +46,12 @@ impl Containers {
         self.silent.extend(container.networks.values().filter(|address| !address.is_empty()).cloned());
     }
 
+    /// A command with the names of containers that are yet to be made: only these are known beforehand.
+    pub(super) fn by_name(&self, command: String) -> String {
+        let made = self.made.keys().filter_map(|id| self.changed.get(id)?.as_ref());
+        made.fold(command, |command, container| command.replace(short(&container.id), &container.name))
+    }
+
     /// An address that belongs to nobody, for a container whose real one is not known yet.
     pub(super) fn address(&self) -> String {
         format!("198.51.100.{}", self.count % 250 + 1)

@@ -249,8 +249,8 @@ impl Docker for Twin {
             let message = format!("the container of `{}` still runs", request.service);
             return Err(Failure::new("container_running", message));
         }
-        self.lock().containers.changed.insert(container.id, None);
         self.wrote(request.change());
+        self.lock().containers.changed.insert(container.id, None);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Dumps that are broken off, watched, or made while others write.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
@@ -42,7 +43,14 @@ pub(super) async fn request(real: &Real, name: &str) -> Dump {
     let databases = real.site().databases;
     let client = real.ports().postgres.dump_client(15).await.unwrap();
     let names = databases.all.into_iter().map(|one| one.name).collect();
-    Dump { endpoint: databases.endpoint, client, databases: names, folder, blobs_of: None }
+    Dump {
+        endpoint: databases.endpoint,
+        client,
+        databases: names,
+        folder,
+        blobs_of: None,
+        expected: BTreeMap::new(),
+    }
 }
 
 /// A `pg_dump` of ours: says that it has begun, then does as the script says.

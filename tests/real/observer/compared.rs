@@ -56,8 +56,7 @@ fn wrong_size(
         return (!there).then(|| format!("not seen: the folder {name}"));
     };
     let made = files::size(&seen.after, path?)?;
-    if added.what.starts_with("dump of ") {
-        // The plan says so: as large as the database, at the most.
+    if added.what.ends_with(", at the most") {
         return (made > planned)
             .then(|| format!("{name} takes {made} bytes, and at most {planned} were told"));
     }
@@ -86,7 +85,7 @@ pub(super) fn sizes(told: &Foretold, field: &Field, run: &str) -> Vec<String> {
     found
 }
 
-/// Bytes of the dumps, as they were told and as they were made: the one is what they take at the most.
+/// Bytes of the dumps, as they were told and as they were made.
 pub(super) fn dumps(told: &Foretold, seen: &Seen, names: &Names) -> (u64, u64) {
     let are = |name: &String| told.added.get(name).filter(|added| added.what.starts_with("dump of "));
     let made = seen.after.keys().filter_map(|path| {

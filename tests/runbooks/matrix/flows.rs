@@ -184,9 +184,6 @@ impl Flow {
     }
 
     /// Plans it, and runs it held to the plan as it is kept; an error if the door stayed shut.
-    ///
-    /// Not so where jobs are held: a plan cannot look into the queue that is to return, takes it for empty, and lets the worker
-    /// start. A run that is held to that may not leave the worker as it is.
     pub(super) async fn begin(&self, night: &Night, run: &str) -> Result<(Plan, Told), String> {
         let mut given: BTreeMap<String, String> = BTreeMap::new();
         if matches!(self.runbook, "compose/upgrade" | "compose/rollback" | "compose/restore") {
@@ -202,12 +199,7 @@ impl Flow {
             return Err(failure.code);
         }
         let kept = Plan::read(&serde_json::to_string(&plan).unwrap()).unwrap();
-        let run = if self.given.contains(&("jobs", "hold")) {
-            runbook.start(kept, "uplift run").await
-        } else {
-            runbook.start_held(kept, "uplift run").await
-        };
-        let run = run.map_err(|error| error.failure().code)?;
+        let run = runbook.start_held(kept, "uplift run").await.map_err(|error| error.failure().code)?;
         Ok((plan, told(run).await))
     }
 }

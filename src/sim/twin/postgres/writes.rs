@@ -87,7 +87,6 @@ impl Twin {
         self.take(path, size).await?;
         let blake3 = hex(&format!("planned dump {}", path.display()));
         self.put(path, Node::Assumed { bytes: size, blake3: blake3.clone() });
-        self.spend(size, DUMP);
         Ok(blake3)
     }
 
@@ -96,6 +95,7 @@ impl Twin {
         let count = self.listed_uploads(&request.endpoint, database).await?;
         let (file, bytes) = (BlobList::FILE.to_owned(), BLOB + count * BLOB);
         let blake3 = self.plan_dump(&request.folder.join(&file), bytes).await?;
+        self.spend(bytes, DUMP);
         Ok(Some(BlobList { file, count, bytes, blake3 }))
     }
 
@@ -130,10 +130,12 @@ impl Postgres for Twin {
         let mut databases = Vec::new();
         let mut sizes = Vec::new();
         for name in &request.databases {
-            let size = found.iter().find(|facts| facts.name == *name).ok_or_else(|| missing(name))?.size;
+            let most = found.iter().find(|facts| facts.name == *name).ok_or_else(|| missing(name))?.size;
+            let size = request.expected.get(name).copied().unwrap_or(most);
             let file = format!("{name}.dump.zst");
             let blake3 = self.plan_dump(&request.folder.join(&file), size).await?;
-            sizes.push((name.clone(), size));
+            self.spend(most, DUMP);
+            sizes.push((name.clone(), most));
             databases.push(DumpedDatabase {
                 name: name.clone(),
                 file,
@@ -147,7 +149,11 @@ impl Postgres for Twin {
             });
         }
         let blobs = self.plan_blobs(request).await?;
-        self.assume("a dump is as large as its database on the server; most are half of it");
+        self.assume(if request.databases.iter().all(|name| request.expected.contains_key(name)) {
+            "a dump is as large as the last one, and grows as its database does"
+        } else {
+            "a dump is as large as its database on the server, where no earlier one tells; most are half of it"
+        });
         for write in request.changes(&sizes, blobs.as_ref().map(|list| list.bytes)) {
             self.wrote(write);
         }
