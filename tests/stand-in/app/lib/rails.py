@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg2
@@ -22,16 +23,47 @@ def truthy(name):
     return os.environ.get(name, "").lower() in ("1", "true")
 
 
+class Pool:
+    """Sessions that requests take and give back, as Active Record keeps them: one that stood idle is tried first."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.idle = {role: [] for role in DATABASES}
+
+    @contextmanager
+    def session(self, role):
+        session = self.taken(role)
+        try:
+            with session:
+                yield session
+        finally:
+            if not session.closed:
+                with self.lock:
+                    self.idle[role].append((session, time.monotonic()))
+
+    def taken(self, role):
+        while True:
+            with self.lock:
+                session, since = self.idle[role].pop() if self.idle[role] else (None, 0)
+            if session is None:
+                return connect(DATABASES[role])
+            if time.monotonic() - since < 2 or self.answers(session):
+                return session
+
+    @staticmethod
+    def answers(session):
+        try:
+            with session, session.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return True
+        except psycopg2.Error:
+            session.close()
+            return False
+
+
 class Web(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    sessions = threading.local()
-
-    def session(self, role):
-        """One session for a thread and database, opened again when it was lost."""
-        held = self.sessions.__dict__
-        if role not in held or held[role].closed:
-            held[role] = connect(DATABASES[role])
-        return held[role]
+    pool = Pool()
 
     def answer(self, status, body, headers=()):
         data = body.encode()
@@ -70,7 +102,7 @@ class Web(BaseHTTPRequestHandler):
         if self.path == "/version":
             return self.answer(200, RELEASE)
         if self.path.startswith("/orders/"):
-            with self.session("primary") as session, session.cursor() as cursor:
+            with self.pool.session("primary") as session, session.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM orders WHERE key = %s", (self.path.rsplit("/", 1)[1],))
                 return self.answer(200 if cursor.fetchone() else 404, "")
         return self.answer(404, "")
@@ -88,7 +120,7 @@ class Web(BaseHTTPRequestHandler):
     def place(self, body):
         """The order first, its job second: two databases, two commits, as in the product."""
         key = body["key"]
-        with self.session("primary") as session, session.cursor() as cursor:
+        with self.pool.session("primary") as session, session.cursor() as cursor:
             if release_at_least("1.1.0"):
                 cursor.execute("INSERT INTO orders (key, channel) VALUES (%s, 'web') RETURNING id", (key,))
             else:
@@ -96,7 +128,7 @@ class Web(BaseHTTPRequestHandler):
             order = cursor.fetchone()[0]
             if body.get("file"):
                 self.keep(cursor, key, body["file"].encode())
-        with self.session("queue") as session, session.cursor() as cursor:
+        with self.pool.session("queue") as session, session.cursor() as cursor:
             cursor.execute("INSERT INTO solid_queue_jobs (class_name, order_id) VALUES ('OrderJob', %s)", (order,))
         self.answer(201, str(order))
 
