@@ -24,6 +24,7 @@ mod signals;
 mod stage;
 mod status;
 mod trouble;
+mod upgrade;
 mod watch;
 
 pub use stage::{Output, Stage};
@@ -83,7 +84,7 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
     let done = match cli.verb {
         Verb::Upgrade(upgrade) => {
             let given = flags::given(&matches, &["upgrade"]);
-            begin::begin(&mut session, flags::UPGRADE, given, &upgrade).await
+            upgrade::upgrade(&mut session, &upgrade, &given).await
         }
         Verb::Run(run) => {
             let mut given = flags::given(&matches, &["run"]);

@@ -76,7 +76,7 @@ pub(super) enum Output {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Upgrade the site to another release
-    Upgrade(Planned),
+    Upgrade(Upgrade),
     /// Go on with an unfinished run from where it stopped
     Resume(Resume),
     /// Take an unfinished run back, or return from a finished upgrade to what ran before it
@@ -101,6 +101,15 @@ pub(super) enum Verb {
     Completions(Completions),
     /// The manual page of uplift, or of one command
     Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Upgrade {
+    /// Bring the image first, so that the plan knows whether it migrates; nothing that runs is touched
+    #[arg(long, env = "UPLIFT_PULL", conflicts_with = "plan", value_parser = truth)]
+    pub(super) pull: bool,
+    #[command(flatten)]
+    pub(super) planned: Planned,
 }
 
 #[derive(Debug, Args)]

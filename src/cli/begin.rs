@@ -9,18 +9,29 @@ use crate::{
     report::{self, Detail},
 };
 
-/// `uplift upgrade` and `uplift run`.
+/// A run of the runbook `name`, as `uplift run` makes it.
 pub(super) async fn begin(
     session: &mut Session,
     name: &str,
     given: BTreeMap<String, String>,
     planned: &Planned,
 ) -> Result<ExitClass, Trouble> {
+    let (host, runbook) = found(session, name, &given, planned).await?;
+    carry_out(session, &host, &runbook, planned).await
+}
+
+/// The site, with nobody at work on it, and the runbook for it. All that is wrong with what was typed is told by then.
+pub(super) async fn found(
+    session: &mut Session,
+    name: &str,
+    given: &BTreeMap<String, String>,
+    planned: &Planned,
+) -> Result<(Host, Runbook), Trouble> {
     if !planned.dry_run {
         session.may_ask()?;
     }
     let header = (session.stage.host)(Start::default()).header(name).await?;
-    header.validate(&given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
+    header.validate(given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
     // First without the site, where its folder is known: that a run waits must be told also when the engine is down.
     // A plan of what would be refused would only mislead.
     if let Some(runs) = session.folder_runs() {
@@ -28,8 +39,8 @@ pub(super) async fn begin(
     }
     let host = session.open().await?;
     nobody_else(session, &host.runs()?)?;
-    let runbook = host.runbook(name, &given).await?;
-    carry_out(session, &host, &runbook, planned).await
+    let runbook = host.runbook(name, given).await?;
+    Ok((host, runbook))
 }
 
 /// Plans, shows the plan, asks, starts, watches.

@@ -24,6 +24,8 @@ pub(super) const ROLLBACK: &str = "compose/rollback";
 pub(super) const RESTORE: &str = "compose/restore";
 /// The one behind `uplift backup create`.
 pub(super) const BACKUP: &str = "compose/backup";
+/// The one behind `uplift upgrade --pull`, before the upgrade itself.
+pub(super) const PULL: &str = "compose/pull";
 /// The one behind `uplift backup prune`.
 pub(super) const PRUNE: &str = "compose/prune";
 

@@ -60,6 +60,7 @@ pub(super) const LESSONS: &[Lesson] = &[
         ],
         examples: &[
             ("uplift upgrade --to 1.1.0 --dry-run", "what it would do; nothing is touched"),
+            ("uplift upgrade --to 1.1.0 --pull --dry-run", "the same, once its image is on this host"),
             ("uplift upgrade --to 1.1.0", "show the plan, ask, then upgrade"),
             ("uplift upgrade --to 1.1.0 --dry-run -o json > plan.json", "keep the plan"),
             ("uplift upgrade --to 1.1.0 --plan plan.json", "do what it says and nothing else"),

@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_secs(5);
 enum View {
     People(Box<Live>),
     Programs(Lines),
+    /// Programs that read something else, and hear of this only if it does not end well.
+    Trouble(Lines),
 }
 
 impl View {
@@ -36,6 +38,13 @@ impl View {
         match self {
             Self::People(live) => live.event(now, event),
             Self::Programs(lines) => lines.json(event),
+            Self::Trouble(lines) => {
+                if let Event::RunEnded { ending, .. } = event
+                    && ending.exit() != ExitClass::Done
+                {
+                    lines.json(event);
+                }
+            }
         }
     }
 
@@ -54,11 +63,20 @@ impl View {
 
 /// Watches `run` and tells how it ended. A second signal leaves it as it is.
 pub(super) async fn watch(session: &Session, host: &Host, run: Run) -> ExitClass {
+    watched(session, host, run, View::of(session)).await
+}
+
+/// The same for programs that read something else.
+pub(super) async fn watch_for_trouble(session: &Session, host: &Host, run: Run) -> ExitClass {
+    watched(session, host, run, View::Trouble(session.lines())).await
+}
+
+async fn watched(session: &Session, host: &Host, run: Run, view: View) -> ExitClass {
     let id = run.id().to_owned();
     let (ending, run) = tokio::select! {
         biased;
         () = session.signals.wanted(2) => return left(session, &id),
-        seen = followed(session, host, run) => seen,
+        seen = followed(session, host, run, view) => seen,
     };
     if let Some(run) = run {
         afterwards(session, run).await;
@@ -67,10 +85,9 @@ pub(super) async fn watch(session: &Session, host: &Host, run: Run) -> ExitClass
 }
 
 /// To the screen at its end; gives the run, if that may have something to tell yet.
-async fn followed(session: &Session, host: &Host, mut run: Run) -> (Ending, Option<Run>) {
+async fn followed(session: &Session, host: &Host, mut run: Run, mut view: View) -> (Ending, Option<Run>) {
     let id = run.id().to_owned();
     let cancel = run.cancel();
-    let mut view = View::of(session);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let ending = loop {
         tokio::select! {

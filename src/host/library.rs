@@ -24,6 +24,7 @@ const RUNBOOKS: &[StockRunbook] = &[
     StockRunbook { name: "compose/rollback", text: include_str!("../../runbooks/compose/rollback.rhai") },
     StockRunbook { name: "compose/restore", text: include_str!("../../runbooks/compose/restore.rhai") },
     StockRunbook { name: "compose/backup", text: include_str!("../../runbooks/compose/backup.rhai") },
+    StockRunbook { name: "compose/pull", text: include_str!("../../runbooks/compose/pull.rhai") },
     StockRunbook { name: "compose/prune", text: include_str!("../../runbooks/compose/prune.rhai") },
 ];
 

@@ -190,6 +190,31 @@ async fn a_plan() {
     screen("refused_before", &Desk::new(), "uplift upgrade --to 9.9.9 -y").await;
 }
 
+/// Whether a release migrates stands in its image.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_with_the_image_on_the_host() {
+    let desk = Desk::new();
+    assert_eq!(desk.types("uplift upgrade --to 1.1.0 -y --quiet").await.exit.code(), 0);
+    let before = desk.world.running();
+    let assumed = desk.types("uplift upgrade --to 1.1.1 --dry-run").await.out;
+    assert!(
+        assumed.contains("migrate in the dark") && assumed.contains("--pull brings it first"),
+        "{assumed}"
+    );
+
+    // What is kept is the plan alone, and there is none where the image cannot be brought.
+    let kept = desk.types("uplift upgrade --to 1.1.1 --pull --dry-run -o json").await;
+    let plan: serde_json::Value = serde_json::from_str(&kept.out).unwrap();
+    assert_eq!((kept.exit.code(), plan["runbook"].as_str()), (0, Some("compose/upgrade")));
+    let failed = desk.types("uplift upgrade --to 9.9.9 --pull --dry-run -o json").await;
+    assert!(failed.exit.code() == 1 && failed.out.contains("tag_not_found"), "{}", failed.out);
+    assert!(!failed.out.contains("compose/upgrade"), "{}", failed.out);
+
+    let known = desk.types("uplift upgrade --to 1.1.1 --pull --dry-run").await.out;
+    assert!(!known.contains("migrate in the dark") && !known.contains("--pull"), "{known}");
+    assert_eq!(desk.world.running(), before, "nothing that runs is touched");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_ends_at_once_is_taken_back() {
     screen("taken_back", &Desk::new(), "uplift upgrade --to 1.7.0 -y").await;

@@ -105,7 +105,7 @@ const fn upgrade(
     Flow { name, sites, stage, runbook: UPGRADE, given }
 }
 
-pub(super) const FLOWS: [Flow; 15] = [
+pub(super) const FLOWS: [Flow; 16] = [
     upgrade("upgrade that migrates", ALL, Stage::Old, &[("to", "1.1.0")]),
     upgrade("upgrade on one schema", PLAIN, Stage::Upgraded, &[("to", "1.1.1")]),
     upgrade("upgrade that fails in the dark", &["plain", "tight"], Stage::Old, &[("to", "1.3.0")]),
@@ -161,6 +161,13 @@ pub(super) const FLOWS: [Flow; 15] = [
         stage: Stage::Old,
         runbook: "compose/backup",
         given: &[],
+    },
+    Flow {
+        name: "pull",
+        sites: &["plain", MOVING],
+        stage: Stage::Old,
+        runbook: "compose/pull",
+        given: &[("to", "1.1.0")],
     },
     Flow {
         name: "prune",
