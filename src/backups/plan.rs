@@ -161,14 +161,15 @@ async fn dumps(sets: &[Listed], site: Observe<'_>) -> Result<DumpPlan, Refusal> 
     })
 }
 
-/// What the newest verified dump of a database took, and as much more as the database has grown since, packed as well.
+/// What the newest verified dump of a database took, and more as the database has grown since. A smaller one has lost room
+/// between its rows, and may have as many.
 fn expected(now: &DatabaseFacts, sets: &[Listed]) -> Option<(String, u64)> {
     let whole = sets.iter().filter(|one| one.standing.is_verified());
     let mut known = whole.filter_map(|one| one.manifest.as_ref()).flat_map(|one| &one.databases);
     let last = known.find(|one| one.facts.name == now.name)?;
-    let grown = u128::from(now.size.saturating_sub(last.facts.size)) * u128::from(last.bytes)
-        / u128::from(last.uncompressed_bytes.max(1));
-    Some((now.name.clone(), last.bytes.saturating_add(grown.try_into().unwrap_or(u64::MAX))))
+    let (then, now_at_least) = (last.facts.size.max(1), now.size.max(last.facts.size));
+    let grown = u128::from(last.bytes) * u128::from(now_at_least) / u128::from(then);
+    Some((now.name.clone(), u64::try_from(grown).unwrap_or(u64::MAX)))
 }
 
 /// `db:prepare` creates a missing database in silence, so one that is missing now must be said now.

@@ -42,12 +42,6 @@ impl Table {
         format!("{}.{}_id_seq", self.schema, self.name)
     }
 
-    /// Whether it has a row of this number.
-    #[must_use]
-    pub fn has(&self, number: u64) -> bool {
-        self.rows.iter().any(|rows| (rows.first..rows.first + rows.count).contains(&number))
-    }
-
     /// All rows are written anew, as an `UPDATE` of a whole table does.
     pub(in crate::sim) fn rewrite(&mut self, transaction: u64, edition: u64) {
         for rows in &mut self.rows {
