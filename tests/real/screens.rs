@@ -79,7 +79,7 @@ impl Week<'_> {
         self.types("return_asks", "rollback -y", 7);
         self.types("return_done", "rollback --restore-data always --jobs hold -y --settle 1s", 0);
         self.types("return_held", "status", 0);
-        self.field.stack.compose("start job").unwrap();
+        self.field.stack.compose("up -d --no-deps job").unwrap();
         self.field.uplift("upgrade --to 1.1.0 -y --settle 1s").ends(0);
     }
 
