@@ -43,6 +43,9 @@ async fn a_restore_brings_databases_files_and_release_back() {
     assert_eq!(told.ending, Ending::Done);
     assert_eq!(night.runs(), "1.0.0 1.0.0");
     assert_eq!(night.world.lost_orders(), 7, "what was written since is put aside");
+    let told: Vec<_> = told.events.iter().map(|event| format!("{event:?}")).collect();
+    let said = |words: &str| told.iter().any(|event| event.contains("Warning") && event.contains(words));
+    assert!(said("put aside with the databases of now") && said("7 rows written in"), "{told:?}");
     let there = |key: &str| night.world.file(night.world.uploaded(key)).is_some();
     assert!(there("k1aaaaaaaaaaaaaaaaaaaaaaaaaa") && !there("k2bbbbbbbbbbbbbbbbbbbbbbbbbb"));
     let returned = night.newest().await.0.id.replace('-', "_");

@@ -198,7 +198,7 @@ async fn a_plan_with_the_image_on_the_host() {
     let before = desk.world.running();
     let assumed = desk.types("uplift upgrade --to 1.1.1 --dry-run").await.out;
     assert!(
-        assumed.contains("migrate in the dark") && assumed.contains("--pull brings it first"),
+        assumed.contains("migrate in the dark") && assumed.contains("uplift upgrade --pull"),
         "{assumed}"
     );
 
