@@ -36,7 +36,11 @@ macro_rules! stock {
             /// Every primitive that ships with uplift.
             #[must_use]
             pub fn stock() -> Self {
-                Self::default()$(.$kind::<$file::$primitive>())*
+                // Its schemas are made once: every host has a catalogue, and a process may have many hosts.
+                static STOCK: std::sync::LazyLock<contract::Catalogue> = std::sync::LazyLock::new(|| {
+                    contract::Catalogue::default()$(.$kind::<$file::$primitive>())*
+                });
+                STOCK.clone()
             }
         }
     };

@@ -12,7 +12,7 @@ pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Servi
 pub use fingerprint::{KEYS, fingerprints};
 pub use notify::{Notify, Occasion};
 pub use place::{
-    ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Sequences, Way, Written, WrittenTable,
+    ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Sequences, Unread, Way, Written, WrittenTable,
 };
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;

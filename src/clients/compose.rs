@@ -8,6 +8,7 @@ mod up;
 use std::{collections::BTreeMap, io};
 
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 
 use super::{
     docker::{EngineClient, port_taken},
@@ -25,11 +26,13 @@ const INSTALL: &str = "install the plugin: `sudo apt install docker-compose-plug
 pub(super) struct ComposeCommand {
     processes: Processes,
     engine: EngineClient,
+    /// Asked once: it is another program's start, a tenth of a second, and nobody exchanges that program in our middle.
+    version: OnceCell<semver::Version>,
 }
 
 impl ComposeCommand {
     pub(super) fn new(processes: Processes, engine: EngineClient) -> Self {
-        Self { processes, engine }
+        Self { processes, engine, version: OnceCell::new() }
     }
 
     /// `docker` with `arguments`, under a cleaned environment: what an operator's shell happens to have set must not
@@ -69,6 +72,19 @@ impl ComposeCommand {
         program.env("DOCKER_HOST", self.engine.address())
     }
 
+    async fn ask_version(&self) -> Result<semver::Version, Failure> {
+        let words = ["compose", "version", "--short"].map(str::to_owned).to_vec();
+        let ended = match self.docker(words, None, &BTreeMap::new()).await {
+            Ok(ended) if ended.status.success() => ended,
+            _ => return Err(self.missing().await),
+        };
+        let said = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
+        version(&said).ok_or_else(|| {
+            let text = format!("`docker compose` does not say its version, but `{said}`");
+            Failure::new("compose_missing", text).hint(INSTALL)
+        })
+    }
+
     /// Why there is no compose to run.
     async fn missing(&self) -> Failure {
         let old = self.processes.program("docker-compose").args(["--version"]).output().await;
@@ -87,16 +103,7 @@ impl ComposeCommand {
 #[async_trait]
 impl ComposeRead for ComposeCommand {
     async fn version(&self) -> Result<semver::Version, Failure> {
-        let words = ["compose", "version", "--short"].map(str::to_owned).to_vec();
-        let ended = match self.docker(words, None, &BTreeMap::new()).await {
-            Ok(ended) if ended.status.success() => ended,
-            _ => return Err(self.missing().await),
-        };
-        let said = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
-        version(&said).ok_or_else(|| {
-            let text = format!("`docker compose` does not say its version, but `{said}`");
-            Failure::new("compose_missing", text).hint(INSTALL)
-        })
+        self.version.get_or_try_init(|| self.ask_version()).await.cloned()
     }
 
     async fn config(

@@ -9,7 +9,7 @@ use crate::{
     ports::points::{PastRun, PointsRead},
     primitives::{savepoint_then, trial_ended, way_back::places},
     run,
-    site::{ImageThen, Place, Point, Service, Site},
+    site::{ImageThen, Place, Point, Service, Site, Unread},
     survey::Before,
 };
 
@@ -25,10 +25,9 @@ impl Recorded {
             None => Ok(None),
         }
     }
-}
 
-impl PointsRead for Recorded {
-    fn points(&self) -> Result<Vec<Point>, Failure> {
+    /// All of them, newest first, those included that this uplift cannot return to.
+    fn all(&self) -> Result<Vec<Point>, Failure> {
         let Some(reader) = self.reader()? else { return Ok(Vec::new()) };
         let (mut points, mut restored) = (Vec::new(), None);
         for row in reader.runs().map_err(Failure::from)? {
@@ -41,21 +40,15 @@ impl PointsRead for Recorded {
         }
         Ok(points)
     }
+}
+
+impl PointsRead for Recorded {
+    fn points(&self) -> Result<Vec<Point>, Failure> {
+        self.all()?.into_iter().map(readable).collect()
+    }
 
     fn point(&self, run: &str) -> Result<Option<Point>, Failure> {
-        let Some(reader) = self.reader()? else { return Ok(None) };
-        let mut restored = None;
-        for row in reader.runs().map_err(Failure::from)? {
-            if row.id == run {
-                let is_return = RETURNS.contains(&row.runbook.as_str());
-                let found = if is_return { None } else { point(&reader, row)? };
-                return Ok(found.map(|point| Point { restored, ..point }));
-            }
-            if has_restored(&row) {
-                restored.get_or_insert(row.id);
-            }
-        }
-        Ok(None)
+        self.all()?.into_iter().find(|point| point.run == run).map(readable).transpose()
     }
 
     fn runs(&self) -> Result<Vec<PastRun>, Failure> {
@@ -84,13 +77,13 @@ impl Host {
     /// Upgrades that the site can return from, newest first, with what each way costs now.
     pub async fn places(&self) -> Result<Vec<Place>, HostError> {
         let (site, tell) = (&self.0.site, Teller::silent());
-        let points = Recorded { state: site.state.clone() }.points()?;
+        let points = Recorded { state: site.state.clone() }.all()?;
         Ok(places(points, self.0.ports.observe(site, "places", &tell)).await?)
     }
 
     /// Whether one can return from a run.
     pub fn is_upgrade(&self, run: &str) -> Result<bool, HostError> {
-        let points = Recorded { state: self.0.site.state.clone() }.points()?;
+        let points = Recorded { state: self.0.site.state.clone() }.all()?;
         Ok(points.iter().any(|point| point.run == run))
     }
 
@@ -136,10 +129,12 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
     let to = all("env_set").find_map(|one| one.input.get("STRATA_VERSION")?.as_str());
     let (Some(to), Some(_)) = (to, done("compose_up")) else { return Ok(None) };
     let zero = EntryZero::read(reader.before(&row.id).map_err(Failure::from)?)?;
-    let savepoint = match done("pg_savepoint") {
-        Some(entry) => savepoint_then(entry.version, entry.intent.clone().unwrap_or_default())
-            .map_err(|failure| of_another(failure, &row))?,
-        None => None,
+    let (savepoint, unread) = match done("pg_savepoint") {
+        Some(entry) => match savepoint_then(entry.version, entry.intent.clone().unwrap_or_default()) {
+            Ok(savepoint) => (savepoint, None),
+            Err(failure) => (None, Some(of_another(failure, &row)?)),
+        },
+        None => (None, None),
     };
     let reached = match done("compose_trial").and_then(|entry| entry.attempts.last()) {
         Some(last) => {
@@ -155,6 +150,7 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         restored: None,
         schemas: zero.before.schemas,
         savepoint,
+        unread,
         reached,
         ended: row.ended.unwrap_or(row.started),
         command: row.command,
@@ -163,14 +159,22 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
 }
 
 /// What this uplift cannot read of an earlier run, another can.
-fn of_another(failure: Failure, row: &RunRow) -> Failure {
+fn of_another(failure: Failure, row: &RunRow) -> Result<Unread, Failure> {
     if failure.code != "intent_version" {
-        return failure;
+        return Err(failure);
     }
     let RunRow { id, uplift, .. } = row;
     let text = format!("run `{id}` cannot be returned from with this uplift: {}", failure.message);
-    Failure::new("intent_version", text)
-        .hint(format!("return from it with uplift {uplift}, which made it: `uplift rollback {id}`"))
+    let hint = format!("return from it with uplift {uplift}, which made it: `uplift rollback {id}`");
+    Ok(Unread { text, hint })
+}
+
+/// A savepoint that is not understood is not taken for none: that would send people to a restore, and away its copies.
+fn readable(point: Point) -> Result<Point, Failure> {
+    match point.unread {
+        Some(Unread { text, hint }) => Err(Failure::new("intent_version", text).hint(hint)),
+        None => Ok(point),
+    }
 }
 
 fn images(site: &Site, before: &Before) -> Vec<ImageThen> {

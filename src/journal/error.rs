@@ -25,12 +25,13 @@ pub enum JournalError {
     #[error("`{path}` is not a journal of uplift, or it is damaged: {why}")]
     Damaged { path: PathBuf, why: String },
     #[error(
-        "the journal `{path}` is an older copy: it has {} records of {} commands, and {} of {} were noted beside it",
+        "the journal `{path}` is an older copy: it has {} records of {} commands, and {} of {} were noted",
         .commits.0, .takings.0, .commits.1, .takings.1
     )]
     Older {
         path: PathBuf,
-        mark: PathBuf,
+        /// The notes that say so.
+        marks: Vec<PathBuf>,
         /// Those that it knows of, and those that were noted.
         takings: (i64, i64),
         commits: (i64, i64),
@@ -109,7 +110,7 @@ impl JournalError {
             Self::Damaged { .. } => {
                 about("journal_damaged", Refused, "keep the file for support; do not delete it")
             }
-            Self::Older { mark, .. } => about("journal_older", Refused, &put_back(mark)),
+            Self::Older { marks, .. } => about("journal_older", Refused, &put_back(marks)),
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {
                 about("network_mount", Refused, "name a folder on a local disk: `--state DIR`")
@@ -202,10 +203,11 @@ fn stop_line(orphans: &[Orphan]) -> String {
     }
 }
 
-fn put_back(mark: &Path) -> String {
+fn put_back(marks: &[PathBuf]) -> String {
+    let marks: Vec<_> = marks.iter().map(|mark| quoted(mark)).collect();
     format!(
         "put the newest one back; if there is none, see what runs (`docker ps`) and that no run was in its middle, then \
          type `rm {}`: what the lost runs did is in no record any more, and a run that is called unfinished then may be over",
-        quoted(mark)
+        marks.join(" ")
     )
 }

@@ -69,8 +69,8 @@ impl Lock {
         if !try_lock(&children, folder, CHILDREN)? {
             return Err(JournalError::Orphans { orphans: processes::orphans(folder)? });
         }
-        let epoch = schema::next_epoch(folder)?;
-        mark::note(folder);
+        let (epoch, commits) = schema::next_epoch(folder)?;
+        mark::note(folder, (epoch, commits));
         let holder = Holder { pid: std::process::id(), space: processes::pid_space(), ..holder };
         let shown = folder.own_file(SHOWN)?;
         let lock = Self { folder: folder.clone(), main, shown, children, epoch, holder };
@@ -106,7 +106,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        mark::note(&self.folder);
+        mark::note_now(&self.folder);
         let _ = self.shown.set_len(0);
         // Said aloud, because a copy of this descriptor may live for a moment in a child about to become another
         // program. The children's lock is only closed: unlocking it would free it in their hands too.

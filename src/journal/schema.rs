@@ -145,16 +145,16 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)
 }
 
-/// Counts one more taking of the lock, in a new file if there is none, and gives its number. May use the room that
-/// was set aside: going back must be possible on a full disk.
-pub(super) fn next_epoch(folder: &Folder) -> Result<i64, JournalError> {
+/// Counts one more taking of the lock, in a new file if there is none, and gives its number with that of the commits. May
+/// use the room that was set aside: going back must be possible on a full disk.
+pub(super) fn next_epoch(folder: &Folder) -> Result<(i64, i64), JournalError> {
     match count_taking(folder) {
         Err(JournalError::DiskFull { .. }) if reserve::release(folder) => count_taking(folder),
         other => other,
     }
 }
 
-fn count_taking(folder: &Folder) -> Result<i64, JournalError> {
+fn count_taking(folder: &Folder) -> Result<(i64, i64), JournalError> {
     let mut connection = open_writer(folder)?;
     let failed = |error| sort(folder, "count this run", error);
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
@@ -172,11 +172,12 @@ fn count_taking(folder: &Folder) -> Result<i64, JournalError> {
     check_writable(&tx, folder)?;
     // Before it counts this taking: trying again must not make an older copy newer.
     mark::check(folder, || counts(&tx).map_err(failed))?;
-    let epoch = tx
-        .query_row("UPDATE meta SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0))
+    let two = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let counts = tx
+        .query_row("UPDATE meta SET epoch = epoch + 1 RETURNING epoch, commits", [], two)
         .map_err(failed)?;
     tx.commit().map_err(failed)?;
-    Ok(epoch)
+    Ok(counts)
 }
 
 /// Refuses to write into a format that this uplift does not know.

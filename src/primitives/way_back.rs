@@ -44,7 +44,11 @@ pub(super) async fn place(point: Point, site: Observe<'_>) -> Result<Place, Fail
     let (tag, names) = tag(&point.from, &point.run, &images, site).await?;
     let runs_now = runs(&point.images, site).await?;
     let migrated = migrated(&point, site).await?;
-    let (way, since) = if migrated.is_empty() { (Way::Code, None) } else { way(&point, site).await? };
+    let (way, since) = match &point.unread {
+        Some(_) => (Way::Nothing, None),
+        None if migrated.is_empty() => (Way::Code, None),
+        None => way(&point, site).await?,
+    };
     let (written, why) = match since {
         Some(since) => match written(&since, site).await {
             Ok(written) => (Some(written), None),

@@ -63,7 +63,11 @@ fn one(paper: &mut Paper, place: &Place, typed: &str) {
             jobs_then(paper, place);
         }
         Way::Set { set, .. } => paper.quoted("type", &[format!("{typed} restore {set}")]),
-        Way::Nothing => {}
+        Way::Nothing => {
+            if let Some(unread) = &point.unread {
+                paper.labelled("next", &unread.hint);
+            }
+        }
     }
     if place.compatible && place.way != Way::Code {
         paper.quoted("or", &[format!("{typed} rollback {run} --restore-data never")]);
@@ -99,6 +103,9 @@ fn data(place: &Place) -> String {
             let made = moment_of(created_at);
             format!("{moved}; the savepoint is gone, the backup of {made} is there: `{path}`")
         }
-        Way::Nothing => format!("{moved}, and neither savepoint nor backup of this run is left"),
+        Way::Nothing => match &place.point.unread {
+            Some(unread) => unread.text.clone(),
+            None => format!("{moved}, and neither savepoint nor backup of this run is left"),
+        },
     }
 }

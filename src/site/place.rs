@@ -24,8 +24,19 @@ pub struct Point {
     /// Applied migrations by database before it.
     pub schemas: BTreeMap<String, Vec<String>>,
     pub savepoint: Option<SavepointThen>,
+    /// Why this uplift cannot read what another one has written down of the savepoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
     /// From when on users could write with the new release, where it was tried in the dark first.
     pub reached: Option<Moment>,
+}
+
+/// What another uplift has written down and this one cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    pub text: String,
+    /// Which one can.
+    pub hint: String,
 }
 
 /// What one service ran.

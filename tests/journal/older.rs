@@ -48,6 +48,29 @@ fn a_copy_from_before_a_run_is_noticed() {
     Lock::take(&folder, holder("")).expect("a person has said that no run is in its middle");
 }
 
+/// Backups are too large for what keeps the rest of the folder, or lie on a disk of their own: what is noted there is not
+/// put back with the journal and its own note.
+#[test]
+fn a_copy_with_its_own_note_is_noticed_by_the_backups() {
+    let Story { lock, writer, folder, site } = Story::begun();
+    let backups = folder.path().join("backups");
+    fs::create_dir(&backups).unwrap();
+    drop((lock, writer));
+    let (kept, noted) = (tempfile::tempdir().unwrap(), fs::read(folder.path().join("journal.mark")).unwrap());
+    copy(folder.path(), kept.path());
+    drop(open(&site.path().join(".uplift"), Scrubber::default()));
+    copy(kept.path(), folder.path());
+    fs::write(folder.path().join("journal.mark"), noted).unwrap();
+    refused(&folder);
+    // Backups of another host, or of another folder, are about another journal.
+    let mark = backups.join("journal.mark");
+    let text = fs::read_to_string(&mark).unwrap();
+    let elsewhere = text.replace(site.path().to_str().unwrap(), "/srv/other");
+    assert_ne!(text, elsewhere);
+    fs::write(&mark, elsewhere).unwrap();
+    Lock::take(&folder, holder("")).unwrap();
+}
+
 /// Of the same taking of the lock: only the commits tell.
 #[test]
 fn a_copy_from_the_middle_of_a_run_is_noticed() {

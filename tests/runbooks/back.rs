@@ -343,4 +343,9 @@ async fn a_savepoint_that_this_uplift_cannot_read_is_not_called_gone() {
     night.edit_record("UPDATE entry SET version = 99 WHERE verb = 'pg_savepoint'");
     let failure = night.try_return(&run, &[("restore_data", "always"), ("jobs", "run")]).await.err().unwrap();
     assert_eq!(failure.code, "intent_version", "{failure:?}");
+    // It keeps nobody from seeing the others, nor what to do about it.
+    let places = night.host().await.places().await.unwrap();
+    assert_eq!((places.len(), &places[0].way), (1, &Way::Nothing), "{places:?}");
+    let unread = places[0].point.unread.as_ref().unwrap();
+    assert!(unread.hint.contains(&format!("`uplift rollback {run}`")), "{unread:?}");
 }

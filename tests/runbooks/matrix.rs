@@ -32,7 +32,7 @@ use flows::{FLOWS, Flow, RUN, SITES, Site, Stage, prepared};
 use seen::{Effect, Snap};
 use trial::{Trial, Wrong};
 
-/// Flows that begin at one stage of one site: they take turns in one folder.
+/// Flows that begin at one stage of one site, if it takes work to come there: they take turns in one folder.
 struct Lane {
     site: &'static Site,
     stage: Stage,
@@ -61,11 +61,13 @@ fn lanes() -> Vec<Lane> {
     let chosen = |flow: &Flow, site: &Site| {
         only.as_ref().is_none_or(|only| flow.name.contains(only.as_str()) || site.name == only)
     };
-    let mut lanes: BTreeMap<(usize, Stage), Lane> = BTreeMap::new();
+    let mut lanes: BTreeMap<(usize, Stage, usize), Lane> = BTreeMap::new();
     for (at, site) in SITES.iter().enumerate() {
-        for flow in FLOWS.iter().filter(|flow| flow.sites.contains(&site.name) && chosen(flow, site)) {
+        let flows = FLOWS.iter().enumerate();
+        for (nth, flow) in flows.filter(|(_, flow)| flow.sites.contains(&site.name) && chosen(flow, site)) {
             let lane = || Lane { site, stage: flow.stage, flows: Vec::new() };
-            lanes.entry((at, flow.stage)).or_insert_with(lane).flows.push(flow);
+            let own = if flow.stage == Stage::Old { nth } else { 0 };
+            lanes.entry((at, flow.stage, own)).or_insert_with(lane).flows.push(flow);
         }
     }
     let mut lanes: Vec<_> = lanes.into_values().collect();

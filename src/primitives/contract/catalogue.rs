@@ -84,7 +84,7 @@ impl fmt::Debug for Verb {
 
 /// All primitives that a host offers, in the order in which they were added.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogue(Vec<Verb>);
+pub struct Catalogue(Vec<Arc<Verb>>);
 
 impl Catalogue {
     #[must_use]
@@ -123,17 +123,17 @@ impl Catalogue {
 
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Verb> {
-        self.0.iter().find(|verb| verb.name == name)
+        self.iter().find(|verb| verb.name == name)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Verb> {
-        self.0.iter()
+        self.0.iter().map(AsRef::as_ref)
     }
 
     fn with(mut self, verb: Verb) -> Self {
         // A later one of the same name replaces the earlier: an embedder's word goes before ours.
         self.0.retain(|known| known.name != verb.name);
-        self.0.push(verb);
+        self.0.push(Arc::new(verb));
         self
     }
 }

@@ -87,12 +87,13 @@ impl Eye {
 }
 
 /// Folders and files of the run's record, which no plan tells of: they are made for every run alike.
-const RECORD: [&str; 12] = [
+const RECORD: [&str; 13] = [
     "./.uplift/journal.db",
     "./.uplift/journal.db-wal",
     "./.uplift/journal.db-shm",
     "./.uplift/journal.db-journal",
     "./.uplift/journal.mark",
+    "./.uplift/backups/journal.mark",
     "./.uplift/journal.reserve",
     "./.uplift/lock",
     "./.uplift/lock.json",

@@ -1,7 +1,7 @@
 //! What must hold at every write of every run, whatever goes wrong.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -186,10 +186,21 @@ impl Judge {
 
 /// Acknowledged orders that no database of the server has, kept ones included.
 fn orders_nowhere(moment: &Moment<'_>) -> u64 {
-    let there: Vec<_> =
-        moment.databases().filter_map(|db| db.table("orders")).flat_map(Table::runs).collect();
-    let is_there =
-        |order: u64| there.iter().any(|(first, count, _)| (*first..first + count).contains(&order));
+    let tables = moment.databases().filter_map(|db| db.table("orders"));
+    let mut runs: Vec<_> =
+        tables.flat_map(Table::runs).map(|(first, count, _)| (first, first + count)).collect();
+    runs.sort_unstable();
+    let mut there: Vec<(u64, u64)> = Vec::new();
+    for (first, end) in runs {
+        match there.last_mut() {
+            Some(last) if first <= last.1 => last.1 = last.1.max(end),
+            _ => there.push((first, end)),
+        }
+    }
+    let is_there = |order: u64| {
+        let before = there.partition_point(|(first, _)| *first <= order);
+        before.checked_sub(1).is_some_and(|at| order < there[at].1)
+    };
     moment.acknowledged().filter(|order| !is_there(*order)).count() as u64
 }
 
@@ -214,10 +225,18 @@ fn holds(db: &Db, was: &Db) -> bool {
         return true;
     }
     was.tables.iter().all(|table| {
-        let there: Vec<_> = db.table(&table.name).into_iter().flat_map(Table::runs).collect();
+        // As a rule one table of all was written to.
+        if db.table(&table.name) == Some(table) {
+            return true;
+        }
+        let mut there: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+        for (first, count, edition) in db.table(&table.name).into_iter().flat_map(Table::runs) {
+            let end = there.entry((edition, first)).or_default();
+            *end = (*end).max(first + count);
+        }
         table.runs().iter().all(|(first, count, edition)| {
-            let whole = |one: &(u64, u64, u64)| one.0 <= *first && first + count <= one.0 + one.1;
-            there.iter().any(|one| one.2 == *edition && whole(one))
+            let before = there.range((*edition, 0)..=(*edition, *first)).next_back();
+            before.is_some_and(|(_, end)| first + count <= *end)
         })
     })
 }
