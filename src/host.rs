@@ -7,6 +7,7 @@ mod door;
 mod error;
 mod held;
 mod init;
+mod layer;
 mod learn;
 mod library;
 mod log;

@@ -10,6 +10,7 @@ mod held;
 mod hosts;
 mod kept_plan;
 mod killed;
+mod layer;
 mod locked;
 mod matrix;
 mod night;

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::{arguments::Books, session::Session, trouble::Trouble};
 use crate::{
     event::ExitClass,
-    host::{Start, stock, stock_named},
+    host::{stock, stock_named},
 };
 
 /// `uplift runbook`.
@@ -22,13 +22,20 @@ pub(super) async fn runbook(session: &mut Session, what: Books) -> Result<ExitCl
     }
 }
 
+/// The stock runbooks, and the site's own.
 async fn list(session: &Session) -> Result<ExitClass, Trouble> {
-    for book in stock() {
-        let header = (session.stage.host)(Start::default()).header(book.name).await?;
+    let host = || (session.stage.host)(session.start());
+    let own = host().own_runbooks().await?;
+    let mut names: Vec<_> = stock().iter().map(|book| book.name.to_owned()).collect();
+    names.extend(own.iter().filter(|name| stock_named(name).is_err()).cloned());
+    for name in names {
+        let header = host().header(&name).await?;
+        let is_own = own.contains(&name);
         if session.json() {
-            session.lines().json(&json!({ "name": book.name, "header": header }));
+            session.lines().json(&json!({ "name": name, "header": header, "own": is_own }));
         } else {
-            session.sheet().line(&format!("{:<20}{}", book.name, header.summary));
+            let note = if is_own { " (the site's own)" } else { "" };
+            session.sheet().line(&format!("{name:<20}{}{note}", header.summary));
         }
     }
     Ok(ExitClass::Done)

@@ -8,7 +8,7 @@ use super::{
     door::{Host, script_site},
     error::HostError,
     held::{For, Held, at_work, context, hold, told},
-    library,
+    layer, library,
     running::Run,
     zero::EntryZero,
 };
@@ -109,9 +109,10 @@ impl Host {
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
         let so_far = SoFar { entries, held_to: zero.held_to, bare: false };
+        let changed = layer::changes(&script);
         let rest = run::rehearse(context, script, row.params, script_site(&site), so_far);
         let plan = Box::pin(rest).await;
-        Ok(Plan { goes_on: Some(row.id), ..plan })
+        Ok(Plan { goes_on: Some(row.id), changed, ..plan })
     }
 
     /// What taking an unfinished run back would do. Changes nothing.
@@ -210,11 +211,13 @@ impl Host {
     /// not another.
     async fn has_changed(&self, pinned: &Bundle) -> bool {
         let texts = |bundle: &Bundle| {
-            let all = std::iter::once(&bundle.main).chain(&bundle.libs);
+            let all = bundle.sources();
             all.map(|source| source.text.clone()).collect::<BTreeSet<_>>()
         };
-        let now = library::find(&pinned.main.name, Some(&*self.0.scripts)).await;
-        now.is_ok_and(|now| !texts(pinned).is_subset(&texts(&now)))
+        let now = library::find(&pinned.main.name, self.layer()).await;
+        now.is_ok_and(|now| {
+            !texts(pinned).is_subset(&texts(&now)) || pinned.hooks.is_some() != now.hooks.is_some()
+        })
     }
 
     /// The site as the run knew it. Secrets are never stored, so they come from the settings of today; and so does the
@@ -315,5 +318,5 @@ fn bundle_of(reader: &Reader, run: &str) -> Result<Bundle, HostError> {
         Failure::new("no_scripts", format!("the journal holds no runbook for run `{run}`"))
             .hint(format!("take it back: `uplift rollback {run}`"))
     })?;
-    Ok(Bundle { main, libs: sources.collect() })
+    Ok(library::pinned(main, sources.collect()))
 }

@@ -1,9 +1,10 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{
     error::HostError,
+    layer::Layer,
     library,
     past::{self, Shown},
     points::Recorded,
@@ -29,7 +30,7 @@ pub struct HostBuilder {
     ports: Option<Ports>,
     outside: Outside,
     recorded: Option<Project>,
-    scripts: Option<Arc<dyn FilesRead>>,
+    scripts: Option<(Arc<dyn FilesRead>, PathBuf)>,
 }
 
 impl HostBuilder {
@@ -47,10 +48,11 @@ impl HostBuilder {
         self
     }
 
-    /// Where runbooks that are files are read, if that is not the site's own host.
+    /// Where runbooks that are files are read, if that is not the site's own host, and the folder there whose `uplift/` has
+    /// what the site adds and changes, if that is not the site's own.
     #[must_use]
-    pub fn scripts(mut self, files: Arc<dyn FilesRead>) -> Self {
-        self.scripts = Some(files);
+    pub fn scripts(mut self, files: Arc<dyn FilesRead>, folder: PathBuf) -> Self {
+        self.scripts = Some((files, folder));
         self
     }
 
@@ -80,16 +82,27 @@ impl HostBuilder {
 
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
-        let files = match (&self.scripts, &self.ports) {
-            _ if !library::is_file(name) => None,
-            (Some(scripts), _) => Some(Arc::clone(scripts)),
-            (None, Some(ports)) => Some(Arc::clone(&ports.files) as Arc<dyn FilesRead>),
-            (None, None) => Some(clients::real()?.0.files as Arc<dyn FilesRead>),
-        };
-        let bundle = library::find(name, files.as_deref()).await?;
+        let (files, folder) = self.own_scripts()?;
+        let layer = Layer { files: &*files, site: &folder };
+        let bundle = library::find(name, layer).await?;
         let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
         let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
         Ok(runbook.header().clone())
+    }
+
+    /// Names of the site's own runbooks, sorted: no site is looked for.
+    pub async fn own_runbooks(&self) -> Result<Vec<String>, HostError> {
+        let (files, folder) = self.own_scripts()?;
+        Ok(Layer { files: &*files, site: &folder }.names().await?)
+    }
+
+    fn own_scripts(&self) -> Result<(Arc<dyn FilesRead>, PathBuf), HostError> {
+        let folder = self.start.dir.clone().unwrap_or_default();
+        Ok(match (&self.scripts, &self.ports) {
+            (Some(scripts), _) => scripts.clone(),
+            (None, Some(ports)) => (Arc::clone(&ports.files) as Arc<dyn FilesRead>, folder),
+            (None, None) => (clients::real()?.0.files as Arc<dyn FilesRead>, folder),
+        })
     }
 
     /// What runs in the folder although the site cannot be opened, e.g. because its compose file cannot be read.
@@ -126,7 +139,8 @@ impl HostBuilder {
         }
         let catalogue = Arc::new(self.catalogue);
         let typed = words::typed(&site, self.start.project.as_deref());
-        let scripts = self.scripts.unwrap_or_else(|| Arc::clone(&ports.files) as Arc<dyn FilesRead>);
+        let own = || (Arc::clone(&ports.files) as Arc<dyn FilesRead>, site.project.dir.clone());
+        let scripts = self.scripts.unwrap_or_else(own);
         Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed, scripts })))
     }
 }
@@ -144,8 +158,8 @@ pub(super) struct Inner {
     pub(super) catalogue: Arc<Catalogue>,
     /// The program with what names this site, as it can be typed in any folder of this host.
     pub(super) typed: String,
-    /// Where runbooks that are files are read.
-    pub(super) scripts: Arc<dyn FilesRead>,
+    /// Where runbooks that are files are read, and the folder that has the site's own.
+    scripts: (Arc<dyn FilesRead>, PathBuf),
 }
 
 impl Host {
@@ -175,12 +189,18 @@ impl Host {
 
     /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
     pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
-        let bundle = library::find(name, Some(&*self.0.scripts)).await?;
+        let bundle = library::find(name, self.layer()).await?;
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
         self.learn_from_set(&params).await;
         Ok(Runbook::new(self.clone(), script, params))
+    }
+
+    /// What the site adds and changes.
+    pub(super) fn layer(&self) -> Layer<'_> {
+        let (files, folder) = &self.0.scripts;
+        Layer { files: &**files, site: folder }
     }
 
     /// Parses and checks; every problem is found before anything runs.

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use super::error::HostError;
+use super::{
+    error::HostError,
+    layer::{Layer, is_hooks},
+};
 use crate::{
     event::Failure,
     ports::files::FilesRead,
@@ -42,31 +45,66 @@ pub(super) fn is_file(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("rhai"))
 }
 
-/// A stock runbook by its name, or a file by its path.
-pub(super) async fn find(name: &str, files: Option<&dyn FilesRead>) -> Result<Bundle, HostError> {
-    let (true, Some(files)) = (is_file(name), files) else { return bundle(name) };
-    let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
-    let file = files.read(&path).await?.ok_or_else(|| {
+/// A runbook by its name, the site's own before the stock one, or a file by its path. What the site changes in steps of a
+/// runbook goes with its name.
+pub(super) async fn find(name: &str, layer: Layer<'_>) -> Result<Bundle, HostError> {
+    if is_file(name) {
+        let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
+        let bundle = around(name, &text_of(name, &path, layer.files).await?);
+        return Ok(layer.with_library(bundle).await?);
+    }
+    let own = layer.names().await?;
+    let bundle = match layer.runbook(name).await? {
+        Some(own) => around(name, &own.text),
+        None => named(name, &own).map(|found| around(found.name, found.text))?,
+    };
+    hooks_are_of_something(layer, &own).await?;
+    let bundle = Bundle { hooks: layer.hooks(name).await?, ..bundle };
+    Ok(layer.with_library(bundle).await?)
+}
+
+/// A file of hooks at a misspelt name would change nothing, and say nothing.
+async fn hooks_are_of_something(layer: Layer<'_>, own: &[String]) -> Result<(), HostError> {
+    let known: Vec<_> = RUNBOOKS.iter().map(|book| book.name).chain(own.iter().map(String::as_str)).collect();
+    let Some(lost) = layer.hung().await?.into_iter().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let file = layer.hooks_path(&lost);
+    let text = format!("`{}` is about a runbook that is not there: there is no `{lost}`", file.display());
+    // As a rule the folder is forgotten.
+    let below = known.iter().find(|name| name.rsplit('/').next() == Some(lost.as_str()));
+    let meant = below.map_or_else(|| suggest(&lost, &known), |name| format!("did you mean `{name}`?"));
+    let hint = format!("{meant} The hooks of `compose/upgrade` are `uplift/hooks/compose/upgrade.rhai`");
+    Err(HostError::Invalid(Failure::new("hooks_of_nothing", text).hint(hint)))
+}
+
+async fn text_of(name: &str, path: &Path, files: &dyn FilesRead) -> Result<String, HostError> {
+    let file = files.read(path).await?.ok_or_else(|| {
         let text = format!("there is no file `{name}`");
         HostError::Invalid(Failure::new("runbook_not_found", text).hint("list them: `uplift runbook list`"))
     })?;
-    let text = String::from_utf8(file.bytes).map_err(|_| {
+    String::from_utf8(file.bytes).map_err(|_| {
         HostError::Invalid(
             Failure::new("runbook_not_text", format!("`{name}` is not UTF-8 text")).hint("save it as UTF-8"),
         )
-    })?;
-    Ok(around(name, &text))
+    })
 }
 
-/// The stock runbook `name` with the library it imports.
-fn bundle(name: &str) -> Result<Bundle, HostError> {
-    stock_named(name).map(|found| around(found.name, found.text))
+/// The scripts that a run has pinned.
+pub(super) fn pinned(main: Source, others: Vec<Source>) -> Bundle {
+    let (hooks, libs): (Vec<_>, Vec<_>) = others.into_iter().partition(is_hooks);
+    Bundle { main, libs, hooks: hooks.into_iter().next() }
 }
 
 /// The runbook that ships under this name; else the nearest name as a hint.
 pub fn stock_named(name: &str) -> Result<&'static StockRunbook, HostError> {
+    named(name, &[])
+}
+
+fn named(name: &str, own: &[String]) -> Result<&'static StockRunbook, HostError> {
     RUNBOOKS.iter().find(|runbook| runbook.name == name).ok_or_else(|| {
-        let known: Vec<_> = RUNBOOKS.iter().map(|runbook| runbook.name).collect();
+        let known: Vec<_> =
+            RUNBOOKS.iter().map(|runbook| runbook.name).chain(own.iter().map(String::as_str)).collect();
         let text = format!("there is no runbook `{name}`");
         HostError::Invalid(Failure::new("runbook_not_found", text).hint(format!(
             "{} (a file of your own needs its path, e.g. `./{name}.rhai`)",
@@ -79,5 +117,5 @@ pub fn stock_named(name: &str) -> Result<&'static StockRunbook, HostError> {
 pub(super) fn around(name: &str, text: &str) -> Bundle {
     let source = |file: &StockRunbook| Source { name: file.name.to_owned(), text: file.text.to_owned() };
     let main = Source { name: name.to_owned(), text: text.to_owned() };
-    Bundle { main, libs: LIBRARY.iter().map(source).collect() }
+    Bundle { main, libs: LIBRARY.iter().map(source).collect(), hooks: None }
 }

@@ -6,7 +6,7 @@ use super::{
     begin,
     door::{Host, script_site},
     error::HostError,
-    notices,
+    layer, notices,
     running::Run,
 };
 use crate::{
@@ -56,7 +56,8 @@ impl Runbook {
         let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
         let site = script_site(&inner.site);
         let script = Arc::clone(&self.script);
-        Box::pin(run::rehearse(context, script, self.params.clone(), site, so_far)).await
+        let plan = Box::pin(run::rehearse(context, script, self.params.clone(), site, so_far)).await;
+        Plan { changed: layer::changes(&self.script), ..plan }
     }
 
     /// Starts what was planned. Refuses if the site has changed since, or if another run holds it.

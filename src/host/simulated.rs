@@ -19,8 +19,8 @@ pub struct Simulated {
     world: World,
     /// Its state folder, with the world as it is now.
     folder: PathBuf,
-    /// Runbooks of one's own lie on the real disk.
-    scripts: Option<Arc<dyn FilesRead>>,
+    /// Runbooks of one's own lie on the real disk, and what the site changes beside its file.
+    scripts: Option<(Arc<dyn FilesRead>, PathBuf)>,
 }
 
 impl Simulated {
@@ -58,7 +58,8 @@ impl Simulated {
             })?,
         };
         world.keep_with(origin, move |text| kept.keep(text));
-        let scripts = clients::real().ok().map(|(ports, _)| ports.files as Arc<dyn FilesRead>);
+        let beside = file.parent().unwrap_or(Path::new("/")).to_owned();
+        let scripts = clients::real().ok().map(|(ports, _)| (ports.files as Arc<dyn FilesRead>, beside));
         Ok(Self { world, folder, scripts })
     }
 
@@ -77,7 +78,7 @@ impl Simulated {
         };
         let builder = Host::at(start).ports(self.world.ports());
         match &self.scripts {
-            Some(scripts) => builder.scripts(Arc::clone(scripts)),
+            Some((files, folder)) => builder.scripts(Arc::clone(files), folder.clone()),
             None => builder,
         }
     }

@@ -27,6 +27,9 @@ pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
     if let Some(route) = &plan.route {
         paper.labelled("database", route);
     }
+    for (at, text) in plan.changed.iter().enumerate() {
+        paper.labelled(if at == 0 { "site's own" } else { "" }, text);
+    }
     for step in &plan.steps {
         let changing = step.calls.iter().any(acts);
         if detail == Detail::Short && !changing {

@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{downtime::Downtime, going_back::GoingBack, room::Room};
-use crate::{
-    event::{Failure, Planned},
-    script::Bundle,
-};
+use crate::event::{Failure, Planned};
 
 /// Where a rehearsal came to its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +45,9 @@ pub struct Plan {
     pub site: String,
     /// The site's folder.
     pub folder: PathBuf,
+    /// What the site changes of the runbook, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// The parameters as they were understood.
     pub params: Value,
     /// How the databases are reached, where that is another way than the containers'.
@@ -123,16 +123,4 @@ impl Plan {
     fn calls(&self) -> impl Iterator<Item = &Planned> {
         self.steps.iter().flat_map(|step| &step.calls)
     }
-}
-
-/// Tells whether a runbook, or what it imports, is still the same.
-pub(super) fn hash_of(bundle: &Bundle) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for source in bundle.sources() {
-        for part in [&source.name, &source.text] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-    }
-    hasher.finalize().to_hex().to_string()
 }

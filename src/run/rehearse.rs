@@ -14,7 +14,7 @@ use super::{
     held_to::within,
     on_its_thread::perform,
     past::{self, Decided, Past, Replay, Settled, SoFar},
-    plan::{FORMAT, Plan, PlanEnd, PlannedStep, hash_of},
+    plan::{FORMAT, Plan, PlanEnd, PlannedStep},
     room,
 };
 use crate::{
@@ -161,7 +161,8 @@ impl Rehearsal {
             made,
             goes_on: None,
             runbook: runbook.name().to_owned(),
-            scripts: hash_of(runbook.bundle()),
+            scripts: runbook.bundle().hash(),
+            changed: Vec::new(),
             site: site.name.clone(),
             folder: site.project.dir.clone(),
             params,

@@ -11,6 +11,7 @@ use super::{
     conduct::Place,
     error::ScriptError,
     header::Header,
+    hooks,
     names::{self, Functions},
     outcome::place,
     resolver::Compiled,
@@ -27,6 +28,7 @@ struct Check<'a> {
     imports: BTreeMap<String, String>,
     params: Vec<&'a str>,
     site: &'a [&'a str],
+    is_hooks: bool,
     problems: Vec<ScriptError>,
     steps: BTreeSet<String>,
 }
@@ -51,10 +53,14 @@ pub(super) fn check(
             imports: imports(ast),
             params: header.params.keys().map(String::as_str).collect(),
             site,
+            is_hooks: bundle.hooks.as_ref().is_some_and(|hooks| hooks.name == file),
             problems: Vec::new(),
             steps: BTreeSet::new(),
         };
         check.shadows(ast);
+        if check.is_hooks {
+            check.problems.extend(hooks::check(&file, ast, &all_steps(bundle, compiled), header));
+        }
         ast.walk(&mut |path: &[ASTNode<'_>]| {
             check.node(path);
             true
@@ -77,6 +83,19 @@ pub(super) fn steps(ast: &AST) -> Vec<String> {
     found
 }
 
+/// Names of all literal steps that a runbook may come to, those of its library included; a site's hooks have none.
+pub(super) fn all_steps(bundle: &Bundle, compiled: &Compiled) -> Vec<String> {
+    let is_hooks = |file: &String| bundle.hooks.as_ref().is_some_and(|hooks| hooks.name == *file);
+    let files = used(bundle, compiled).into_iter().filter(|file| !is_hooks(file));
+    let mut found: Vec<String> = Vec::new();
+    for step in files.filter_map(|file| compiled.get(&file)).flat_map(steps) {
+        if !found.contains(&step) {
+            found.push(step);
+        }
+    }
+    found
+}
+
 /// The line of the header; 1 if it cannot be told.
 pub(super) fn header_line(ast: &AST) -> usize {
     let found = ast.statements().iter().find_map(|statement| match statement {
@@ -86,9 +105,10 @@ pub(super) fn header_line(ast: &AST) -> usize {
     found.unwrap_or(1)
 }
 
-/// The main file and what it imports, directly or not: files that nobody imports are not judged.
+/// The main file, the hooks and what they import, directly or not: files that nobody imports are not judged.
 fn used(bundle: &Bundle, compiled: &Compiled) -> Vec<String> {
     let mut found = vec![bundle.main.name.clone()];
+    found.extend(bundle.hooks.iter().map(|hooks| hooks.name.clone()));
     let mut at = 0;
     while let Some(file) = found.get(at).cloned() {
         at += 1;
@@ -316,6 +336,11 @@ impl Check<'_> {
     }
 
     fn step(&mut self, name: &str, position: rhai::Position, path: &[ASTNode<'_>]) {
+        if self.is_hooks {
+            let text = format!("step `{name}` cannot stand inside a hook");
+            let hint = "leave `step` out: what a hook does stands in the step that it belongs to";
+            self.problem(ScriptError::new("step_in_hook", text).hint(hint), position);
+        }
         let outer = &path[..path.len().saturating_sub(1)];
         let mut full: Vec<_> = outer.iter().filter_map(step).map(|(name, _)| name).collect();
         full.push(name.to_owned());

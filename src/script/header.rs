@@ -24,6 +24,9 @@ pub struct Header {
     pub on_failure: OnFailure,
     #[serde(default)]
     pub params: BTreeMap<String, Param>,
+    /// Steps that had another name in an earlier release of it, by that name: what a site has hung on one finds it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renamed: BTreeMap<String, String>,
 }
 
 /// What happens when something fails after the site was changed.

@@ -53,7 +53,8 @@ fn run(
     site: &Value,
     conduct: Arc<dyn Conduct>,
 ) -> Result<Value, ScriptError> {
-    let session = Arc::new(Session::new(conduct, catalogue, runbook.name(), site));
+    let session =
+        Arc::new(Session::new(conduct, catalogue, runbook.name(), site, Arc::clone(runbook.hung())));
     let mut engine = engine(&session, params, site);
     let compiled = compiled(&engine, runbook.bundle())?;
     let closures = closures(&compiled);

@@ -50,6 +50,16 @@ impl ModuleResolver for Imports {
         self.loading.lock().unwrap_or_else(PoisonError::into_inner).pop();
         module.map(Shared::new)
     }
+
+    fn resolve_ast(
+        &self,
+        _engine: &Engine,
+        _source: Option<&str>,
+        path: &str,
+        _position: Position,
+    ) -> Option<Result<AST, Box<EvalAltResult>>> {
+        self.compiled.get(path).cloned().map(Ok)
+    }
 }
 
 /// Compiles every file of a bundle; the first error of each file.

@@ -9,6 +9,7 @@ use super::{
     engine::engine,
     error::ScriptError,
     header::Header,
+    hooks::{Hook, Hooks},
     limits,
     resolver::{self, Compiled},
     session::Session,
@@ -23,6 +24,7 @@ pub struct Runbook {
     bundle: Bundle,
     header: Header,
     steps: Vec<String>,
+    hooks: Arc<Hooks>,
 }
 
 impl Runbook {
@@ -47,6 +49,7 @@ impl Runbook {
             Arc::new(catalogue.clone()),
             &bundle.main.name,
             &Value::Null,
+            Arc::default(),
         ));
         let engine = engine(&mute, &json!({}), &Value::Object(members));
         let compiled = resolver::compile(&engine, &bundle)?;
@@ -57,7 +60,12 @@ impl Runbook {
             return Err(problems);
         }
         let steps = checker::steps(main);
-        Ok(Self { bundle, header, steps })
+        let hooks =
+            bundle.hooks.as_ref().and_then(|source| Some((&source.name, compiled.get(&source.name)?)));
+        let hooks = hooks
+            .map(|(file, ast)| Hooks::of(file, ast, &checker::all_steps(&bundle, &compiled)))
+            .unwrap_or_default();
+        Ok(Self { bundle, header, steps, hooks: Arc::new(hooks) })
     }
 
     #[must_use]
@@ -79,6 +87,16 @@ impl Runbook {
     #[must_use]
     pub fn steps(&self) -> &[String] {
         &self.steps
+    }
+
+    /// What the site changes in its steps, and the file in which that stands.
+    #[must_use]
+    pub fn hooks(&self) -> (&str, &[Hook]) {
+        (&self.hooks.file, &self.hooks.all)
+    }
+
+    pub(super) fn hung(&self) -> &Arc<Hooks> {
+        &self.hooks
     }
 }
 
@@ -112,7 +130,7 @@ fn header(engine: &Engine, ast: &AST, file: &str) -> Result<Header, ScriptError>
         let text = format!("`RUNBOOK`: `{path}`: {}", error.inner());
         let hint = error.inner().to_string();
         let wrong = hint.split('`').nth(1).unwrap_or("").to_owned();
-        let known = ["api", "summary", "on_failure", "params", "type", "help", "of", "initial"];
+        let known = ["api", "summary", "on_failure", "params", "renamed", "type", "help", "of", "initial"];
         let made = ScriptError::new("bad_header", text);
         at(made.hint(if hint.starts_with("unknown field") {
             suggest(&wrong, &known)

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{
     conduct::{Answer, Asked, Budget, Conduct, Place, Stop},
     error::thrown,
+    hooks::{Hooks, Part},
     limits::Watch,
     value::{from_json, to_json},
 };
@@ -35,6 +36,7 @@ pub(super) struct Session {
     main: String,
     /// Names that `on` may be given.
     hosts: Vec<String>,
+    pub(super) hooks: Arc<Hooks>,
     state: Mutex<State>,
 }
 
@@ -45,9 +47,18 @@ struct State {
     seen: BTreeSet<String>,
     counts: BTreeMap<(String, String), u32>,
     collecting: Option<Vec<Asked>>,
+    /// A hook is at work: a step in it could have hooks that call it again, without end.
+    in_hook: bool,
     budgets: Vec<Budget>,
     /// Why a script ended that tried to look into what a plan cannot know.
     unknown: Option<String>,
+}
+
+/// What a step is made of.
+pub(super) enum Run<'a> {
+    Body,
+    /// The function of the site's that is called.
+    Hook(&'a str),
 }
 
 /// What a plan cannot know. It can be handed on; whoever looks inside ends the certain part of the plan.
@@ -69,11 +80,12 @@ impl Session {
         catalogue: Arc<Catalogue>,
         main: &str,
         site: &Value,
+        hooks: Arc<Hooks>,
     ) -> Self {
         let watch = Watch::new(Arc::clone(&conduct));
         let hosts = site.get("hosts").and_then(Value::as_array).into_iter().flatten();
         let hosts = hosts.filter_map(|host| host.as_str().map(str::to_owned)).collect();
-        Self { conduct, catalogue, watch, main: main.to_owned(), hosts, state: Mutex::default() }
+        Self { conduct, catalogue, watch, main: main.to_owned(), hosts, hooks, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,7 +169,7 @@ impl Session {
         with: Option<&Dynamic>,
         place: &Place,
         position: Position,
-        body: impl FnOnce() -> Res<Dynamic>,
+        run: &mut dyn FnMut(Run<'_>) -> Res<Dynamic>,
     ) -> Res<Dynamic> {
         let wrong = |failure: Failure| Err(throw(&failure, place, position));
         if name.trim().is_empty() || name.contains(['/', '#']) {
@@ -183,20 +195,51 @@ impl Session {
             state.steps += 1;
         }
         self.conduct.step_started(&path);
-        // `return` leaves the step, not the run: what follows the step must not be skipped in silence.
-        let result = match body() {
-            Err(error) => match *error {
-                EvalAltResult::Return(value, _) => Ok(value),
-                other => Err(Box::new(other)),
-            },
-            ok => ok,
-        };
+        let result = self.parts(name, run);
         let well = result.as_ref().err().is_none_or(|error| error.is_pseudo_error());
         self.conduct.step_ended(&path, well);
         let mut state = self.state();
         state.path.pop();
         state.budgets.pop();
         state.steps -= 1;
+        result
+    }
+
+    /// The step's own lines, with what the site has put before, after or in the place of them.
+    fn parts(&self, name: &str, run: &mut dyn FnMut(Run<'_>) -> Res<Dynamic>) -> Res<Dynamic> {
+        let hook = |part: Part| self.hooks.function(name, part);
+        if let Some(function) = hook(Part::Before) {
+            drop(self.hook(Some(Part::Before), || run(Run::Hook(function)))?);
+        }
+        let value = match hook(Part::Replace) {
+            Some(function) => self.hook(None, || run(Run::Hook(function)))?,
+            // `return` leaves the step, not the run: what follows the step must not be skipped in silence.
+            None => match run(Run::Body).map_err(|error| *error) {
+                Err(EvalAltResult::Return(value, _)) => value,
+                other => other?,
+            },
+        };
+        if let Some(function) = hook(Part::After) {
+            drop(self.hook(Some(Part::After), || run(Run::Hook(function)))?);
+        }
+        Ok(value)
+    }
+
+    /// A hook has addresses of its own, and what the step allows its calls is not meant for it.
+    fn hook(&self, part: Option<Part>, call: impl FnOnce() -> Res<Dynamic>) -> Res<Dynamic> {
+        let budgets = {
+            let mut state = self.state();
+            state.path.extend(part.map(|part| part.as_str().to_owned()));
+            state.in_hook = true;
+            std::mem::take(&mut state.budgets)
+        };
+        let result = call();
+        let mut state = self.state();
+        if part.is_some() {
+            state.path.pop();
+        }
+        state.in_hook = false;
+        state.budgets = budgets;
         result
     }
 
@@ -261,6 +304,10 @@ impl Session {
 
     fn enter(&self, name: &str) -> Result<String, Failure> {
         let mut state = self.state();
+        if state.in_hook {
+            return Err(Failure::new("step_in_hook", format!("step `{name}` cannot stand inside a hook"))
+                .hint("leave `step` out: what a hook does stands in the step that it belongs to"));
+        }
         if state.collecting.is_some() {
             return Err(Failure::new("step_in_together", "a step cannot stand inside `together`")
                 .hint("write `together { ... }` inside the step"));

@@ -13,12 +13,15 @@ pub struct Source {
 pub struct Bundle {
     pub main: Source,
     pub libs: Vec<Source>,
+    /// What the site changes in single steps of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Source>,
 }
 
 impl Bundle {
-    /// The main file first.
+    /// The main file first, and the hooks last.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        std::iter::once(&self.main).chain(&self.libs)
+        std::iter::once(&self.main).chain(&self.libs).chain(&self.hooks)
     }
 
     /// The text of a file by its name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, EvalContext, Expression, LexError, ParseError, ParseErrorType, Position};
 
-use super::session::{Res, Session, throw};
+use super::session::{Res, Run, Session, throw};
 use crate::event::Failure;
 
 /// The keywords; no script may use them as names.
@@ -42,7 +42,10 @@ fn step(engine: &mut Engine, session: Arc<Session>) {
                 [_, body] => (None, body),
                 _ => return Ok(Dynamic::UNIT),
             };
-            session.step(&name, with.as_ref(), &place, position, || context.eval_expression_tree(body))
+            session.step(&name, with.as_ref(), &place, position, &mut |run| match run {
+                Run::Body => context.eval_expression_tree(body),
+                Run::Hook(function) => session.hooks.call(context.engine(), function, position),
+            })
         };
     engine.register_custom_syntax_with_state_raw("step", parse, false, run);
 }

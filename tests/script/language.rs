@@ -192,6 +192,7 @@ fn parameters_are_read_by_their_types() {
     let bundle = uplift::script::Bundle {
         main: uplift::script::Source { name: "x".into(), text: header.into() },
         libs: vec![],
+        hooks: None,
     };
     let runbook = load(&bundle).unwrap();
     let given = |pairs: &[(&str, &str)]| {

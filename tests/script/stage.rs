@@ -166,6 +166,7 @@ pub(super) fn bundle(main: &str, libs: &[(&str, &str)]) -> Bundle {
     Bundle {
         main: source("site/test", &format!("{HEADER}{main}")),
         libs: libs.iter().map(|(name, text)| source(name, text)).collect(),
+        hooks: None,
     }
 }
 
@@ -205,7 +206,21 @@ pub(super) fn play(main: &str) -> Played {
 }
 
 pub(super) fn play_with(main: &str, libs: &[(&str, &str)], recorder: Recorder) -> Played {
-    let bundle = bundle(main, libs);
+    play_bundle(bundle(main, libs), recorder)
+}
+
+/// What a site changes in steps, by functions.
+pub(super) fn hung(main: &str, hooks: &str) -> Bundle {
+    let text = hooks.to_owned();
+    Bundle {
+        hooks: Some(Source { name: "uplift/hooks/test".to_owned(), text }),
+        ..bundle(main, &[("lib/own", OWN)])
+    }
+}
+
+const OWN: &str = "fn twice() { switch_on(#{ services: [\"lib\"] }); switch_on(#{ services: [\"lib\"] }); }";
+
+pub(super) fn play_bundle(bundle: Bundle, recorder: Recorder) -> Played {
     let runbook = match load(&bundle) {
         Ok(runbook) => runbook,
         Err(problems) => {

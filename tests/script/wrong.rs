@@ -109,7 +109,7 @@ fn what_cannot_be_parsed_is_shown_with_its_place() {
 fn a_header_is_needed_and_checked() {
     let load = |text: &str| {
         let main = uplift::script::Source { name: "x".into(), text: text.into() };
-        let problems = load(&uplift::script::Bundle { main, libs: vec![] }).unwrap_err();
+        let problems = load(&uplift::script::Bundle { main, libs: vec![], hooks: None }).unwrap_err();
         (problems[0].message.clone(), problems[0].hint.clone().unwrap_or_default())
     };
     assert_eq!(load("1").0, "this file has no header, so it is no runbook");

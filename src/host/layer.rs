@@ -1,0 +1,151 @@
+//! What a site adds and changes, in the folder `uplift/` beside its compose file: runbooks of its own (`NAME.rhai`), a
+//! library (`lib/`), and what it changes in single steps (`hooks/NAME.rhai`).
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    event::Failure,
+    ports::files::FilesRead,
+    script::{Bundle, Hook, Part, Runbook, Source},
+};
+
+use super::library::stock_named;
+
+/// The folder, and what names of files in it begin with.
+const FOLDER: &str = "uplift";
+const HOOKS: &str = "uplift/hooks/";
+const LIBRARY: &str = "uplift/lib/";
+
+/// One site's own scripts.
+#[derive(Clone, Copy)]
+pub(super) struct Layer<'a> {
+    pub(super) files: &'a dyn FilesRead,
+    /// The folder that has `uplift/`.
+    pub(super) site: &'a Path,
+}
+
+impl Layer<'_> {
+    /// The site's own runbook of this name, which may be that of a stock one.
+    pub(super) async fn runbook(&self, name: &str) -> Result<Option<Source>, Failure> {
+        if !is_name(name) || is_room(name) {
+            return Ok(None);
+        }
+        let text = self.text(&format!("{FOLDER}/{name}")).await?;
+        Ok(text.map(|text| Source { name: name.to_owned(), text }))
+    }
+
+    /// What the site changes in steps of the runbook `name`.
+    pub(super) async fn hooks(&self, name: &str) -> Result<Option<Source>, Failure> {
+        let file = format!("{HOOKS}{name}");
+        let text = if is_name(name) { self.text(&file).await? } else { None };
+        Ok(text.map(|text| Source { name: file, text }))
+    }
+
+    /// Adds what the bundle imports of the site's library. A file that is missing is found by the checks, where it is
+    /// imported.
+    pub(super) async fn with_library(&self, mut bundle: Bundle) -> Result<Bundle, Failure> {
+        let mut known: BTreeSet<String> = bundle.sources().map(|source| source.name.clone()).collect();
+        let mut open: Vec<String> = bundle.sources().flat_map(imported).collect();
+        while let Some(name) = open.pop() {
+            if known.insert(name.clone())
+                && let Some(text) = self.text(&name).await?
+            {
+                let source = Source { name, text };
+                open.extend(imported(&source));
+                bundle.libs.push(source);
+            }
+        }
+        Ok(bundle)
+    }
+
+    /// Names of the site's own runbooks, sorted.
+    pub(super) async fn names(&self) -> Result<Vec<String>, Failure> {
+        self.below(FOLDER, |name| !is_room(name)).await
+    }
+
+    /// Names of the runbooks that the site changes steps of, sorted.
+    pub(super) async fn hung(&self) -> Result<Vec<String>, Failure> {
+        self.below(HOOKS, |_| true).await
+    }
+
+    /// Scripts in a folder and in the folders in it, without their ends.
+    async fn below(&self, folder: &str, counts: impl Fn(&str) -> bool) -> Result<Vec<String>, Failure> {
+        let (root, mut found, mut open) = (self.site.join(folder), Vec::new(), vec![String::new()]);
+        while let Some(at) = open.pop() {
+            for entry in self.files.list(&root.join(&at)).await? {
+                let name = if at.is_empty() { entry } else { format!("{at}/{entry}") };
+                match name.strip_suffix(END) {
+                    Some(name) if is_name(name) && counts(name) => found.push(name.to_owned()),
+                    // A file has no names in it.
+                    None if is_name(&name) && counts(&name) => open.push(name),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    pub(super) fn hooks_path(&self, name: &str) -> PathBuf {
+        self.path(&format!("{HOOKS}{name}"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.site.join(format!("{name}{END}"))
+    }
+
+    async fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+        let path = self.path(name);
+        let Some(file) = self.files.read(&path).await? else { return Ok(None) };
+        String::from_utf8(file.bytes).map(Some).map_err(|_| {
+            Failure::new("runbook_not_text", format!("`{}` is not UTF-8 text", path.display()))
+                .hint("save it as UTF-8")
+        })
+    }
+}
+
+/// What the site changes of a runbook, a sentence each.
+pub(super) fn changes(runbook: &Runbook) -> Vec<String> {
+    let name = runbook.name();
+    let other = stock_named(name).is_ok_and(|stock| stock.text != runbook.bundle().main.text);
+    let own =
+        other.then(|| format!("the site's own `{FOLDER}/{name}{END}` in the place of the stock runbook"));
+    let (file, hooks) = runbook.hooks();
+    let hook = |hook: &Hook| {
+        let Hook { part, step, function, line } = hook;
+        let place = match part {
+            Part::Before => "before",
+            Part::Replace => "in the place of",
+            Part::After => "after",
+        };
+        format!("{place} `{step}`: `{function}`, `{file}{END}:{line}`")
+    };
+    own.into_iter().chain(hooks.iter().map(hook)).collect()
+}
+
+const END: &str = ".rhai";
+
+/// Whether a stored script is a file of hooks.
+pub(super) fn is_hooks(source: &Source) -> bool {
+    source.name.starts_with(HOOKS)
+}
+
+/// Plain parts only: no name leads out of the folder.
+fn is_name(name: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    name.split('/').all(|part| !part.is_empty() && part.chars().all(plain))
+}
+
+/// Whether it lies in a folder that has no runbooks.
+fn is_room(name: &str) -> bool {
+    matches!(name.split('/').next(), Some("hooks" | "lib"))
+}
+
+/// Names of library files that a script imports, or mentions: one too many does no harm.
+fn imported(source: &Source) -> Vec<String> {
+    let texts = source.text.split('"').filter(|text| text.starts_with(LIBRARY) && is_name(text));
+    texts.map(str::to_owned).collect()
+}

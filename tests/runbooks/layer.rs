@@ -1,0 +1,138 @@
+//! What a site adds to the stock runbooks and changes in them, from files in its folder.
+
+use std::collections::BTreeMap;
+
+use uplift::{Ending, Event, HostError, World, journal::State, run::PlanEnd};
+
+use super::night::{Night, given};
+
+const HOOKS: &str = "/srv/strata/uplift/hooks/compose/upgrade.rhai";
+
+fn with(file: &str, text: &str) -> Night {
+    let night = Night::of(World::strata());
+    night.world.put_file(file, text, 0o644);
+    night
+}
+
+async fn refused(night: &Night, name: &str, values: &BTreeMap<String, String>) -> (String, String) {
+    let error = night.host().await.runbook(name, values).await.err().expect("it is refused");
+    let failure = error.failure();
+    assert!(matches!(error, HostError::Invalid(_) | HostError::Runbook { .. }), "{error:?}");
+    (failure.code.clone(), format!("{failure} {} {:?}", failure.evidence.join("\n"), failure.hint))
+}
+
+/// A site that keeps the worker running a little longer, and wants one more proof.
+const MORE: &str = r#"
+import "uplift/lib/proof" as proof;
+fn before_stop() { env_set(#{ MAINTENANCE: "on" }); }
+fn after_verify() { env_set(#{ MAINTENANCE: "off" }); proof::runs(params::to); }
+"#;
+
+fn more() -> Night {
+    let night = with(HOOKS, MORE);
+    let proof = "fn runs(tag) { verify_running(#{ tag: tag }); }";
+    night.world.put_file("/srv/strata/uplift/lib/proof.rhai", proof, 0o644);
+    night
+}
+
+#[tokio::test]
+async fn hooks_are_in_the_plan_and_in_the_record_at_addresses_of_their_own() {
+    let night = more();
+    let plan = night.plan("1.1.0").await;
+    assert_eq!(plan.end, PlanEnd::Complete);
+    assert_eq!(
+        plan.changed,
+        [
+            "before `stop`: `before_stop`, `uplift/hooks/compose/upgrade.rhai:3`",
+            "after `verify`: `after_verify`, `uplift/hooks/compose/upgrade.rhai:4`"
+        ]
+    );
+    let planned: Vec<_> = plan.addresses().iter().map(|address| (*address).to_owned()).collect();
+    for address in ["stop/before/env_set#1", "verify/after/env_set#1", "verify/after/verify_running#1"] {
+        assert!(planned.contains(&address.to_owned()), "{address} in {planned:?}");
+    }
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let made: Vec<_> = night.newest().await.1.into_iter().map(|call| call.address).collect();
+    assert_eq!(made, planned);
+    let env = night.world.file("/srv/strata/.env").unwrap();
+    assert!(String::from_utf8(env.bytes).unwrap().contains("MAINTENANCE=off"));
+}
+
+/// Whatever goes wrong later, what a hook has done goes back with the rest.
+#[tokio::test]
+async fn what_a_hook_has_done_is_taken_back() {
+    let night = more();
+    let before = night.world.running();
+    let told = night.upgrade("1.3.0").await;
+    assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
+    assert_eq!(night.world.running(), before);
+    let calls = night.newest().await.1;
+    let hook = calls.iter().find(|call| call.address == "stop/before/env_set#1").unwrap();
+    assert_eq!(hook.state, State::Undone);
+}
+
+#[tokio::test]
+async fn a_run_goes_on_with_the_hooks_that_it_began_with() {
+    let night = more();
+    let upgrade = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
+    let mut run = upgrade.start(upgrade.plan().await, "uplift upgrade").await.unwrap();
+    while let Some(event) = run.next().await {
+        if matches!(&event, Event::StepStarted { path } if path == "switch web") {
+            run.cancel().cancel();
+        }
+    }
+    assert_eq!(run.ended().await.exit().code(), 9);
+    // Another hook now, which would not even pass the checks.
+    night.world.put_file(HOOKS, "fn before_stpo() { }", 0o644);
+    let told = night.resume(None).await;
+    assert_eq!(told.ending, Ending::Done, "{:?}", told.events.last());
+    let warned =
+        |event: &Event| matches!(event, Event::Warning { text, .. } if text.contains("was changed since"));
+    assert!(told.events.iter().any(warned));
+    assert!(night.newest().await.1.iter().any(|call| call.address == "verify/after/env_set#1"));
+}
+
+#[tokio::test]
+async fn hooks_of_a_step_or_a_runbook_that_is_not_there_are_refused_before_anything() {
+    let night = with(HOOKS, "\nfn before_swich_web() { }");
+    let (code, said) = refused(&night, "compose/upgrade", &given("1.1.0")).await;
+    assert_eq!(code, "runbook_invalid");
+    assert!(said.contains("uplift/hooks/compose/upgrade:2"), "{said}");
+    assert!(said.contains("did you mean `switch_web`?"), "{said}");
+
+    let night = with("/srv/strata/uplift/hooks/upgrade.rhai", "fn before_stop() { }");
+    let (code, said) = refused(&night, "compose/upgrade", &given("1.1.0")).await;
+    assert_eq!(code, "hooks_of_nothing");
+    assert!(said.contains("did you mean `compose/upgrade`?"), "{said}");
+    // A run of another runbook is told as well: its hooks may be meant.
+    assert_eq!(refused(&night, "compose/backup", &BTreeMap::new()).await.0, "hooks_of_nothing");
+}
+
+#[tokio::test]
+async fn a_runbook_of_the_sites_own_is_run_by_its_name_and_may_take_the_place_of_a_stock_one() {
+    const NIGHTLY: &str = r#"import "uplift/lib/kept" as kept;
+        const RUNBOOK = #{ api: 1, summary: "a backup, and no old ones" };
+        kept::make();"#;
+    let night = with("/srv/strata/uplift/nightly.rhai", NIGHTLY);
+    let kept = "fn make() { step \"back up\" { backup(#{ storage: \"copy\", config: true }); } }";
+    night.world.put_file("/srv/strata/uplift/lib/kept.rhai", kept, 0o644);
+    assert_eq!(night.run("nightly", &[]).await.ending, Ending::Done);
+    assert_eq!(night.newest().await.0.runbook, "nightly");
+
+    let (_, said) = refused(&night, "nigthly", &BTreeMap::new()).await;
+    assert!(said.contains("did you mean `nightly`?"), "{said}");
+    // No name leads out of the folder.
+    night.world.put_file("/srv/other.rhai", NIGHTLY, 0o644);
+    assert_eq!(refused(&night, "../../other", &BTreeMap::new()).await.0, "runbook_not_found");
+
+    let stock = uplift::stock_named("compose/upgrade").unwrap().text;
+    let own = stock.replace("step \"switch job\"", "step \"start the worker\"");
+    assert_ne!(own, stock);
+    night.world.put_file("/srv/strata/uplift/compose/upgrade.rhai", &own, 0o644);
+    let plan = night.plan("1.1.0").await;
+    assert_eq!(
+        plan.changed,
+        ["the site's own `uplift/compose/upgrade.rhai` in the place of the stock runbook"]
+    );
+    assert!(plan.steps.iter().any(|step| step.path == "start the worker"));
+}
