@@ -3,6 +3,7 @@
 mod away;
 mod context;
 mod done;
+mod doubts;
 mod downtime;
 mod execute;
 mod going_back;

@@ -12,6 +12,7 @@ mod journal;
 mod lab;
 mod laws;
 mod layers;
+mod mutations;
 mod packaging;
 mod real;
 mod reasons;

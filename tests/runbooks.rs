@@ -23,4 +23,5 @@ mod retried;
 mod routed;
 mod stopped;
 mod stories;
+mod taken_up;
 mod twice;

@@ -85,7 +85,7 @@ impl Host {
     ) -> Result<Run, HostError> {
         let (held, open) = self.take_up(run, "take back", command).await?;
         self.can_read(&open)?;
-        let decision = open.answered(decision, Way::Back)?;
+        let (decision, asks) = (open.answered(decision, Way::Back)?, open.asks());
         let OpenRun { row, zero, .. } = open;
         self.learn_from_set(&row.params).await;
         held.record.writer.adopt(&row.id)?;
@@ -94,7 +94,7 @@ impl Host {
         let held = (held, messenger);
         let (id, before) = (row.id, zero.before);
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
-            run::take_back(context, record, before, decision)
+            run::take_back(context, record, before, (decision, asks))
         }))
     }
 
@@ -119,10 +119,11 @@ impl Host {
     pub async fn plan_back(&self, run: &str) -> Result<GoingBack, HostError> {
         let open = self.open_run(Some(run), "take back")?;
         self.can_read(&open)?;
+        let asks = open.asks();
         let OpenRun { row, zero, entries } = open;
         self.learn_from_set(&row.params).await;
         let context = self.rehearsal(self.frozen(zero.site), &row.id);
-        Ok(Box::pin(run::plan_back(&context, &entries)).await)
+        Ok(Box::pin(run::plan_back(&context, &entries, asks)).await)
     }
 
     /// What a rehearsal works with: nobody watches it.
@@ -253,6 +254,11 @@ struct OpenRun {
 }
 
 impl OpenRun {
+    /// Whether it was left at a question.
+    fn asks(&self) -> bool {
+        self.row.ending.as_ref().is_some_and(|ending| ending.question().is_some())
+    }
+
     /// Refuses to go on with what is on its way back.
     fn goes_on(&self) -> Result<(), HostError> {
         let Some(entry) = self.entries.iter().find(|entry| !entry.undos.is_empty()) else { return Ok(()) };

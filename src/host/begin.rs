@@ -43,7 +43,7 @@ pub(super) async fn start(
     if held_to.is_some() {
         runbook.holds(&plan, &now)?;
     }
-    let changes = plan.stale(&now);
+    let changes = plan.no_longer_holds(&now);
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }

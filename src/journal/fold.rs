@@ -67,20 +67,20 @@ pub(super) enum Table {
     Undos,
 }
 
-/// Addresses of calls whose end is in doubt; with `back`, also of effects that were not taken back.
+/// Addresses of effects whose end is in doubt; with `back`, also of those that were not taken back. A look that was
+/// interrupted leaves nothing on the site.
 pub(super) fn unsettled(connection: &Connection, run: &str, back: bool) -> rusqlite::Result<Vec<String>> {
-    let mut query = connection.prepare("SELECT seq, address, kind FROM entry WHERE run = ? ORDER BY seq")?;
+    let of = "SELECT seq, address FROM entry WHERE run = ? AND kind = 'effect' ORDER BY seq";
+    let mut query = connection.prepare(of)?;
     let mut rows = query.query([run])?;
     let mut open = Vec::new();
     while let Some(row) = rows.next()? {
         let (seq, address): (i64, String) = (row.get(0)?, row.get(1)?);
-        let effect = row.get_ref(2)?.as_str()? == "effect";
         let (attempts, undos) =
             (states(connection, Table::Attempts, run, seq)?, states(connection, Table::Undos, run, seq)?);
         // A call that waits for its next attempt is settled by its state alone, and an earlier attempt may not be.
-        let fine = fold(&attempts, &undos).is_ok_and(|at| {
-            at.state.settled() && !at.may_have_applied && !(back && effect && at.state.to_take_back())
-        });
+        let fine = fold(&attempts, &undos)
+            .is_ok_and(|at| at.state.settled() && !at.may_have_applied && !(back && at.state.to_take_back()));
         if !fine {
             open.push(address);
         }

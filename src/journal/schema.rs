@@ -18,6 +18,9 @@ const APPLICATION: i64 = 0x7570_6c66;
 const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Everything that a run needs has its column from the first format on. Text in JSON columns has its secrets masked.
+/// The states of a run that waits for somebody, or is at work.
+pub(super) const UNFINISHED: &str = "('running', 'needs_person', 'stuck', 'unfinished')";
+
 const TABLES: &str = "
 CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -257,6 +260,18 @@ mod tests {
     use rusqlite::types::Value;
 
     use super::*;
+
+    #[test]
+    fn the_states_that_wait_are_the_same_everywhere() {
+        use crate::journal::RunState;
+        let waiting = RunState::ALL.into_iter().filter(|state| state.unfinished());
+        let mut waiting: Vec<_> = waiting.map(|state| format!("'{state}'")).collect();
+        let mut named: Vec<_> = UNFINISHED.trim_matches(['(', ')']).split(", ").map(str::to_owned).collect();
+        waiting.sort();
+        named.sort();
+        assert_eq!(waiting, named);
+        assert!(TABLES.contains(&format!("state IN {UNFINISHED}")));
+    }
 
     /// None of these is kept in the file: they must be set on every connection that writes.
     #[test]

@@ -220,12 +220,6 @@ impl RunState {
     pub fn unfinished(self) -> bool {
         matches!(self, Self::Running | Self::NeedsPerson | Self::Stuck | Self::Unfinished)
     }
-
-    /// Whether it may be taken up: an unfinished run to go on or go back, a done one only to go back.
-    #[must_use]
-    pub fn adoptable(self) -> bool {
-        self.unfinished() || self == Self::Done
-    }
 }
 
 /// Writes the names of a state as JSON has them: one spelling in the database, on the screen and in messages.

@@ -52,6 +52,12 @@ impl Writer {
         })
     }
 
+    /// The taking of the lock that it writes under.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
     /// The run, its scripts and entry 0, in one commit. Fails with `run_unfinished` while another is.
     pub fn begin(&self, run: NewRun) -> Done<()> {
         let NewRun { id, runbook, command, by, at, params, on_failure, bundle, before, uplift } = run;
@@ -84,14 +90,14 @@ impl Writer {
         })
     }
 
-    /// Takes up a run that stands still or was interrupted, to go on or to go back; a finished one only to go back.
-    /// What was at work when it stopped is `unknown` from now on. The reserve is not needed for this: going back
+    /// Takes up a run that stands still or was interrupted, to go on or to go back. An effect that was at work when it
+    /// stopped is `unknown` from now on; a look that was is made once more. The reserve is not needed for this: going back
     /// must be possible on a full disk.
     pub fn adopt(&self, run: &str) -> Done<()> {
         let lost = Failure::new("interrupted", "uplift was stopped before the answer came").unknown();
         self.commit(Room::Reserve, "take up the run", |tx| {
             let state = run_state(tx, run)?;
-            if !state.adoptable() {
+            if !state.unfinished() {
                 return Err(JournalError::RunOver { run: run.to_owned(), state: state.to_string() }.into());
             }
             refuse_unfinished(tx, run)?;
@@ -100,10 +106,13 @@ impl Writer {
                     WHERE id = ?",
                 params![self.epoch, RunState::Running.to_string(), run],
             )?;
-            tx.execute(
-                "UPDATE attempt SET state = ?, failure = ? WHERE run = ? AND state = ?",
-                params![State::Unknown.to_string(), json(&lost), run, State::Started.to_string()],
-            )?;
+            for (kind, becomes) in [("read", State::Waiting), ("effect", State::Unknown)] {
+                tx.execute(
+                    "UPDATE attempt SET state = ?, failure = ? WHERE run = ? AND state = ?
+                        AND seq IN (SELECT seq FROM entry WHERE entry.run = attempt.run AND kind = ?)",
+                    params![becomes.to_string(), json(&lost), run, State::Started.to_string(), kind],
+                )?;
+            }
             Ok(())
         })
     }
@@ -241,9 +250,8 @@ fn run_state(tx: &Tx<'_>, run: &str) -> Inner<RunState> {
 }
 
 fn refuse_unfinished(tx: &Tx<'_>, run: &str) -> Inner<()> {
-    let of =
-        "SELECT id FROM run WHERE id <> ? AND state IN ('running', 'needs_person', 'stuck', 'unfinished')";
-    match tx.query_row(of, [run], |row| row.get(0)).optional()? {
+    let of = format!("SELECT id FROM run WHERE id <> ? AND state IN {}", schema::UNFINISHED);
+    match tx.query_row(&of, [run], |row| row.get(0)).optional()? {
         Some(run) => Err(JournalError::RunUnfinished { run }.into()),
         None => Ok(()),
     }

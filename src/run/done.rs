@@ -30,9 +30,31 @@ pub(super) struct Done {
     pub(super) over: bool,
 }
 
+/// Which of a person's choices for the way back count.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Words {
+    All,
+    /// Those of this taking of the lock and of later ones, as long as nothing is taken back: what was chosen earlier, and
+    /// never acted on, was chosen by figures of then.
+    Since(i64),
+}
+
+impl Words {
+    /// None at all while nothing is taken back.
+    pub(super) const NEW: Self = Self::Since(i64::MAX);
+
+    /// The taking after which they count.
+    fn before(self, entries: &[Entry]) -> Option<i64> {
+        match self {
+            Self::Since(epoch) if entries.iter().all(|entry| entry.undos.is_empty()) => Some(epoch - 1),
+            _ => None,
+        }
+    }
+}
+
 /// What a run has begun, in the order of its record.
-pub(super) fn of_record(context: &Context, entries: &[Entry]) -> Vec<Arc<Done>> {
-    let latest = latest_attempt(entries);
+pub(super) fn of_record(context: &Context, entries: &[Entry], words: Words) -> Vec<Arc<Done>> {
+    let latest = latest_attempt(entries).max(words.before(entries));
     let effects = entries.iter().filter(|entry| entry.kind == Kind::Effect);
     let begun = effects.filter_map(|entry| {
         let intent = entry.intent.clone()?;

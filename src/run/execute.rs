@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use super::{
     context::Context,
+    done::Words,
+    doubts,
     live::Live,
     on_its_thread::perform,
     position::Halt,
@@ -58,22 +60,24 @@ pub async fn execute(context: Context, record: Record, job: Job) -> Ending {
 }
 
 /// Takes an unfinished run back. `decision` is a person's answer to the open question ([`asked`]), with the number
-/// of the call that it is about; `stay` closes the run as it stands.
+/// of the call that it is about; `stay` closes the run as it stands. `asks` says that the run stands at a question: else what
+/// was chosen before, and never acted on, was said of a site that may have gone on since.
 pub async fn take_back(
     context: Context,
     record: Record,
     before: Before,
-    decision: Option<(i64, Decision)>,
+    (decision, asks): (Option<(i64, Decision)>, bool),
 ) -> Ending {
+    let words = if asks { Words::All } else { Words::Since(record.writer.epoch()) };
     let ending = match decision {
         Some((seq, decision)) => match decide(&context, &record, seq, &decision) {
             Err(failure) => unfinished(&failure),
             Ok(()) if decision.choice == STAY => {
                 Ending::Closed { why: format!("left as it is by {}: {}", decision.by, decision.reason) }
             }
-            Ok(()) => backwards(&context, &record, &before, None).await,
+            Ok(()) => backwards(&context, &record, (&before, words), None).await,
         },
-        None => backwards(&context, &record, &before, None).await,
+        None => backwards(&context, &record, (&before, words), None).await,
     };
     ended(&context, &record, ending)
 }
@@ -115,7 +119,7 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
     }
     let failure = match result {
         Err(error) => error.into_failure(job.runbook.bundle()),
-        Ok(said) => match done(context, record, &said) {
+        Ok(said) => match done(context, record, &said).await {
             Ok(ending) => return ending,
             Err(in_doubt) => in_doubt,
         },
@@ -124,7 +128,7 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
         return cleaned_up(context, record, Ending::Refused { failure }).await;
     }
     match job.runbook.header().on_failure {
-        OnFailure::Undo => backwards(context, record, &job.before, Some(failure)).await,
+        OnFailure::Undo => backwards(context, record, (&job.before, Words::All), Some(failure)).await,
         OnFailure::Pause => {
             let why = "the runbook leaves what to do next to a person".to_owned();
             Ending::Unfinished { why, cause: Some(failure), question: None }
@@ -134,16 +138,12 @@ async fn forwards(context: &Context, record: &Record, job: &Job, recorded: Vec<E
 
 /// The runbook came to its end. If nothing was begun, nothing was needed; what it ended with says why. A call that
 /// only half happened is no good end, whatever the runbook made of it.
-fn done(context: &Context, record: &Record, said: &Value) -> Result<Ending, Failure> {
+async fn done(context: &Context, record: &Record, said: &Value) -> Result<Ending, Failure> {
     let entries = match record.entries(&context.run) {
         Ok(entries) => entries,
         Err(failure) => return Ok(unfinished(&failure)),
     };
-    if let Some(entry) = entries.iter().find(|entry| !entry.state.settled()) {
-        let text = format!("`{}` is left in doubt: {}", entry.address, entry.summary);
-        return Err(Failure::new("left_in_doubt", text)
-            .hint("`uplift resume` looks whether it happened; `uplift rollback` takes it back"));
-    }
+    doubts::cleared(context, record, &entries).await?;
     let begun = entries.iter().any(|entry| entry.intent.is_some());
     Ok(if begun { Ending::Done } else { Ending::NothingNeeded { why: why_nothing(said) } })
 }
@@ -205,7 +205,7 @@ async fn cleaned_up(context: &Context, record: &Record, ending: Ending) -> Endin
     }
     // A signal that stopped the run must not stop this too.
     let quiet = Context { cancel: tokio_util::sync::CancellationToken::new(), ..context.clone() };
-    match unwind(&quiet, record, &entries, "").await {
+    match unwind(&quiet, record, (&entries, Words::All), "").await {
         Unwound::All => ending,
         Unwound::Question(question) => Ending::NeedsPerson { failure: None, question },
         Unwound::Stuck { failure, done, not_done } => Ending::Stuck { failure, cause: None, done, not_done },
@@ -214,7 +214,12 @@ async fn cleaned_up(context: &Context, record: &Record, ending: Ending) -> Endin
 }
 
 /// Takes everything back and compares the site with what was recorded before the first change.
-async fn backwards(context: &Context, record: &Record, before: &Before, cause: Option<Failure>) -> Ending {
+async fn backwards(
+    context: &Context,
+    record: &Record,
+    (before, words): (&Before, Words),
+    cause: Option<Failure>,
+) -> Ending {
     let entries = match record.entries(&context.run) {
         Ok(entries) => entries,
         Err(failure) => return unfinished(&failure),
@@ -225,7 +230,7 @@ async fn backwards(context: &Context, record: &Record, before: &Before, cause: O
     let back = tokio::select! {
         biased;
         () = context.cancel.cancelled() => return cancelled(cause),
-        back = unwind(context, record, &entries, because) => back,
+        back = unwind(context, record, (&entries, words), because) => back,
     };
     match back {
         Unwound::Question(question) => Ending::NeedsPerson { failure: cause, question },

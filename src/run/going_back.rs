@@ -136,9 +136,11 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
     way
 }
 
-/// Going back from where an unfinished run stands, tried on a twin of the site. Changes nothing.
-pub async fn plan_back(context: &Context, entries: &[Entry]) -> GoingBack {
-    let done = done::of_record(context, entries);
+/// Going back from where an unfinished run stands, tried on a twin of the site. Changes nothing. `asks` as in
+/// [`super::take_back`].
+pub async fn plan_back(context: &Context, entries: &[Entry], asks: bool) -> GoingBack {
+    let words = if asks { done::Words::All } else { done::Words::NEW };
+    let done = done::of_record(context, entries, words);
     let twin = Twin::new(&context.ports, &context.site);
     let question = question(context, &twin, &done).await;
     let ways = ways(context, &twin, &done, question.as_ref()).await;

@@ -78,12 +78,12 @@ impl Plan {
         Ok(effects.map(|call| call.address.clone()).collect())
     }
 
-    /// Why a run of today, which would go as `now` says, cannot be held to this plan; a sentence each.
+    /// Why a run of today, which would go as `now` says, is not what this plan says; a sentence each.
     #[must_use]
     pub fn no_longer_holds(&self, now: &Self) -> Vec<String> {
         let mut changes = self.stale(now);
         // What the plan had to assume may be known by now, and be less: never more.
-        let allowed = self.allows().unwrap_or_default();
+        let Ok(allowed) = self.allows() else { return changes };
         for more in now.allows().unwrap_or_default() {
             if !allowed.contains(&more) {
                 changes.push(format!("`{more}` would be done now, and is not in the plan"));

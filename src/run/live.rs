@@ -92,6 +92,15 @@ impl Live {
         self.lock.stands(leaves_data).await.map_err(|failure| self.halt(Halt::Journal(failure)))
     }
 
+    /// What only looks is left at once where a signal comes: an engine or a server may take minutes not to answer.
+    pub(super) async fn unless_stopped<T>(&self, look: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => Err(self.halt(Halt::Cancelled)),
+            found = look => Ok(found),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -117,11 +126,7 @@ impl Live {
         let observe = self.context.observe(&tell);
         let (_, summary) = call.intend(observe).await.map_err(|refusal| Stop::Failed(refusal.0))?;
         let started = self.told_start(&asked.address, &summary);
-        let answer = tokio::select! {
-            biased;
-            () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-            answer = call.look(observe) => answer,
-        };
+        let answer = self.unless_stopped(call.look(observe)).await?;
         let entry = new_entry(asked, verb, summary, None, None);
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.observe(&self.context.run, entry, stored, self.context.now()))?;
@@ -147,11 +152,7 @@ impl Live {
             let decided = if let Err(failure) = within(self.held_to.as_deref(), &one.address, verb.kind) {
                 Err(Refusal(failure))
             } else {
-                tokio::select! {
-                    biased;
-                    () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-                    decided = call.intend(self.context.observe(&tell)) => decided,
-                }
+                self.unless_stopped(call.intend(self.context.observe(&tell))).await?
             };
             let when_unknown = call.when_unknown().unwrap_or(WhenUnknown::Ask);
             let (intent, summary) = match decided {
@@ -268,11 +269,7 @@ impl Live {
         let answer = if let Some(answer) = chosen {
             answer
         } else {
-            tokio::select! {
-                biased;
-                () = self.context.cancel.cancelled() => return Err(self.halt(Halt::Cancelled)),
-                answer = call.look(self.context.observe(&tell)) => answer,
-            }
+            self.unless_stopped(call.look(self.context.observe(&tell))).await?
         };
         let stored = answer.clone().map(|(value, _)| value);
         self.written(self.journal.outcome(&self.context.run, entry.seq, stored, self.context.now()))?;

@@ -10,7 +10,7 @@ use crate::{
     event::{Failure, Refusal, Teller},
     journal::{Entry, State},
     ports::{docker::Container, project::of_service},
-    primitives::contract::{Call, Found, Kind, Verb},
+    primitives::contract::{Call, FORWARD, Found, Kind, Verb},
     script::{Answer, Asked, Stop},
 };
 
@@ -79,6 +79,11 @@ impl Past {
         let again = failed_last(&entries);
         let over = |entry: &&Entry| !entry.state.open() && !again.contains(&entry.seq);
         let over = entries.iter().filter(over).cloned().collect();
+        // A block that was refused is decided anew as a whole.
+        let anew = |entry: &Entry| {
+            again.contains(&entry.seq) && entry.state == State::Refused && entry.group.is_some()
+        };
+        let entries = entries.into_iter().filter(|entry| !anew(entry)).collect();
         (Self { recorded: Recorded::new(entries), again }, over)
     }
 
@@ -117,7 +122,7 @@ impl Past {
 
 /// As [`super::live::Live`] settles an effect that has no outcome, or that is tried once more.
 fn how(entry: &Entry, again: bool) -> How {
-    match entry.answered().map(|answer| answer.choice.as_str()) {
+    match entry.answered().map(|answer| answer.choice.as_str()).filter(|word| FORWARD.contains(word)) {
         Some("applied") => return How::Applied,
         Some("not-applied") => return How::CheckFirst,
         Some(_) => return How::OnceMore,

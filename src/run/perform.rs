@@ -19,7 +19,7 @@ use super::{
 use crate::{
     event::{Choice, Event, Failure, Question, Teller},
     journal::{Entry, State},
-    primitives::contract::{Found, Verb, WhenUnknown, from_value},
+    primitives::contract::{FORWARD, Found, Verb, WhenUnknown, from_value},
     script::{Asked, Budget, Stop},
 };
 
@@ -158,7 +158,8 @@ impl Live {
         self.written(self.journal.unknown(&self.context.run, begun.seq, &failure, now))?;
         let kept = self.context.kept(begun.verb.name).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&begun.address);
-        let found = kept.probe(begun.version, begun.intent.clone(), self.context.observe(&tell)).await;
+        let looking = kept.probe(begun.version, begun.intent.clone(), self.context.observe(&tell));
+        let found = self.unless_stopped(looking).await?;
         let known = Failure { unknown: false, ..failure.clone() };
         match (begun.when_unknown, found) {
             (WhenUnknown::Probe | WhenUnknown::Repeat, Ok(Found::Applied(value))) => {
@@ -202,7 +203,8 @@ impl Live {
             }
             self.wait_until(&begun, next).await?;
         }
-        if let Some(answer) = entry.answered() {
+        // What was chosen for the way back says nothing of what became of it.
+        if let Some(answer) = entry.answered().filter(|answer| FORWARD.contains(&answer.choice.as_str())) {
             return self.as_decided(begun, &answer.choice, started).await;
         }
         if entry.state == State::NotApplied {
@@ -215,7 +217,8 @@ impl Live {
         }
         let tell = self.context.tell.at(&begun.address);
         let kept = self.context.kept(verb.name).map_err(Stop::Failed)?;
-        let found = kept.probe(begun.version, begun.intent.clone(), self.context.observe(&tell)).await;
+        let looking = kept.probe(begun.version, begun.intent.clone(), self.context.observe(&tell));
+        let found = self.unless_stopped(looking).await?;
         match (begun.when_unknown, found) {
             (WhenUnknown::Probe, Ok(Found::Applied(value))) => self.applied(&begun, value, started),
             (WhenUnknown::Probe, Ok(Found::NotApplied)) => {
@@ -260,7 +263,10 @@ impl Live {
         let call = begun.verb.parse(begun.input.clone()).map_err(Stop::Failed)?;
         let tell = self.context.tell.at(&begun.address);
         let decided = match within(self.held_to.as_deref(), &begun.address, begun.verb.kind) {
-            Ok(()) => call.intend(self.context.observe(&tell)).await.map_err(|refusal| refusal.0),
+            Ok(()) => {
+                let decided = self.unless_stopped(call.intend(self.context.observe(&tell))).await?;
+                decided.map_err(|refusal| refusal.0)
+            }
             Err(failure) => Err(failure),
         };
         match decided {
@@ -337,8 +343,8 @@ impl Begun<'_> {
 
 /// The attempts that a call has left: it has them once, however often its run is taken up again.
 fn rest_of(budget: &Budget, entry: &Entry) -> Budget {
-    // One that has waited for another has used it up; so has one that nobody knows the end of.
-    let used = entry.attempts.len() - usize::from(entry.state != State::Waiting).min(entry.attempts.len());
+    // Whatever became of one, it was made; a refusal was none.
+    let used = entry.attempts.iter().filter(|attempt| attempt.state != State::Refused).count();
     let used = u32::try_from(used).unwrap_or(u32::MAX);
     Budget { retries: budget.retries.map(|all| all.saturating_sub(used)), ..budget.clone() }
 }

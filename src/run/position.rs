@@ -114,15 +114,12 @@ pub(super) fn new_entry(
     }
 }
 
-/// The call, or the calls of the last block, that ended a run by failing: who goes on wants them tried once more. A refusal
-/// of a whole block stays, because the others of the block were never recorded.
+/// The call, or the calls of the last block, that ended a run by failing: who goes on wants them tried once more.
 #[must_use]
 pub fn failed_last(entries: &[Entry]) -> Vec<i64> {
     let Some(last) = entries.last() else { return Vec::new() };
     let of_block =
         |entry: &&Entry| entry.seq == last.seq || (last.group.is_some() && entry.group == last.group);
-    let failed = |entry: &&Entry| {
-        entry.state == State::Failed || (entry.state == State::Refused && entry.group.is_none())
-    };
+    let failed = |entry: &&Entry| matches!(entry.state, State::Failed | State::Refused);
     entries.iter().filter(of_block).filter(failed).map(|entry| entry.seq).collect()
 }

@@ -95,7 +95,7 @@ impl Rehearsal {
     async fn new(context: Context, twin: Twin, so_far: SoFar) -> Self {
         let SoFar { entries: recorded, held_to, bare } = so_far;
         let (past, over) = Past::of(recorded);
-        let done = done::of_record(&context, &over);
+        let done = done::of_record(&context, &over, done::Words::All);
         // What has come to this point already is told of the last call.
         let asks_from = match (done.last(), done.iter().all(|one| one.adds_only)) {
             (Some(last), false) => going_back::question(&context, &twin, &done)

@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    done::{self, Done, Unwinding},
+    done::{self, Done, Unwinding, Words},
     execute::Record,
     going_back,
 };
@@ -31,8 +31,13 @@ pub(super) enum Unwound {
 
 /// Takes back what `entries` began, last first. A rehearsal on a twin comes first: if a person has to choose,
 /// that is known before anything is touched.
-pub(super) async fn unwind(context: &Context, record: &Record, entries: &[Entry], because: &str) -> Unwound {
-    let begun = Unwinding::of(done::of_record(context, entries));
+pub(super) async fn unwind(
+    context: &Context,
+    record: &Record,
+    (entries, words): (&[Entry], Words),
+    because: &str,
+) -> Unwound {
+    let begun = Unwinding::of(done::of_record(context, entries, words));
     // It is not recorded with the call: until something is taken back the run may still go on, once its cause is mended.
     let twin = Twin::new(&context.ports, &context.site);
     if let Some(question) = going_back::question(context, &twin, &begun.done).await {

@@ -231,9 +231,8 @@ fn one_unfinished_run_at_a_time() {
     }
     w.ended(RUN, RunState::Done, &Ending::Done, at(4)).unwrap();
     w.begin(run(other)).unwrap();
-    assert_eq!(w.adopt(RUN).unwrap_err().to_string(), format!("run `{other}` is not finished"));
-    w.ended(other, RunState::Done, &Ending::Done, at(5)).unwrap();
-    w.adopt(RUN).unwrap();
+    // What is over stays so: who returns from it begins a run of its own.
+    assert_eq!(w.adopt(RUN).unwrap_err().to_string(), format!("run `{RUN}` is over: it is `done`"));
     assert!(matches!(w.adopt("nobody"), Err(JournalError::NoSuchRun { id }) if id == "nobody"));
 }
 
@@ -245,11 +244,16 @@ fn taking_up_a_run_turns_what_was_at_work_into_unknown_and_nothing_else() {
     story.writer.outcome(RUN, 1, ok(), at(2)).unwrap();
     story.intend("switch web/compose_up#1");
     story.writer.retry_at(RUN, 3, &failure(), at(30), at(3)).unwrap();
+    // A look that failed, and was being made once more.
+    story.writer.observe(RUN, read("verify/wait_healthy#1"), Err(failure()), at(4)).unwrap();
+    story.writer.reopen(RUN, 4, at(5)).unwrap();
+    story.writer.attempt(RUN, 4, at(6)).unwrap();
     let writer = story.taken_over();
     assert_eq!(story.state(2), (State::Started, false));
     writer.adopt(RUN).unwrap();
-    let states: Vec<_> = (1..=3).map(|seq| story.state(seq)).collect();
-    assert_eq!(states, [(State::Succeeded, false), (State::Unknown, true), (State::Waiting, false)]);
+    let states: Vec<_> = (1..=4).map(|seq| story.state(seq)).collect();
+    let waits = (State::Waiting, false);
+    assert_eq!(states, [(State::Succeeded, false), (State::Unknown, true), waits, waits]);
     let why = story.entry(2).attempts[0].failure.clone().unwrap();
     assert_eq!((&*why.code, why.unknown), ("interrupted", true));
 }

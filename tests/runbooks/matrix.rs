@@ -46,7 +46,8 @@ struct Tried {
     cases: usize,
     /// Effect by effect, each kind of fault counted once.
     pairs: usize,
-    labels: BTreeSet<String>,
+    /// By runbook.
+    labels: BTreeMap<&'static str, BTreeSet<String>>,
     broken: Vec<String>,
     /// By flow and site.
     pages: BTreeMap<(String, String), String>,
@@ -126,7 +127,8 @@ async fn lane(lane: &Lane, tried: &Mutex<Tried>) {
         tried.effects += trial.effects.len();
         tried.cases += cases;
         tried.pairs += pairs;
-        tried.labels.extend(trial.effects.iter().map(|effect| effect.label.clone()));
+        let labels = trial.effects.iter().map(|effect| effect.label.clone());
+        tried.labels.entry(flow.runbook).or_default().extend(labels);
         tried.broken.extend(broken.into_iter().map(|broken| format!("{name}: {broken}")));
         tried.pages.insert((flow.name.to_owned(), lane.site.name.to_owned()), page);
     }
@@ -174,14 +176,16 @@ fn runbooks() -> BTreeMap<String, String> {
 }
 
 /// No runbook, and no effect that one of them names, is left out.
-fn all_is_tried(runbooks: &BTreeMap<String, String>, labels: &BTreeSet<String>) {
+fn all_is_tried(runbooks: &BTreeMap<String, String>, tried: &BTreeMap<&'static str, BTreeSet<String>>) {
     let catalogue = Catalogue::stock();
     for (name, text) in runbooks {
         assert!(FLOWS.iter().any(|flow| flow.runbook == name), "`{name}` is not tried");
         let effects = catalogue.iter().filter(|verb| verb.kind == Kind::Effect).map(|verb| verb.name);
         for verb in effects.filter(|verb| text.contains(&format!("{verb}("))) {
             let call = format!("/{verb}#");
-            assert!(labels.iter().any(|label| label.contains(&call)), "`{verb}` of `{name}` is not tried");
+            let labels = tried.get(name.as_str()).into_iter().flatten();
+            let is_tried = labels.into_iter().any(|label| label.contains(&call));
+            assert!(is_tried, "`{verb}` of `{name}` is not tried");
         }
     }
 }

@@ -53,6 +53,23 @@ async fn no_attempt_is_gained_by_taking_a_run_up_again() {
     assert!(night.host().await.now().duration_since(before) < SignedDuration::from_secs(20));
 }
 
+/// An attempt that was killed was one.
+#[tokio::test]
+async fn no_attempt_is_gained_by_a_kill() {
+    let (night, _) = waiting().await;
+    night.edit_record("UPDATE attempt SET state = 'started', next_at = NULL WHERE state = 'waiting'");
+    night.world.set_registry(false, false);
+    night.resume(None).await;
+    let (_, calls) = night.newest().await;
+    let pull = calls.iter().find(|call| call.verb == "compose_pull").unwrap();
+    assert_eq!(
+        pull.attempts.len(),
+        4,
+        "one that was killed, and the three that were left: {:?}",
+        pull.attempts
+    );
+}
+
 /// A clock that was set back makes nobody wait for hours.
 #[tokio::test]
 async fn a_moment_that_lies_far_ahead_is_not_waited_for() {

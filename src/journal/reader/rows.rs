@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::{
     Attempt, Choosing, Decided, Entry, Kind, RunRow, RunState, State, UndoRow,
     fold::{fold, named, read_json},
+    schema::UNFINISHED,
 };
 
 type Found<T> = rusqlite::Result<T>;
@@ -23,11 +24,12 @@ pub(super) enum Which<'a> {
 
 /// Newest first. `alive`: somebody holds the lock, so that the run of the latest taking is at work.
 pub(super) fn runs(connection: &Connection, alive: bool, which: Which<'_>) -> Found<Vec<RunRow>> {
+    let unfinished = format!("AND state IN {UNFINISHED}");
     let (only, most, id) = match which {
         Which::All => ("", -1, None),
         Which::Newest(count) => ("", i64::from(count), None),
         Which::One(id) => ("AND id = ?2", 1, Some(id)),
-        Which::Unfinished => ("AND state IN ('running', 'needs_person', 'stuck', 'unfinished')", 1, None),
+        Which::Unfinished => (unfinished.as_str(), 1, None),
     };
     let mut query = connection.prepare_cached(&format!(
         "SELECT id, runbook, command, started_by, started_at, ended_at, state, ending, params, on_failure, uplift,

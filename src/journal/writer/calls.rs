@@ -170,6 +170,15 @@ impl Writer {
             if let Some(address) = later.optional()? {
                 return Err(JournalError::Repeated { run: run.to_owned(), address }.into());
             }
+            let of_block = "SELECT together IS NOT NULL FROM entry WHERE run = ? AND seq = ?";
+            if was == State::Refused && tx.query_row(of_block, params![run, seq], |row| row.get(0))? {
+                // Of a block that was refused this one call stands here, and nothing was begun: it is decided anew as a
+                // whole.
+                for table in ["attempt", "entry"] {
+                    tx.execute(&format!("DELETE FROM {table} WHERE run = ? AND seq = ?"), params![run, seq])?;
+                }
+                return Ok(());
+            }
             let state = if was == State::Refused { State::NotApplied } else { State::Waiting };
             tx.execute(
                 "UPDATE attempt SET state = ?, next_at = ? WHERE run = ? AND seq = ? AND n =

@@ -141,8 +141,18 @@ impl Twin {
             let own = one.user == endpoint.user && !addresses.contains(&one.client);
             silent.contains(&one.client) || own && !silent.is_empty()
         };
-        let seen = sessions.into_iter().filter(|session| !is_silent(session));
+        let (gone, seen): (Vec<_>, Vec<_>) = sessions.into_iter().partition(is_silent);
+        for client in gone.iter().map(|one| &one.client).collect::<BTreeSet<_>>() {
+            if !silent.contains(client) {
+                self.assume(&format!(
+                    "sessions of `{}` from `{client}` are those of containers that are stopped by then; others would be in \
+                     the way",
+                    endpoint.user
+                ));
+            }
+        }
         Ok(seen
+            .into_iter()
             .filter_map(|session| {
                 let database = names.get(&session.database)?.clone();
                 Some(Session { database, ..session })

@@ -1,6 +1,7 @@
-//! The live site as a rehearsal reads it: every question is asked once, and its answer holds until the rehearsal is
-//! over. A wait that looks forty times in the rehearsal's own time would otherwise ask the live site forty times, and
-//! a plan must not see two different sites.
+//! The live engine, compose, server and trees as a rehearsal reads them: every question is asked once, and its answer holds
+//! until the rehearsal is over. A wait that looks forty times in the rehearsal's own time would otherwise ask them forty
+//! times, and a plan must not see two different sites. Files are read as they are: what a plan relies on of them is compared
+//! when it is carried out.
 
 use std::{
     any::Any,

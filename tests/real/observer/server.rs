@@ -62,7 +62,19 @@ impl Statement {
 const READS: [(&str, &[&str]); 14] = [
     (
         "SELECT",
-        &["pg_terminate_backend(", "pg_cancel_backend(", "advisory_lock(", "setval(", "nextval(", " INTO "],
+        &[
+            "PG_TERMINATE_BACKEND(",
+            "PG_CANCEL_BACKEND(",
+            "ADVISORY_LOCK",
+            "ADVISORY_XACT_LOCK",
+            "LO_UNLINK(",
+            "LO_IMPORT(",
+            "DBLINK_EXEC(",
+            "PG_SWITCH_WAL(",
+            "SETVAL(",
+            "NEXTVAL(",
+            " INTO ",
+        ],
     ),
     ("WITH", &["INSERT ", "UPDATE ", "DELETE ", "MERGE "]),
     ("SHOW", &[]),
@@ -84,7 +96,8 @@ fn only_looks(sent: &str) -> bool {
     let known = READS.iter().find(|(word, _)| first.trim_end_matches(';') == *word);
     known.is_some_and(|(word, writes)| {
         // A dump reads rows by `COPY (SELECT ... FROM ...) TO stdout`, a load writes them by `COPY ... FROM stdin`.
-        let sent = if *word == "COPY" { sent.rsplit(')').next().unwrap_or_default() } else { sent };
+        let sent = sent.to_uppercase();
+        let sent = if *word == "COPY" { sent.rsplit(')').next().unwrap_or_default() } else { &sent };
         !writes.iter().any(|write| sent.contains(write))
     })
 }

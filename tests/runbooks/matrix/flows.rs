@@ -105,7 +105,7 @@ const fn upgrade(
     Flow { name, sites, stage, runbook: UPGRADE, given }
 }
 
-pub(super) const FLOWS: [Flow; 16] = [
+pub(super) const FLOWS: [Flow; 17] = [
     upgrade("upgrade that migrates", ALL, Stage::Old, &[("to", "1.1.0")]),
     upgrade("upgrade on one schema", PLAIN, Stage::Upgraded, &[("to", "1.1.1")]),
     upgrade("upgrade that fails in the dark", &["plain", "tight"], Stage::Old, &[("to", "1.3.0")]),
@@ -140,6 +140,13 @@ pub(super) const FLOWS: [Flow; 16] = [
         stage: Stage::Upgraded,
         runbook: "compose/restore",
         given: &[("set", RUN), ("restore_data", "always"), ("jobs", "run")],
+    },
+    Flow {
+        name: "restore that holds the worker",
+        sites: PLAIN,
+        stage: Stage::Upgraded,
+        runbook: "compose/restore",
+        given: &[("set", RUN), ("restore_data", "always"), ("jobs", "hold")],
     },
     Flow {
         name: "restore with its configuration",
