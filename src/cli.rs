@@ -113,7 +113,17 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
         Verb::Completions(asked) => completions::completions(&session, asked.shell).await,
         Verb::Man(asked) => man::man(&session, asked).await,
     };
-    done.unwrap_or_else(|trouble| trouble.tell(&session))
+    let exit = done.unwrap_or_else(|trouble| trouble.tell(&session));
+    all_told(&session, exit)
+}
+
+/// A plan or a list of which only a part reached its file is none: who asked for it must not learn that later.
+fn all_told(session: &Session, exit: ExitClass) -> ExitClass {
+    let (ExitClass::Done, Some(why)) = (exit, session.stage.out.lost()) else { return exit };
+    let failure = Failure::new("output_lost", format!("what this tells could not be written: {why}")).hint(
+        "look where its output goes; what the command did, if anything, is done: `uplift status` tells",
+    );
+    Trouble::new(failure, ExitClass::Refused).tell(session)
 }
 
 /// With `--simulate` the stage gets that site, which says so before anything else.

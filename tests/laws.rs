@@ -242,6 +242,22 @@ async fn every_write_counts(ways: &Ways<'_>) -> Vec<String> {
     broken
 }
 
+/// An effect that always asked a person would keep every law above.
+#[tokio::test]
+async fn each_effect_is_taken_back_without_a_question_on_some_world() {
+    let mut asks = Vec::new();
+    for verb in Catalogue::stock().iter().filter(|verb| verb.kind == Kind::Effect) {
+        let mut goes = false;
+        for start in WORLDS {
+            let Ok(begun) = Trial::begin(verb, start).await else { continue };
+            let done = begun.executed().await;
+            goes |= matches!(done.undo().await, Ok(Undone::Restored { .. } | Undone::Nothing { .. }));
+        }
+        asks.extend((!goes).then_some(verb.name));
+    }
+    assert_eq!(asks, Vec::<&str>::new());
+}
+
 /// Each reason for which an undo does nothing is a sentence that somebody has read and agreed with.
 #[tokio::test]
 async fn every_reason_to_undo_nothing_was_reviewed() {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
 
 /// Upgrade a self-hosted Strata Server, and go back if it fails
@@ -144,7 +144,13 @@ pub(super) struct Resume {
     )]
     pub(super) choose: Option<String>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON", value_hint = ValueHint::Other)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "UPLIFT_REASON",
+        value_hint = ValueHint::Other,
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(super) reason: Option<String>,
     /// Show where it would go on and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
@@ -186,7 +192,13 @@ pub(super) struct Rollback {
     )]
     pub(super) choose: Option<String>,
     /// Why, for the record
-    #[arg(long, value_name = "TEXT", env = "UPLIFT_REASON", value_hint = ValueHint::Other)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "UPLIFT_REASON",
+        value_hint = ValueHint::Other,
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(super) reason: Option<String>,
     #[command(flatten)]
     pub(super) planned: Planned,

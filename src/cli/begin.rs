@@ -58,7 +58,7 @@ pub(super) async fn carry_out(
     if let Some(kept) = &kept {
         runbook.is_about(kept, &plan)?;
     }
-    // A plan that leads nowhere takes no lock, and yet must not tell of another run's work as if it were the site.
+    // A plan that leads nowhere keeps no lock, and yet must not tell of another run's work as if it were the site.
     if let PlanEnd::NothingNeeded { .. } | PlanEnd::Fails { .. } = plan.end
         && let Some(failure) = host.held_elsewhere().await
     {
@@ -111,13 +111,13 @@ pub(super) async fn watched(session: &Session, host: &Host, run: Run) -> Result<
 }
 
 /// What a decision would do, beside the rest of what is only shown.
-pub(super) fn would_answer(
+pub(super) async fn would_answer(
     session: &Session,
     host: &Host,
     (run, choice): (&RunRow, &str),
     back: bool,
 ) -> Result<ExitClass, Trouble> {
-    let choice = host.try_answer(&run.id, choice, back)?;
+    let choice = host.try_answer(&run.id, choice, back).await?;
     if session.json() {
         session.lines().json(&choice);
     } else {

@@ -1,12 +1,12 @@
 use super::{
     arguments,
-    begin::{refusal, watched, would_answer},
+    begin::{nobody_else, refusal, watched, would_answer},
     session::Session,
     trouble::Trouble,
 };
 use crate::{
     event::{ExitClass, Failure},
-    host::{Decision, PlanEnd, who},
+    host::{Decision, PlanEnd, RunState, who},
     report,
 };
 
@@ -16,7 +16,11 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
     let choice = asked.outcome.map(|outcome| outcome.as_str().to_owned()).or(asked.choose);
     if asked.dry_run {
         let runs = host.runs()?;
-        let unfinished = runs.unfinished()?.map(|run| run.id);
+        let unfinished = runs.unfinished()?;
+        if unfinished.as_ref().is_some_and(|run| run.state == RunState::Running && !run.interrupted) {
+            nobody_else(session, &runs)?;
+        }
+        let unfinished = unfinished.map(|run| run.id);
         let Some(run) = asked.run.or(unfinished) else {
             let failure = Failure::new("no_run", "there is no unfinished run to resume");
             return Err(Trouble::new(failure.hint("list the runs: `uplift history`"), ExitClass::Invalid));
@@ -31,7 +35,7 @@ pub(super) async fn resume(session: &mut Session, asked: arguments::Resume) -> R
             report::plan(&mut paper, &plan, report::Detail::Full);
         }
         return match (choice, &plan.end) {
-            (Some(choice), _) => would_answer(session, &host, (&shown.run, &choice), false),
+            (Some(choice), _) => would_answer(session, &host, (&shown.run, &choice), false).await,
             (None, PlanEnd::Fails { failure, .. }) => Ok(refusal(failure)),
             (None, _) => Ok(ExitClass::Done),
         };

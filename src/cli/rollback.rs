@@ -68,12 +68,12 @@ async fn take_back(
     if left.kept_gone && !session.json() {
         report::kept_gone(&mut session.paper(), row, &left.kept.display().to_string());
     }
-    if asked.planned.dry_run {
-        return only_shown(session, host, row, asked.choose.as_deref()).await;
-    }
     if row.state == RunState::Running && !row.interrupted {
         // What going back would do is no news while it works.
         nobody_else(session, &host.runs()?)?;
+    }
+    if asked.planned.dry_run {
+        return only_shown(session, host, row, asked.choose.as_deref()).await;
     }
     if let Some(choice) = &asked.choose {
         tell_costs(session, host, row, choice).await?;
@@ -108,7 +108,7 @@ async fn only_shown(
     choice: Option<&str>,
 ) -> Result<ExitClass, Trouble> {
     if let Some(choice) = choice {
-        would_answer(session, host, (row, choice), true)?;
+        would_answer(session, host, (row, choice), true).await?;
     }
     let mut back = session.unless_stopped(host.plan_back(&row.id)).await??;
     let key = |way: &WayBack| way.choice.as_ref().map(|choice| choice.key.clone());

@@ -27,21 +27,43 @@ pub struct Stage {
 
 /// An output that several writers share.
 #[derive(Clone)]
-pub struct Output(Arc<Mutex<Box<dyn Write + Send>>>);
+pub struct Output(Arc<Mutex<Shared>>);
+
+struct Shared {
+    out: Box<dyn Write + Send>,
+    /// The first that went wrong, but for a reader who has gone.
+    lost: Option<String>,
+}
 
 impl Output {
     pub fn new(out: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Box::new(out))))
+        Self(Arc::new(Mutex::new(Shared { out: Box::new(out), lost: None })))
+    }
+
+    /// Why what was written is not all there, if that is so.
+    pub(super) fn lost(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lost.clone()
+    }
+
+    fn tried<T>(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = write(&mut shared.out);
+        if let Err(error) = &done
+            && !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted)
+        {
+            shared.lost.get_or_insert_with(|| error.to_string().to_lowercase());
+        }
+        done
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.tried(|out| out.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.tried(|out| out.flush())
     }
 }
 

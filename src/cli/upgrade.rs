@@ -50,6 +50,8 @@ async fn pull(
         }
         PlanEnd::Complete | PlanEnd::Unknown { .. } => {}
     }
-    let run = session.unless_stopped(runbook.start(plan, &session.command)).await??;
+    // What was typed may have meant no more than a look.
+    let command = format!("{} (only its image)", session.command);
+    let run = session.unless_stopped(runbook.start(plan, &command)).await??;
     Ok(if is_aside { watch_for_trouble(session, host, run).await } else { watch(session, host, run).await })
 }

@@ -33,7 +33,7 @@ impl Host {
         let (held, open) = self.take_up(run, "resume", command).await?;
         open.goes_on()?;
         let answer = open.answered(answer, Way::Forward)?;
-        let OpenRun { row, zero, entries } = open;
+        let OpenRun { row, zero, entries, .. } = open;
         let site = self.frozen(zero.site);
         self.learn_from_set(&row.params).await;
         let pinned = bundle_of(&held.record.reader, &row.id)?;
@@ -85,6 +85,10 @@ impl Host {
     ) -> Result<Run, HostError> {
         let (held, open) = self.take_up(run, "take back", command).await?;
         self.can_read(&open)?;
+        let open = match &decision {
+            Some(_) => self.with_question(open).await,
+            None => open,
+        };
         let (decision, asks) = (open.answered(decision, Way::Back)?, open.asks());
         let OpenRun { row, zero, .. } = open;
         self.learn_from_set(&row.params).await;
@@ -102,7 +106,7 @@ impl Host {
     pub async fn plan_on(&self, run: &str) -> Result<Plan, HostError> {
         let open = self.open_run(Some(run), "resume")?;
         open.goes_on()?;
-        let OpenRun { row, zero, entries } = open;
+        let OpenRun { row, zero, entries, .. } = open;
         self.learn_from_set(&row.params).await;
         let pinned = bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?;
         let script = self.check(&pinned).map_err(|error| other_words(error, &row))?;
@@ -120,7 +124,7 @@ impl Host {
         let open = self.open_run(Some(run), "take back")?;
         self.can_read(&open)?;
         let asks = open.asks();
-        let OpenRun { row, zero, entries } = open;
+        let OpenRun { row, zero, entries, .. } = open;
         self.learn_from_set(&row.params).await;
         let context = self.rehearsal(self.frozen(zero.site), &row.id);
         Ok(Box::pin(run::plan_back(&context, &entries, asks)).await)
@@ -140,13 +144,25 @@ impl Host {
     }
 
     /// What an answer would decide, refused as it is where it is given. Nothing is recorded.
-    pub fn try_answer(&self, run: &str, choice: &str, back: bool) -> Result<Choice, HostError> {
+    pub async fn try_answer(&self, run: &str, choice: &str, back: bool) -> Result<Choice, HostError> {
         let open = self.open_run(Some(run), "answer")?;
+        let open = if back { self.with_question(open).await } else { open };
         let answer = Decision { choice: choice.to_owned(), reason: String::new(), by: String::new() };
         open.answered(Some(answer), if back { Way::Back } else { Way::Forward })?;
-        let asked = run::asked(&open.entries, open.row.ending.as_ref());
-        let mut choices = asked.into_iter().flat_map(|(_, question)| question.choices);
+        let asked =
+            run::asked(&open.entries, open.row.ending.as_ref()).into_iter().map(|(_, question)| question);
+        let mut choices = asked.chain(open.would_ask).flat_map(|question| question.choices);
         choices.find(|one| one.key == choice).ok_or(HostError::NoRun("answer"))
+    }
+
+    /// Of a run that was interrupted nothing was asked yet: what going back would ask now.
+    async fn with_question(&self, open: OpenRun) -> OpenRun {
+        if open.asks() || !run::asked(&open.entries, None).is_empty() {
+            return open;
+        }
+        let context = self.rehearsal(self.frozen(open.zero.site.clone()), &open.row.id);
+        let question = Box::pin(run::plan_back(&context, &open.entries, false)).await.question;
+        OpenRun { would_ask: question, ..open }
     }
 
     /// The unfinished run that is meant, with the site's lock. It is looked at before the lock is taken, so that
@@ -182,7 +198,7 @@ impl Host {
         }
         let zero = EntryZero::read(reader.before(&row.id)?)?;
         let entries = reader.entries(&row.id)?;
-        Ok(OpenRun { row, zero, entries })
+        Ok(OpenRun { row, zero, entries, would_ask: None })
     }
 
     /// An effect that this uplift cannot take back is found before the first of them is: else the site would be left
@@ -251,6 +267,8 @@ struct OpenRun {
     row: RunRow,
     zero: EntryZero,
     entries: Vec<Entry>,
+    /// What going back would ask, where nothing was asked yet.
+    would_ask: Option<Question>,
 }
 
 impl OpenRun {
@@ -271,7 +289,10 @@ impl OpenRun {
     /// asked, or if the answer is none of the choices.
     fn answered(&self, answer: Option<Decision>, way: Way) -> Result<Option<(i64, Decision)>, HostError> {
         let Some(answer) = answer else { return Ok(None) };
-        let asked = run::asked(&self.entries, self.row.ending.as_ref());
+        let mut asked = run::asked(&self.entries, self.row.ending.as_ref());
+        let at = |question: &Question| self.entries.iter().find(|entry| entry.address == question.address);
+        asked
+            .extend(self.would_ask.iter().filter_map(|question| Some((at(question)?.seq, question.clone()))));
         let offers = |question: &Question| question.choices.iter().any(|choice| choice.key == answer.choice);
         let named = asked.iter().find(|(_, question)| offers(question));
         // A misspelt answer is about what is asked on this way.

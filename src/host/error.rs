@@ -56,9 +56,9 @@ impl HostError {
             Self::Unfinished { run, .. } => own("run_unfinished").hint(format!(
                 "go on with `uplift resume {run}`, or take it back with `uplift rollback {run}`"
             )),
-            Self::Stale { changes } => {
-                own("plan_stale").evidence(changes.iter().cloned()).hint("run it again to see the new plan")
-            }
+            Self::Stale { changes } => own("plan_stale")
+                .evidence(changes.iter().cloned())
+                .hint("type it again without `--plan` to see the plan of now; nothing was changed"),
             Self::NoRun(_) => {
                 own("no_run").hint("if this is not the site that you mean, name its folder: `-C DIR`")
             }

@@ -36,7 +36,8 @@ impl Drop for Held {
 }
 
 impl Host {
-    /// Who works on the site's databases from another machine, if somebody does. What a plan finds meanwhile, a site
+    /// Who works on the site's databases from another machine, if somebody does: asked by taking their lock, for no longer
+    /// than that takes. What a plan finds meanwhile, a site
     /// that is down or a database that lets nobody in, is that run's doing.
     pub async fn held_elsewhere(&self) -> Option<Failure> {
         let clients::Who { user, host } = clients::who();

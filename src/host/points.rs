@@ -29,11 +29,18 @@ impl Recorded {
     /// All of them, newest first, those included that this uplift cannot return to.
     fn all(&self) -> Result<Vec<Point>, Failure> {
         let Some(reader) = self.reader()? else { return Ok(Vec::new()) };
-        let (mut points, mut restored) = (Vec::new(), None);
+        let (mut points, mut restored, mut returned_from) = (Vec::new(), None, None);
         for row in reader.runs().map_err(Failure::from)? {
             if has_restored(&row) && restored.is_none() {
                 restored = Some(row.id);
+            } else if let Some(run) = returned(&row).filter(|_| returned_from.is_none()) {
+                // Whatever came after that one was left with it.
+                returned_from = Some(run);
             } else if !RETURNS.contains(&row.runbook.as_str()) {
+                if returned_from.as_ref().is_some_and(|run| *run != row.id) {
+                    continue;
+                }
+                returned_from = None;
                 let found = point(&reader, row)?;
                 points.extend(found.map(|point| Point { restored: restored.clone(), ..point }));
             }
@@ -105,6 +112,12 @@ impl Host {
 /// One that was closed in its middle may have.
 fn has_restored(row: &RunRow) -> bool {
     row.runbook == RESTORES && matches!(row.state, RunState::Done | RunState::Closed)
+}
+
+/// The upgrade that a run has returned from.
+fn returned(row: &RunRow) -> Option<String> {
+    let is_return = row.runbook == RETURNS[0] && row.state == RunState::Done;
+    row.params.get("run").filter(|_| is_return)?.as_str().map(str::to_owned)
 }
 
 /// `None` if the run left neither another release nor the databases of one.

@@ -25,8 +25,8 @@ pub enum JournalError {
     #[error("`{path}` is not a journal of uplift, or it is damaged: {why}")]
     Damaged { path: PathBuf, why: String },
     #[error(
-        "the journal `{path}` is an older copy: it has {} records of {} commands, and {} of {} were noted",
-        .commits.0, .takings.0, .commits.1, .takings.1
+        "the journal `{path}` is an older copy: it has {} of {}, and {} of {} were noted",
+        count(.commits.0, "record"), count(.takings.0, "command"), .commits.1, .takings.1
     )]
     Older {
         path: PathBuf,
@@ -36,6 +36,11 @@ pub enum JournalError {
         takings: (i64, i64),
         commits: (i64, i64),
     },
+    #[error(
+        "the journal `{path}` is gone: {} and {} were noted",
+        count(*.commits, "record"), count(*.takings, "command")
+    )]
+    Gone { path: PathBuf, mark: PathBuf, takings: i64, commits: i64 },
     #[error("`{path}` belongs to user {owner}, and you are user {user}")]
     NotOwner { path: PathBuf, owner: String, user: String, sudo: String },
     #[error("`{path}` lies on a network file system (`{kind}`), where locks cannot be trusted")]
@@ -111,6 +116,7 @@ impl JournalError {
                 about("journal_damaged", Refused, "keep the file for support; do not delete it")
             }
             Self::Older { marks, .. } => about("journal_older", Refused, &put_back(marks)),
+            Self::Gone { mark, .. } => about("journal_gone", Refused, &put_back(std::slice::from_ref(mark))),
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {
                 about("network_mount", Refused, "name a folder on a local disk: `--state DIR`")
@@ -201,6 +207,10 @@ fn stop_line(orphans: &[Orphan]) -> String {
     } else {
         format!("let it finish, or stop it: `kill {pids}`")
     }
+}
+
+fn count(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn put_back(marks: &[PathBuf]) -> String {

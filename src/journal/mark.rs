@@ -30,8 +30,21 @@ struct Mark {
     commits: i64,
 }
 
-/// Refuses a journal that knows less than was noted. One that is missing altogether is begun anew: who lost it is told so
-/// by what it has left.
+/// Refuses to begin a journal anew where one was: a run may be in its middle, and nothing would say so. What was noted with
+/// the backups alone keeps nobody from it: they may have come to a host that has lost everything.
+pub(super) fn check_gone(folder: &Folder) -> Result<(), JournalError> {
+    match read(folder, NAMES[0]) {
+        Some(Mark { epoch, commits, .. }) => Err(JournalError::Gone {
+            path: folder.journal(),
+            mark: folder.path().join(NAMES[0]),
+            takings: epoch,
+            commits,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a journal that knows less than was noted.
 pub(super) fn check(
     folder: &Folder,
     counts: impl FnOnce() -> Result<(i64, i64), JournalError>,

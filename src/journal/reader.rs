@@ -32,9 +32,9 @@ impl Reader {
     /// `None` if no run was ever recorded here.
     pub fn open(folder: &Folder) -> Done<Option<Self>> {
         match fs::metadata(folder.journal()) {
-            Ok(about) if about.len() == 0 && !log(&folder.journal()) => return Ok(None),
+            Ok(about) if about.len() == 0 && !log(&folder.journal()) => return none(folder),
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return none(folder),
             Err(error) => return Err(folder.unreadable(error)),
         }
         let open = connect(folder)?;
@@ -147,6 +147,10 @@ impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").field("folder", &self.folder).finish_non_exhaustive()
     }
+}
+
+fn none(folder: &Folder) -> Done<Option<Reader>> {
+    mark::check_gone(folder).map(|()| None)
 }
 
 /// Says which run was asked for, where there is none.

@@ -163,6 +163,7 @@ fn count_taking(folder: &Folder) -> Result<(i64, i64), JournalError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     if format(&tx).map_err(failed)?.is_none() {
         refuse_foreign(&tx, folder)?;
+        mark::check_gone(folder)?;
         tx.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
         tx.execute_batch(TABLES).map_err(failed)?;
         tx.execute(

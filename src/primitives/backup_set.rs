@@ -59,7 +59,12 @@ pub(super) async fn execute(plan: &SetPlan, site: Operate<'_>) -> Result<Made, F
 
 pub(super) async fn undo(plan: &SetPlan, site: Operate<'_>) -> Result<Undone, Failure> {
     let Some(half) = half(plan, site.observe()).await? else {
-        return Ok(Undone::nothing("the backup stays: it may be needed yet"));
+        let made = plan.is_made(site.observe()).await?;
+        return Ok(Undone::nothing(if made {
+            "the backup stays: it may be needed yet"
+        } else {
+            "no backup was made"
+        }));
     };
     let what = "backup that was never finished".to_owned();
     site.files.remove(&Remove { path: half, what }).await?;

@@ -86,15 +86,27 @@ fn a_copy_from_the_middle_of_a_run_is_noticed() {
     refused(&folder);
 }
 
-/// Whoever has lost it begins with a new one; half a note is none.
+/// A run may be in its middle: whoever has lost the record is told so before another begins. Half a note is none.
 #[test]
-fn a_journal_that_is_gone_is_begun_anew() {
+fn a_journal_that_is_gone_is_begun_anew_once_a_person_has_said_so() {
     let Story { lock, writer, folder, site } = Story::begun();
+    let backups = folder.path().join("backups");
+    fs::create_dir(&backups).unwrap();
     drop((writer, lock));
     for name in FILES {
         let _none = fs::remove_file(folder.path().join(name));
     }
-    assert!(Reader::open(&folder).unwrap().is_none());
+    for error in [Reader::open(&folder).err(), Lock::take(&folder, holder("")).err()] {
+        let error = error.expect("it was there");
+        assert_eq!(error.code(), "journal_gone", "{error:?}");
+        assert!(error.hint().unwrap().contains("journal.mark"), "{error:?}");
+        assert!(error.to_string().contains("1 record and 1 command were noted"), "{error}");
+    }
+    fs::remove_file(folder.path().join("journal.mark")).unwrap();
+    assert!(
+        Reader::open(&folder).unwrap().is_none(),
+        "backups alone may have come to a host that has lost all"
+    );
     let (folder, lock, writer) = open(&site.path().join(".uplift"), Scrubber::default());
     writer.begin(run(RUN)).unwrap();
     drop((writer, lock));

@@ -349,3 +349,20 @@ async fn a_savepoint_that_this_uplift_cannot_read_is_not_called_gone() {
     let unread = places[0].point.unread.as_ref().unwrap();
     assert!(unread.hint.contains(&format!("`uplift rollback {run}`")), "{unread:?}");
 }
+
+/// Who has returned from an upgrade has left what came after it too.
+#[tokio::test]
+async fn what_came_after_the_upgrade_that_was_returned_from_is_not_offered() {
+    let night = Night::at_1_1_0().await;
+    let first = night.newest().await.0.id;
+    assert_eq!(night.upgrade("1.1.1").await.ending, Ending::Done);
+    assert_eq!(night.host().await.places().await.unwrap().len(), 2);
+    night.try_return(&first, &[("restore_data", "always"), ("jobs", "run")]).await.unwrap();
+    let places = night.host().await.places().await.unwrap();
+    let runs: Vec<_> = places.iter().map(|place| place.point.run.as_str()).collect();
+    assert_eq!(runs, [first.as_str()], "1.0.0 runs, on its own data");
+    assert!(places[0].runs_now && places[0].migrated.is_empty());
+    // Another upgrade begins anew.
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    assert_eq!(night.host().await.places().await.unwrap().len(), 2);
+}

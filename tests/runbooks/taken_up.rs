@@ -164,3 +164,18 @@ async fn a_block_that_was_refused_is_tried_again_once_its_cause_is_mended() {
     let addresses: Vec<_> = night.newest().await.1.into_iter().map(|call| call.address).collect();
     assert_eq!(addresses, ["stop/compose_stop#1", "prepare/compose_pull#1", "prepare/backup#1"]);
 }
+
+/// What a look at the way back has printed can be typed as it stands.
+#[tokio::test]
+async fn a_choice_can_be_typed_before_it_was_asked() {
+    let night = Night::of(World::strata());
+    night.upgrade("1.6.0").await;
+    killed_in_a_look(&night);
+    let run = night.newest().await.0.id;
+    let back = night.host().await.plan_back(&run).await.unwrap();
+    assert!(back.question.unwrap().choices.iter().any(|choice| choice.key == "return-code"));
+    let host = night.host().await;
+    assert_eq!(host.try_answer(&run, "nonsense", true).await.unwrap_err().failure().code, "no_such_choice");
+    assert_eq!(host.try_answer(&run, "return-code", true).await.unwrap().key, "return-code");
+    assert!(matches!(night.rollback(Some("return-code")).await.ending, Ending::RolledBack { .. }));
+}

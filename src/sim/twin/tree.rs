@@ -50,8 +50,7 @@ impl Tree {
     fn inside(&self, path: &Path) -> Node {
         for above in path.ancestors().skip(1) {
             match self.nodes.get(above) {
-                // A folder is noted where it was made: what it held before, if anything, was removed.
-                Some(Node::Gone | Node::Folder) => return Node::Gone,
+                Some(Node::Gone) => return Node::Gone,
                 Some(Node::Live { path: live, .. }) => {
                     let rest = path.strip_prefix(above).unwrap_or(path);
                     return Node::Live { path: live.join(rest), mode: None };
