@@ -123,6 +123,10 @@ fn all_told(session: &Session, exit: ExitClass) -> ExitClass {
     let failure = Failure::new("output_lost", format!("what this tells could not be written: {why}")).hint(
         "look where its output goes; what the command did, if anything, is done: `uplift status` tells",
     );
+    if session.json() {
+        // Programs read what is lost; whoever started them reads this.
+        session.paper().paragraph(0, &format!("error: {failure}"));
+    }
     Trouble::new(failure, ExitClass::Refused).tell(session)
 }
 

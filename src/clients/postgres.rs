@@ -108,6 +108,11 @@ impl PostgresRead for PostgresClient {
         pooler::none(self, endpoint, database).await
     }
 
+    async fn lockable(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        lock::open(self, endpoint).await?.close().await;
+        Ok(())
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         let mut found = Vec::new();
         for name in names {

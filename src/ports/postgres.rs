@@ -39,6 +39,8 @@ pub trait PostgresRead: Send + Sync {
     async fn server(&self, endpoint: &Endpoint, database: &str) -> Result<Server, Failure>;
     /// Fails with `pooled` if a connection pooler stands before the server.
     async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure>;
+    /// Fails with `lock_denied` where [`Postgres::lock`] would: it is not taken for this.
+    async fn lockable(&self, endpoint: &Endpoint) -> Result<(), Failure>;
     /// Facts of those of `names` that exist, in their order.
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure>;
     /// `schema_migrations` of one database, sorted; `None` if it has no such table.

@@ -45,6 +45,8 @@ impl Read for CheckDatabase {
             return Err(Failure::new("standby", text).hint("set `DB_HOST` to the primary server"));
         }
         site.postgres.direct(endpoint, all.primary()).await?;
+        // Without the lock there is no run: a plan that did not say so would be of none.
+        site.postgres.lockable(endpoint).await?;
         let names: Vec<_> = all.all.iter().map(|one| one.name.clone()).collect();
         let found = site.postgres.databases(endpoint, &names).await?;
         backups::complete(&names, &found)?;

@@ -161,6 +161,13 @@ impl PostgresRead for World {
         })
     }
 
+    async fn lockable(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        self.look(|state| {
+            state.session(endpoint)?;
+            lock::lockable(&state.server)
+        })
+    }
+
     async fn direct(&self, endpoint: &Endpoint, database: &str) -> Result<(), Failure> {
         self.look(|state| {
             state.database(endpoint, database)?;

@@ -144,6 +144,7 @@ pub(super) async fn a_dump_into_a_missing_folder_fails(fixture: &dyn Fixture) {
 pub(super) async fn a_server_without_a_pooler_is_asked_directly(fixture: &dyn Fixture) {
     let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
     postgres.direct(&databases.endpoint, databases.primary()).await.unwrap();
+    postgres.lockable(&databases.endpoint).await.unwrap();
     assert_eq!(code(postgres.direct(&databases.endpoint, "no_such_database").await), "database_missing");
     let nowhere = Endpoint { host: "127.0.0.1".to_owned(), port: 1, ..databases.endpoint.clone() };
     assert_eq!(code(postgres.direct(&nowhere, databases.primary()).await), "database_unreachable");

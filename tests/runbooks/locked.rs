@@ -11,6 +11,7 @@ use uplift::{
     event::{ExitClass, Failure},
     journal::Entry,
     ports::{Ports, clock::Clock},
+    run::PlanEnd,
     sim::Fault,
 };
 
@@ -105,6 +106,8 @@ async fn who_may_not_take_the_lock_is_told_what_to_set() {
     let night = Night::of(World::strata());
     let writes = night.world.writes();
     night.world.deny_lock(true);
+    let end = night.plan("1.1.0").await.end;
+    assert!(matches!(&end, PlanEnd::Fails { failure, .. } if failure.code == "lock_denied"), "{end:?}");
     let (exit, failure) = refused(night.try_upgrade("1.1.0").await);
     assert_eq!((exit, failure.code.as_str()), (ExitClass::Refused, "lock_denied"));
     assert!(failure.hint.unwrap_or_default().contains("`UPLIFT_DB_ADMIN_URL`"));

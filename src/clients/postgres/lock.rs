@@ -64,7 +64,8 @@ pub(super) async fn take(client: &PostgresClient, request: &LockSite) -> Result<
         .hint("wait for it to end; it may run on another host that uses the same databases"))
 }
 
-async fn open(client: &PostgresClient, endpoint: &Endpoint) -> Result<Session, Failure> {
+/// A session where the lock is.
+pub(super) async fn open(client: &PostgresClient, endpoint: &Endpoint) -> Result<Session, Failure> {
     let mut opened = client.connect(endpoint, MAINTENANCE).await;
     let denied = opened.as_ref().is_err_and(|failure| failure.code == "database_denied");
     if denied && client.has_admin() {

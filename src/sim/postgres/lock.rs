@@ -3,7 +3,10 @@ use async_trait::async_trait;
 use crate::{
     event::Failure,
     ports::postgres::{LockSite, SiteLock},
-    sim::{server::Lock, world::World},
+    sim::{
+        server::{Lock, Server},
+        world::World,
+    },
 };
 
 /// The site's lock in a world, given back when it is dropped.
@@ -25,11 +28,7 @@ impl World {
             if let Some(pooler) = &server.pooler {
                 return Err(pooled(pooler));
             }
-            if server.lock == Lock::Denied {
-                let text = format!("`{}` may not connect to the database `postgres`", server.user);
-                return Err(Failure::new("lock_denied", text)
-                    .hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"));
-            }
+            lockable(server)?;
             if let Lock::Held { holder, .. } = &server.lock {
                 let at = &request.endpoint;
                 let text = format!(
@@ -68,4 +67,13 @@ impl Drop for Holding {
             state.server.lock = Lock::Free;
         }
     }
+}
+
+/// Whether the database that holds the lock lets the site's user in.
+pub(super) fn lockable(server: &Server) -> Result<(), Failure> {
+    if server.lock != Lock::Denied {
+        return Ok(());
+    }
+    let text = format!("`{}` may not connect to the database `postgres`", server.user);
+    Err(Failure::new("lock_denied", text).hint("set `UPLIFT_DB_ADMIN_URL` to an administrator's address"))
 }

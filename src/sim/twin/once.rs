@@ -135,6 +135,10 @@ impl PostgresRead for Once<dyn PostgresRead> {
         self.ask(format!("direct {endpoint:?} {database}"), self.live.direct(endpoint, database)).await
     }
 
+    async fn lockable(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        self.ask(format!("lockable {endpoint:?}"), self.live.lockable(endpoint)).await
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         self.ask(format!("databases {endpoint:?} {names:?}"), self.live.databases(endpoint, names)).await
     }

@@ -122,6 +122,10 @@ impl PostgresRead for Twin {
         self.live().postgres.direct(endpoint, database).await
     }
 
+    async fn lockable(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        self.live().postgres.lockable(endpoint).await
+    }
+
     async fn databases(&self, endpoint: &Endpoint, names: &[String]) -> Result<Vec<DatabaseFacts>, Failure> {
         let live = self.live().postgres.databases(endpoint, names).await?;
         let mut found = Vec::new();

@@ -144,6 +144,7 @@ async fn the_lock_needs_the_maintenance_database(real: &Real) {
     let ask = LockSite { endpoint: at.clone(), primary: PRIMARY.to_owned(), holder: "uplift 4".to_owned() };
     real.stack.psql("postgres", "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC").unwrap();
     assert_eq!(code(ports.postgres.lock(&ask).await.map(|_| ())), "lock_denied");
+    assert_eq!(code(ports.postgres.lockable(&at).await), "lock_denied");
     let url = format!("postgres://postgres:admin-{CANARY}@{}:{}/postgres", at.host, at.port);
     let admin = real.ports_in(real.environment.clone().with("UPLIFT_DB_ADMIN_URL", url));
     let held = admin.postgres.lock(&ask).await.unwrap();
