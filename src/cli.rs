@@ -6,6 +6,7 @@ mod backup;
 mod bars;
 mod begin;
 mod completions;
+mod docs;
 mod exits;
 mod flags;
 mod help;

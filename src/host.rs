@@ -3,9 +3,13 @@
 
 mod again;
 mod begin;
+mod check;
+mod definitions;
 mod door;
+mod eject;
 mod error;
 mod held;
+mod imports;
 mod init;
 mod layer;
 mod learn;
@@ -15,6 +19,7 @@ mod notices;
 mod past;
 mod points;
 mod publish;
+mod reference;
 mod runbook;
 mod running;
 mod runs;
@@ -25,10 +30,13 @@ mod telling;
 mod words;
 mod zero;
 
+pub use check::{Checkup, Problem};
 pub use door::{Host, HostBuilder};
+pub use eject::Ejected;
 pub use error::HostError;
 pub use library::{StockRunbook, stock, stock_named};
 pub use past::Shown;
+pub use reference::{Described, Field};
 pub use runbook::Runbook;
 pub use running::Run;
 pub use runs::{Leavings, Runs, Undoing, who};

@@ -29,8 +29,8 @@ pub mod survey;
 pub use event::{Ending, Event, ExitClass, Failure};
 pub use host::who;
 pub use host::{
-    Host, HostBuilder, HostError, Leavings, Proved, Run, Runbook, Runs, Sets, Settled, Shown, Simulated,
-    StockRunbook, Telling, Undoing, stock, stock_named,
+    Checkup, Described, Ejected, Field, Host, HostBuilder, HostError, Leavings, Problem, Proved, Run,
+    Runbook, Runs, Sets, Settled, Shown, Simulated, StockRunbook, Telling, Undoing, stock, stock_named,
 };
 pub use primitives::contract::{Catalogue, Decision};
 pub use run::Plan;

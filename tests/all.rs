@@ -8,6 +8,7 @@
 
 mod backups;
 mod contract;
+mod guide;
 mod journal;
 mod lab;
 mod laws;

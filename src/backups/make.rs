@@ -31,6 +31,7 @@ pub struct Made {
     pub set: String,
     /// Where it lies.
     pub path: String,
+    /// Bytes of its files.
     pub bytes: u64,
     /// What was proved of it.
     pub verified: Verification,

@@ -197,12 +197,14 @@ impl fmt::Display for Level {
 /// What was proved of a set, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
+    /// How far it was proved.
     pub level: Level,
     /// RFC 3339 in UTC. Empty in what an older uplift wrote.
     #[serde(default)]
     pub at: String,
-    /// Files that were read, and their length.
+    /// Files that were read.
     pub files: usize,
+    /// Bytes of those.
     pub bytes: u64,
     /// Rows that were counted both in the databases and in the dumps.
     #[serde(default)]

@@ -163,8 +163,11 @@ pub async fn plan_prune(keep: usize, named: Option<String>, site: Observe<'_>) -
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pruned {
+    /// Backups that were removed, by their names.
     pub sets: Vec<String>,
+    /// Kept databases that were dropped.
     pub databases: Vec<String>,
+    /// Bytes that are free again.
     pub bytes: u64,
     /// What was to go and stays after all, and why.
     pub stays: Vec<String>,

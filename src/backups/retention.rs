@@ -23,8 +23,11 @@ const UNFINISHED: SignedDuration = SignedDuration::from_hours(24);
 /// What becomes of one thing, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
+    /// As it is called.
     pub name: String,
+    /// It has to go.
     pub goes: bool,
+    /// Why it goes, or stays: a sentence.
     pub why: String,
 }
 

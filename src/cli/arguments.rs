@@ -1,10 +1,14 @@
 //! What can be typed. Flags that come from a runbook's header are added by [`super::flags`], examples and what a command
 //! touches by [`super::lessons`].
 
+mod books;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, builder::NonEmptyStringValueParser};
 use clap_complete::Shell;
+
+pub(super) use self::books::{Books, Runbook};
 
 /// Upgrade a self-hosted Strata Server, and go back if it fails
 #[derive(Debug, Parser)]
@@ -322,23 +326,6 @@ pub(super) struct VerifySet {
 fn named(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as `name=value`")?;
     Ok((name.to_owned(), value.to_owned()))
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Runbook {
-    #[command(subcommand)]
-    pub(super) what: Books,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Books {
-    /// What there is, and what each does
-    List,
-    /// The text of one, to read or to copy
-    Show {
-        /// e.g. `compose/upgrade`
-        name: String,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -51,3 +51,16 @@ pub(super) const VERIFY: Exits = &[
 
 pub(super) const PRINTS: Exits =
     &[(0, "printed"), (1, "could not be written"), (2, "usage invalid, or there is no such thing")];
+
+pub(super) const CHECKS: Exits = &[
+    (0, "nothing is wrong; warnings may have been told"),
+    (1, "a file could not be read"),
+    (2, "at least one runbook would be refused, or usage invalid"),
+    (130, "interrupted"),
+];
+
+pub(super) const WRITES: Exits = &[
+    (0, "written"),
+    (1, "could not be written"),
+    (2, "usage invalid, or there is no such thing, or a file would have been replaced"),
+];

@@ -72,6 +72,7 @@ pub(super) async fn whole(stage: &Stage) -> Result<Command, Trouble> {
     }
     let books = stock().iter().map(|book| book.name);
     let command = at(command, &["man"], |man| one_of(man, "command", verbs));
+    let command = at(command, &["runbook", "eject"], |eject| one_of(eject, "name", books.clone()));
     Ok(at(command, &["runbook", "show"], |show| one_of(show, "name", books)))
 }
 

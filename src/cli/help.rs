@@ -140,7 +140,7 @@ mod tests {
             // The template has marks of its own.
             assert!(!lesson.touches.contains('{'), "`{}`", verb.join(" "));
         }
-        assert_eq!(all.len(), lessons::LESSONS.len());
+        assert_eq!(all.len(), lessons::all().count());
     }
 
     /// Whoever copies an example is not told that it is wrong.
@@ -150,7 +150,7 @@ mod tests {
         // Only this one knows the words of a choice, and only the other one the flags of a file.
         let whole = flags::whole(&stage).await.unwrap();
         let own = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/compose/upgrade.rhai");
-        for (typed, _) in lessons::LESSONS.iter().flat_map(|lesson| lesson.examples) {
+        for (typed, _) in lessons::all().flat_map(|lesson| lesson.examples) {
             let words = words(&typed.replace("./upgrade.rhai", own));
             let mut commands = vec![flags::command(&words, &stage).await.unwrap()];
             if !typed.starts_with("uplift run ") {

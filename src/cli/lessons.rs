@@ -1,6 +1,8 @@
 //! What each command teaches beside its flags: what it touches, and what one types. Help screens and manual pages are
 //! made of it, and a test types every example.
 
+mod runbooks;
+
 use super::exits::{self, Exits};
 
 /// One command.
@@ -18,10 +20,14 @@ pub(super) struct Lesson {
 
 /// The lesson of the command that these words are.
 pub(super) fn of(verb: &[&str]) -> Option<&'static Lesson> {
-    LESSONS.iter().find(|lesson| lesson.verb == verb)
+    all().find(|lesson| lesson.verb == verb)
 }
 
-pub(super) const LESSONS: &[Lesson] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Lesson> {
+    LESSONS.iter().chain(runbooks::LESSONS)
+}
+
+const LESSONS: &[Lesson] = &[
     Lesson {
         verb: &[],
         touches: "Begin with `uplift status`: it only looks. Every command that changes the site has `--dry-run`: that \
@@ -305,37 +311,6 @@ pub(super) const LESSONS: &[Lesson] = &[
             ("uplift run ./upgrade.rhai --param to=1.1.0", "the same parameter, written the other way"),
         ],
         exits: exits::CHANGES,
-    },
-    Lesson {
-        verb: &["runbook"],
-        touches: "Only prints: the procedures are files that can be read, copied and changed.",
-        more: &[],
-        examples: &[
-            ("uplift runbook list", "what there is"),
-            ("uplift runbook show compose/upgrade", "read one"),
-            ("uplift runbook show compose/upgrade > upgrade.rhai", "a copy to change, for `uplift run`"),
-        ],
-        exits: exits::PRINTS,
-    },
-    Lesson {
-        verb: &["runbook", "list"],
-        touches: "Only prints.",
-        more: &[],
-        examples: &[
-            ("uplift runbook list", "their names, and what each does"),
-            ("uplift runbook list -o json", "with the parameters of each, for a program"),
-        ],
-        exits: exits::PRINTS,
-    },
-    Lesson {
-        verb: &["runbook", "show"],
-        touches: "Only prints.",
-        more: &[],
-        examples: &[
-            ("uplift runbook show compose/upgrade", "read it"),
-            ("uplift runbook show compose/upgrade > upgrade.rhai", "a copy to change, for `uplift run`"),
-        ],
-        exits: exits::PRINTS,
     },
     Lesson {
         verb: &["completions"],

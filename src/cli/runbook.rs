@@ -1,9 +1,16 @@
+use std::path::Path;
+
 use serde_json::json;
 
-use super::{arguments::Books, session::Session, trouble::Trouble};
+use super::{
+    arguments::Books,
+    docs,
+    session::{Session, quoted},
+    trouble::Trouble,
+};
 use crate::{
     event::ExitClass,
-    host::{stock, stock_named},
+    host::{Checkup, HostBuilder, stock, stock_named},
 };
 
 /// `uplift runbook`.
@@ -19,17 +26,26 @@ pub(super) async fn runbook(session: &mut Session, what: Books) -> Result<ExitCl
             }
             Ok(ExitClass::Done)
         }
+        Books::Check { names } => check(session, &names).await,
+        Books::Docs { name, definitions } => {
+            docs::docs(session, name.as_deref(), definitions.as_deref()).await
+        }
+        Books::Eject { name, file } => eject(session, &name, file.as_deref()).await,
     }
+}
+
+/// No site is looked for: of one that is named, only its own scripts are read.
+pub(super) fn host(session: &Session) -> HostBuilder {
+    (session.stage.host)(session.start())
 }
 
 /// The stock runbooks, and the site's own.
 async fn list(session: &Session) -> Result<ExitClass, Trouble> {
-    let host = || (session.stage.host)(session.start());
-    let own = host().own_runbooks().await?;
+    let own = host(session).own_runbooks().await?;
     let mut names: Vec<_> = stock().iter().map(|book| book.name.to_owned()).collect();
     names.extend(own.iter().filter(|name| stock_named(name).is_err()).cloned());
     for name in names {
-        let header = host().header(&name).await?;
+        let header = host(session).header(&name).await?;
         let is_own = own.contains(&name);
         if session.json() {
             session.lines().json(&json!({ "name": name, "header": header, "own": is_own }));
@@ -39,4 +55,74 @@ async fn list(session: &Session) -> Result<ExitClass, Trouble> {
         }
     }
     Ok(ExitClass::Done)
+}
+
+async fn check(session: &Session, names: &[String]) -> Result<ExitClass, Trouble> {
+    let mut checkups = Vec::new();
+    for name in names {
+        checkups.push(session.unless_stopped(host(session).check(name)).await??);
+    }
+    let errors: usize = checkups.iter().map(Checkup::errors).sum();
+    let warnings: usize = checkups.iter().map(Checkup::warnings).sum();
+    let exit = if errors == 0 { ExitClass::Done } else { ExitClass::Invalid };
+    if session.json() {
+        let mut lines = session.lines();
+        checkups.iter().flat_map(|checkup| &checkup.problems).for_each(|problem| lines.json(problem));
+        let exit = exit.code();
+        lines.json(&json!({ "checked": checkups, "errors": errors, "warnings": warnings, "exit": exit }));
+    } else {
+        for checkup in &checkups {
+            told(session, checkup);
+        }
+    }
+    Ok(exit)
+}
+
+async fn eject(session: &Session, name: &str, file: Option<&Path>) -> Result<ExitClass, Trouble> {
+    let ejected = host(session).eject(name, file).await?;
+    let runbook = ejected.runbook.display().to_string();
+    if session.json() {
+        session.lines().json(&json!({ "from": name, "runbook": runbook, "imported": ejected.imported }));
+        return Ok(ExitClass::Done);
+    }
+    if session.common.quiet {
+        return Ok(ExitClass::Done);
+    }
+    let mut paper = session.paper();
+    paper.line(&format!("wrote `{runbook}`, a copy of `{name}`"));
+    for path in &ejected.imported {
+        paper.line(&format!("wrote `{}`, which it imports", path.display()));
+    }
+    let typed = quoted(&runbook);
+    paper.blank();
+    paper.line(&format!("look it through:  uplift runbook check {typed}"));
+    paper.line(&format!("run it:           uplift run {typed} --help"));
+    paper.blank();
+    paper.paragraph(
+        0,
+        "The copy is yours: what later uplifts mend in their own does not come into it by itself.",
+    );
+    Ok(ExitClass::Done)
+}
+
+fn told(session: &Session, checkup: &Checkup) {
+    let mut sheet = session.sheet();
+    for problem in &checkup.problems {
+        problem.text.lines().for_each(|line| sheet.line(line));
+        sheet.blank();
+    }
+    let (errors, warnings) = (checkup.errors(), checkup.warnings());
+    let found = match (errors, warnings) {
+        (0, 0) if session.common.quiet => return,
+        (0, 0) => "no problems".to_owned(),
+        (0, _) => counted(warnings, "warning"),
+        (_, 0) => counted(errors, "error"),
+        _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+    };
+    let (steps, calls) = (counted(checkup.steps, "step"), counted(checkup.calls, "call"));
+    sheet.line(&format!("`{}`: {steps}, {calls}, {found}", checkup.runbook));
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

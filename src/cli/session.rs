@@ -270,7 +270,7 @@ pub(super) fn was_typed(words: &[OsString], short: &str, long: &str) -> bool {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=@%+,".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -82,12 +82,26 @@ impl HostBuilder {
 
     /// The header of a runbook, for its flags and its help: no site is looked for.
     pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
-        let (files, folder) = self.own_scripts()?;
-        let layer = Layer { files: &*files, site: &folder };
-        let bundle = library::find(name, layer).await?;
+        let bundle = self.bundle(name).await?;
         let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
         let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
         Ok(runbook.header().clone())
+    }
+
+    /// A runbook with its files, as they are: nothing of it is understood yet.
+    pub(super) async fn bundle(&self, name: &str) -> Result<script::Bundle, HostError> {
+        let (files, folder) = self.own_scripts()?;
+        library::find(name, Layer { files: &*files, site: &folder }).await
+    }
+
+    /// Runbooks that are files are read somewhere else than on the site's own host.
+    pub(super) fn reads_elsewhere(&self) -> bool {
+        self.scripts.is_some()
+    }
+
+    /// What runbooks can call.
+    pub(super) fn offered(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     /// Names of the site's own runbooks, sorted: no site is looked for.
@@ -288,7 +302,7 @@ impl Host {
 }
 
 /// The names that [`script_site`] has: a runbook can be checked against them before any site is known.
-const SITE: [&str; 13] = [
+pub(super) const SITE: [&str; 13] = [
     "name",
     "path",
     "project",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{
     error::HostError,
+    imports,
     layer::{Layer, is_hooks},
 };
 use crate::{
@@ -50,7 +51,12 @@ pub(super) fn is_file(name: &str) -> bool {
 pub(super) async fn find(name: &str, layer: Layer<'_>) -> Result<Bundle, HostError> {
     if is_file(name) {
         let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
-        let bundle = around(name, &text_of(name, &path, layer.files).await?);
+        let text = text_of(name, &path, layer.files).await?;
+        let own = imports::beside(&path, &text, layer.files).await?;
+        let mut bundle = around(name, &text);
+        // What lies beside the runbook goes before what ships under the same name.
+        bundle.libs.retain(|stock| own.iter().all(|own| own.name != stock.name));
+        bundle.libs.extend(own);
         return Ok(layer.with_library(bundle).await?);
     }
     let own = layer.names().await?;

@@ -18,6 +18,8 @@ use crate::{
 ///
 /// Before it gets its name, every dump is read to its end and has the rows that were counted in the databases at the same
 /// moment. What is unchanged since the newest verified set is linked, not copied.
+///
+/// Undo: nothing is done: the backup stays, because it may be needed yet.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Backup {

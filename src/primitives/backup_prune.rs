@@ -15,6 +15,8 @@ use crate::{
 ///
 /// Each is judged again right before it goes. The newer backups that take the places of those that go are read first, and
 /// if one is not what was written, nothing goes. What was removed does not come back.
+///
+/// Undo: nothing can be done: what was removed does not come back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackupPrune {

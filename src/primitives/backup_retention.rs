@@ -26,7 +26,9 @@ pub(super) fn keep() -> usize {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// Backups by their names, and kept databases, that have to go.
     pub goes: Vec<Judged>,
+    /// Those that stay.
     pub stays: Vec<Judged>,
     /// What stays and why, a sentence for each reason.
     #[serde(default)]

@@ -22,6 +22,7 @@ pub(super) struct CheckRelease {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The tag that was asked for.
     pub tag: String,
     /// What the registry has under this tag now.
     pub digest: String,

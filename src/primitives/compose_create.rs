@@ -19,6 +19,8 @@ use crate::{
 /// Make the containers of services, with their volumes and networks, without starting them: on a host that has none.
 ///
 /// A service that has a container already is left as it is. Taken back, the containers go; volumes stay.
+///
+/// Undo: the containers that were made are removed; their volumes stay.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeCreate {

@@ -20,6 +20,8 @@ use crate::{
 ///
 /// Nothing that runs is touched. An image that would lose its only name because the tag has moved gets another one
 /// first, so that going back always finds it.
+///
+/// Undo: nothing is done: the images stay on this host, and nothing uses them.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposePull {
@@ -58,7 +60,9 @@ pub(super) struct Outcome {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Pulled {
+    /// The name that the image has here.
     pub reference: String,
+    /// What the registry has under the tag: a digest.
     pub digest: String,
     /// The engine's own id of the image.
     pub id: String,

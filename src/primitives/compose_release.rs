@@ -19,6 +19,8 @@ use crate::{
 ///
 /// Nothing is started. What was stopped by hand and has the policy `unless-stopped` stays stopped, also when the daemon
 /// is started again; under any other policy the daemon would start it by itself, so that stays held, and is told.
+///
+/// Undo: the restart policies are held at `no` again.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeRelease {

@@ -33,6 +33,8 @@ use crate::{
 /// Containers that the compose files no longer name, but that run the product's image (an old `worker` after its
 /// service was renamed), stop too: they would go on with the old code against the new database. Others are told and
 /// left alone.
+///
+/// Undo: what ran is started again.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeStop {

@@ -28,6 +28,8 @@ use crate::{
 ///
 /// The container has no published port, no name of the service on the networks and no labels that a proxy reads. It is
 /// removed when the trial is over; its log stays with the run.
+///
+/// Undo: the trial's container is removed. What it has migrated goes back by the `pg_savepoint` before it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeTrial {
@@ -69,12 +71,13 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The tag that was tried.
     pub tag: String,
     /// Milliseconds until it was well for the first time.
     pub well_after_ms: u64,
     /// The moment when it was over, as the primary database's snapshot: what is newer, users have written.
     pub snapshot: String,
-    /// That moment in RFC 3339; empty in what an older uplift wrote.
+    /// When it was over, RFC 3339 in UTC; empty in what an older uplift wrote.
     #[serde(default)]
     pub at: String,
     /// How far the numbers of the rows had come, by database.

@@ -25,6 +25,9 @@ use crate::{
 ///
 /// What ran before is kept first: the containers' whole definitions and their logs. Going back makes the
 /// very same containers again, from the same images.
+///
+/// Undo: the same containers are made again from the same images, with their old values. Once the new release has
+/// migrated a database, a person is asked first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeUp {

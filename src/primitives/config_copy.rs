@@ -14,6 +14,8 @@ use crate::{
 /// Copy the env file and the compose files into a set of their own.
 ///
 /// They hold secrets: the set is readable by its owner only.
+///
+/// Undo: nothing is done: the copy stays, because it may be needed yet.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigCopy {}

@@ -25,6 +25,8 @@ use crate::{
 ///
 /// Each file goes where it was in the site's folder. Those of now are kept; taken back, they are there byte for byte.
 /// A configuration by which web would use other databases or files, or other keys than the set's, is refused.
+///
+/// Undo: the files that were replaced are put back byte for byte.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfigReturn {
@@ -62,6 +64,7 @@ struct One {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// Paths of the files that were put back.
     pub files: Vec<PathBuf>,
 }
 

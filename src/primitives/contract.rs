@@ -3,6 +3,7 @@
 mod catalogue;
 mod effect;
 mod record;
+pub mod schema;
 mod seam;
 
 pub use crate::site::{Size, Span};

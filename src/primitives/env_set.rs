@@ -23,6 +23,8 @@ use crate::{
 /// The options are the variables: `env_set(#{ STRATA_VERSION: params::to })`. The file as it was is kept with
 /// the run; if somebody edits the file meanwhile, that edit is never overwritten. Values that are secrets do not
 /// belong in a runbook.
+///
+/// Undo: the file is put back byte for byte. If somebody has edited it meanwhile, a person is asked which one is to stay.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct EnvSet {
     /// Variables by name, each with one line of text.

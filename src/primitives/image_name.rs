@@ -10,6 +10,8 @@ use crate::{
 /// Give an image on this host another name, so that compose runs exactly it.
 ///
 /// A name that another image has already is refused.
+///
+/// Undo: nothing is done: the name stays, because it only keeps the image from being lost.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImageName {
@@ -27,7 +29,9 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// Id of the image.
     pub image_id: String,
+    /// The name that it has now.
     pub reference: String,
 }
 

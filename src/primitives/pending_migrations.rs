@@ -14,7 +14,9 @@ pub(super) struct PendingMigrations {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// There are some.
     pub any: bool,
+    /// How many there are.
     pub count: usize,
     /// Versions that are pending, oldest first.
     pub versions: Vec<String>,

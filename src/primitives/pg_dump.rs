@@ -14,6 +14,8 @@ use crate::{
 /// Dump all databases from one moment into a set of their own, proved by their rows.
 ///
 /// Uploaded files and configuration are not in it; its manifest says so.
+///
+/// Undo: nothing is done: the set stays, because it may be needed yet.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PgDump {}

@@ -26,6 +26,8 @@ use crate::{
 /// Load the dumps of a backup set into new databases beside the site's, and count what is in them.
 ///
 /// The site goes on meanwhile. `pg_swap` lets them take the product's places; taken back, they are dropped.
+///
+/// Undo: the databases that were loaded are dropped.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PgLoad {
@@ -59,6 +61,7 @@ pub(super) struct Outcome {
     pub databases: Vec<String>,
     /// Rows that were counted in them, as many as the set says.
     pub rows: u64,
+    /// Bytes of the dumps that were read.
     pub bytes: u64,
 }
 

@@ -17,6 +17,8 @@ use crate::{
 ///
 /// Nothing is dropped: the databases of now stay beside them under another name. Taken back before users could write,
 /// they change places again; later only after a person has chosen.
+///
+/// Undo: the databases change places again. Once users could write into the returned ones, a person is asked first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PgReturn {

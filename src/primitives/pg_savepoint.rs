@@ -28,6 +28,9 @@ use crate::{
 ///
 /// Taken back in the dark, the copies take the databases' places again; once users could reach the new release, only
 /// after a person has chosen. What is replaced stays beside them under another name.
+///
+/// Undo: the copies take the databases' places, as long as no user could reach the new release; after that a person is
+/// asked first. Where none was made, nothing is done as long as nothing was migrated.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PgSavepoint {
@@ -64,9 +67,11 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// There is one.
     pub made: bool,
     /// Names of the copies.
     pub copies: Vec<String>,
+    /// Bytes that the copies hold on the server.
     pub bytes: u64,
     /// Why there is none.
     pub why: Option<String>,

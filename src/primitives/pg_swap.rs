@@ -20,6 +20,8 @@ use crate::{
 ///
 /// Nothing is dropped: the databases of now stay beside them under another name. One that is not there yet gets owner,
 /// rights and settings from the set; one that is keeps those that it has now.
+///
+/// Undo: the databases change places again. Once users could write into the restored ones, a person is asked first.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PgSwap {

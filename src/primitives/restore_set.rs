@@ -45,14 +45,16 @@ pub(super) struct RestoreSet {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The set's name.
     pub set: String,
     /// Its folder.
     pub path: PathBuf,
+    /// The release that ran when it was made.
     pub version: String,
     /// The tag under which compose finds exactly what ran.
     pub tag: String,
-    /// Names that images must get before.
-    #[schemars(with = "serde_json::Value")]
+    /// Names that images must get before, each to be handed to `image_name`: `image` (an id) and `reference` (the name).
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     pub names: Vec<NameToGive>,
     /// Uploaded files are in it, and this site keeps its own on this host.
     pub files: bool,

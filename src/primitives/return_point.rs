@@ -55,13 +55,14 @@ pub(super) enum Jobs {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The upgrade that one returns from.
     pub run: String,
     /// The release that ran before, as its tag was called.
     pub version: String,
     /// The tag under which compose finds exactly what ran.
     pub tag: String,
-    /// Names that images must get before.
-    #[schemars(with = "serde_json::Value")]
+    /// Names that images must get before, each to be handed to `image_name`: `image` (an id) and `reference` (the name).
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     pub names: Vec<NameToGive>,
     /// The databases return to the savepoint.
     pub data: bool,

@@ -20,6 +20,8 @@ use crate::{
 ///
 /// All are judged once more right before the first file goes. Nothing goes of a run that one can return from, of one
 /// that is not over, of the newest 20, nor where a file lies that uplift has not put there. What was removed does not come back.
+///
+/// Undo: nothing can be done: what was removed does not come back.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RunsPrune {}
@@ -45,7 +47,9 @@ struct Goes {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// Runs whose copies and logs were removed.
     pub runs: Vec<String>,
+    /// Bytes that are free again.
     pub bytes: u64,
     /// What was to go and stays after all, and why.
     pub stays: Vec<String>,

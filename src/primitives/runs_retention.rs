@@ -13,6 +13,7 @@ pub(super) struct RunsRetention {}
 pub(super) struct Outcome {
     /// Runs by their names.
     pub goes: Vec<Judged>,
+    /// Those that stay.
     pub stays: Vec<Judged>,
     /// What stays and why, a sentence for each reason.
     pub why: Vec<String>,

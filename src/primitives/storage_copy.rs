@@ -14,6 +14,8 @@ use crate::{
 /// Copy uploaded files into a set of their own, every file by its hash.
 ///
 /// What is unchanged since the newest verified set is linked, not copied. Databases are not in it.
+///
+/// Undo: nothing is done: the set stays, because it may be needed yet.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageCopy {}

@@ -24,6 +24,8 @@ use crate::{
 ///
 /// Nothing that is there is touched, whatever it is by now, and what the note does not give any more is named. Taken back
 /// before users could write, what was put back goes again; later it stays.
+///
+/// Undo: the files that were put back are removed again, as long as no user could write; after that they stay.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageReturn {
@@ -44,8 +46,9 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
-    /// Files that were put back, and their bytes.
+    /// Files that were put back.
     pub files: u64,
+    /// Bytes of those.
     pub bytes: u64,
     /// Why nothing could come back.
     pub why: Option<String>,

@@ -26,6 +26,9 @@ use crate::{
 /// A release that is tried in the dark has the live files, and its migrations may delete some. Taken back in the dark,
 /// the files are what they were. Once users could reach the new release what they uploaded stays, and deleted files come
 /// back where the data returns.
+///
+/// Undo: what the release has deleted or changed of the files is put back. Once users could reach it, only what was
+/// deleted comes back, and only if the data returns.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageSavepoint {}
@@ -45,10 +48,13 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// Files that were noted.
     pub files: u64,
-    /// Files, and their bytes, that were not in the backup yet.
+    /// Files among them that were not in the backup yet.
     pub new_files: u64,
+    /// Bytes of those.
     pub new_bytes: u64,
+    /// Where the copies lie: nothing that a runbook needs.
     #[schemars(with = "serde_json::Value")]
     packed: Packed,
 }

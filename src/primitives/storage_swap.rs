@@ -16,12 +16,16 @@ use crate::{
 /// Let a folder that `storage_unpack` has filled take the place of the live uploaded files, in one moment.
 ///
 /// The application stands still. What was live stays beside it.
+///
+/// Undo: the folders change places again.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageSwap {
-    /// The live folder and the one beside it, with its number, as `storage_unpack` gives them.
+    /// The folder of the live files, as `storage_unpack` gives it.
     pub live: PathBuf,
+    /// The folder beside it that takes its place, as `storage_unpack` gives it.
     pub beside: PathBuf,
+    /// The number of the folder beside it, as `storage_unpack` gives it.
     pub inode: String,
 }
 
@@ -36,6 +40,7 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The folder whose files are other ones now.
     pub live: PathBuf,
     /// Where the files lie that were live before.
     pub aside: PathBuf,

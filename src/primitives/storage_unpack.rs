@@ -23,6 +23,8 @@ use crate::{
 /// Unpack the uploaded files of a backup set beside the live ones, every file by its hash.
 ///
 /// The site goes on meanwhile. `storage_swap` lets them take the live ones' place; taken back, they are removed.
+///
+/// Undo: what was unpacked is removed, unless it is live by then and users could upload into it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StorageUnpack {
@@ -40,12 +42,15 @@ pub(super) struct Intent {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
-    /// The folder whose place they are to take, and the one that they are in.
+    /// The folder of the live files, whose place they are to take.
     pub live: PathBuf,
+    /// The new folder beside it, which they are in.
     pub beside: PathBuf,
     /// The new folder's number on its file system, as text: scripts have no numbers that large.
     pub inode: String,
+    /// Files that were unpacked.
     pub files: u64,
+    /// Bytes of those.
     pub bytes: u64,
 }
 

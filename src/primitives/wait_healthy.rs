@@ -42,6 +42,7 @@ fn ten_minutes() -> Span {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The service that was waited for.
     pub service: String,
     /// The services beside it.
     #[serde(default)]

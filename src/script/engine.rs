@@ -64,49 +64,54 @@ fn packages(engine: &mut Engine) {
     BasicMapPackage::new().register_into_engine(engine);
 }
 
-/// What the packages bring and a runbook must not have. Every overload: one that is left is a way out.
+/// What the packages bring and a runbook must not have, with what to write instead. The package's `pad` never comes back
+/// from an empty filler, and no limit reaches into it.
+pub(super) const CLOSED: [(&str, &str); 4] = [
+    ("exit", "use `return`, or `fail(code, message)`"),
+    ("sleep", "waiting is what `wait_healthy` and its like are for"),
+    ("timestamp", "take times from what calls give: a run that is resumed would see another one"),
+    ("pad", "write the text as it should be"),
+];
+
+/// Closes them. Every overload: one that is left is a way out.
 fn closed(engine: &mut Engine) {
-    // The package's `pad` never comes back from an empty filler, and no limit reaches into it.
-    const PAD: &str = "write the text as it should be";
-    const EXIT: &str = "use `return`, or `fail(code, message)`";
-    const SLEEP: &str = "waiting is what `wait_healthy` and its like are for";
-    const CLOCK: &str = "a run that is resumed would see another time";
+    let [(_, exit), (_, sleep), (_, clock), (_, pad)] = CLOSED;
     let refuse = |name: &str, instead: &str, position: Position| {
         let text = format!("`{name}` is not there in runbooks: {instead}");
         Box::new(EvalAltResult::ErrorRuntime(text.into(), position))
     };
     let pos = |context: &NativeCallContext<'_>| context.call_position();
     engine.register_fn("exit", move |c: NativeCallContext<'_>| -> Res<()> {
-        Err(refuse("exit", EXIT, pos(&c)))
+        Err(refuse("exit", exit, pos(&c)))
     });
     engine.register_fn("exit", move |c: NativeCallContext<'_>, _: Dynamic| -> Res<()> {
-        Err(refuse("exit", EXIT, pos(&c)))
+        Err(refuse("exit", exit, pos(&c)))
     });
     engine.register_fn("sleep", move |c: NativeCallContext<'_>, _: INT| -> Res<()> {
-        Err(refuse("sleep", SLEEP, pos(&c)))
+        Err(refuse("sleep", sleep, pos(&c)))
     });
     engine.register_fn("sleep", move |c: NativeCallContext<'_>, _: FLOAT| -> Res<()> {
-        Err(refuse("sleep", SLEEP, pos(&c)))
+        Err(refuse("sleep", sleep, pos(&c)))
     });
     engine.register_fn("timestamp", move |c: NativeCallContext<'_>| -> Res<()> {
-        Err(refuse("timestamp", CLOCK, pos(&c)))
+        Err(refuse("timestamp", clock, pos(&c)))
     });
     engine.register_fn(
         "pad",
         move |c: NativeCallContext<'_>, _: &mut ImmutableString, _: INT, _: &str| -> Res<()> {
-            Err(refuse("pad", PAD, pos(&c)))
+            Err(refuse("pad", pad, pos(&c)))
         },
     );
     engine.register_fn(
         "pad",
         move |c: NativeCallContext<'_>, _: &mut ImmutableString, _: INT, _: char| -> Res<()> {
-            Err(refuse("pad", PAD, pos(&c)))
+            Err(refuse("pad", pad, pos(&c)))
         },
     );
     engine.register_fn(
         "pad",
         move |c: NativeCallContext<'_>, _: &mut Array, _: INT, _: Dynamic| -> Res<()> {
-            Err(refuse("pad", PAD, pos(&c)))
+            Err(refuse("pad", pad, pos(&c)))
         },
     );
 }

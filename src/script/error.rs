@@ -74,12 +74,21 @@ impl ScriptError {
     /// Message, source lines with a mark under each place, and hint, as a terminal without colour shows them.
     #[must_use]
     pub fn render(&self, bundle: &Bundle) -> String {
-        let mut groups = vec![group(bundle, self.places.first(), Level::ERROR.primary_title(&self.message))];
+        self.rendered(bundle, Level::ERROR)
+    }
+
+    /// The same of what is only likely wrong.
+    pub(super) fn render_warning(&self, bundle: &Bundle) -> String {
+        self.rendered(bundle, Level::WARNING)
+    }
+
+    fn rendered(&self, bundle: &Bundle, level: Level<'static>) -> String {
+        let mut groups = vec![group(bundle, self.places.first(), level.clone().primary_title(&self.message))];
         for place in self.places.iter().skip(1) {
             groups.push(group(bundle, Some(place), Level::NOTE.secondary_title("called from here")));
         }
         if let (Some(hint), Some(first)) = (&self.hint, groups.first_mut()) {
-            let taken = std::mem::replace(first, Group::with_title(Level::ERROR.primary_title("")));
+            let taken = std::mem::replace(first, Group::with_title(level.primary_title("")));
             *first = taken.element(Level::HELP.message(hint.as_str()));
         }
         Renderer::plain().render(&groups)

@@ -82,46 +82,7 @@ pub enum ParamType {
     Number,
 }
 
-/// Words that rhai keeps for itself: a parameter of that name could not be written in a script.
-const RESERVED: [&str; 26] = [
-    "default", "new", "use", "with", "match", "case", "private", "static", "public", "shared", "sync", "go",
-    "is", "void", "if", "else", "switch", "let", "const", "fn", "for", "in", "while", "loop", "return",
-    "step",
-];
-
 impl Header {
-    /// Whether the header itself makes sense: API level, names, initial values.
-    pub(super) fn check(&self) -> Result<(), ScriptError> {
-        if self.api != API {
-            let text =
-                format!("this runbook is written for API level {}; this uplift speaks {API}", self.api);
-            return Err(ScriptError::new("api_level", text).hint("use the uplift that it came with"));
-        }
-        for (name, param) in &self.params {
-            let plain =
-                |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-            if RESERVED.contains(&name.as_str())
-                || !name.starts_with(|c: char| c.is_ascii_lowercase())
-                || !name.chars().all(plain)
-            {
-                let text = format!("`{name}` cannot be the name of a parameter");
-                let hint = "use lower-case letters, digits and `_`, and none of the language's own words";
-                return Err(ScriptError::new("bad_header", text).hint(hint));
-            }
-            if param.kind == ParamType::Choice && param.of.is_empty() {
-                let text = format!("parameter `{name}` is a choice of nothing");
-                return Err(ScriptError::new("bad_header", text).hint("list its words: `of: [\"a\", \"b\"]`"));
-            }
-            if let Some(initial) = &param.initial {
-                let text = initial.as_str().map_or_else(|| initial.to_string(), str::to_owned);
-                param
-                    .read(name, &text)
-                    .map_err(|error| ScriptError { code: "bad_header".into(), ..error })?;
-            }
-        }
-        Ok(())
-    }
-
     /// The parameters of one run from what was given on the command line. Every value is checked against its type;
     /// what is not given takes its initial value.
     pub fn validate(&self, given: &BTreeMap<String, String>) -> Result<Value, ScriptError> {
@@ -148,7 +109,7 @@ impl Header {
 }
 
 impl Param {
-    fn read(&self, name: &str, text: &str) -> Result<Value, ScriptError> {
+    pub(super) fn read(&self, name: &str, text: &str) -> Result<Value, ScriptError> {
         let wrong = |why: String| ScriptError::new("bad_parameter", format!("parameter `{name}`: {why}"));
         match self.kind {
             ParamType::Tag if is_tag(text) => Ok(text.into()),

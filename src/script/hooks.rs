@@ -1,12 +1,12 @@
 //! What a site changes in single steps of a runbook: `before_NAME`, `replace_NAME` and `after_NAME`, functions in a file of
 //! its own. The runbook stays as it was shipped, and an upgrade of it arrives.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, Expr, Position, Scope, Stmt};
 use serde::Serialize;
 
-use super::{error::ScriptError, header::Header, names, outcome::place, session::Res};
+use super::{error::ScriptError, names, outcome::place, session::Res};
 use crate::primitives::contract::suggest;
 
 /// Where in a step a hook stands.
@@ -127,7 +127,12 @@ fn own(ast: &AST) -> Vec<(String, Position)> {
 }
 
 /// What is wrong with a file of hooks, for a runbook with these steps.
-pub(super) fn check(file: &str, ast: &AST, steps: &[String], header: &Header) -> Vec<ScriptError> {
+pub(super) fn check(
+    file: &str,
+    ast: &AST,
+    steps: &[String],
+    renamed: &BTreeMap<String, String>,
+) -> Vec<ScriptError> {
     let called = called(ast);
     let mut problems = Vec::new();
     let mut problem = |error: ScriptError, position: Position| {
@@ -149,7 +154,7 @@ pub(super) fn check(file: &str, ast: &AST, steps: &[String], header: &Header) ->
         }
     }
     for (function, position) in own(ast) {
-        if let Some(error) = of_function(&function, steps, header, &called) {
+        if let Some(error) = of_function(&function, steps, renamed, &called) {
             problem(error, position);
         }
     }
@@ -170,7 +175,7 @@ pub(super) fn check(file: &str, ast: &AST, steps: &[String], header: &Header) ->
 fn of_function(
     function: &str,
     steps: &[String],
-    header: &Header,
+    renamed: &BTreeMap<String, String>,
     called: &BTreeSet<String>,
 ) -> Option<ScriptError> {
     let Some((part, ident)) = parts(function) else {
@@ -191,7 +196,7 @@ fn of_function(
     let meant: Vec<_> = steps.iter().filter(|step| identifier(step) == ident).collect();
     match meant.as_slice() {
         [_] => None,
-        [] => Some(no_such_step(part, ident, steps, header)),
+        [] => Some(no_such_step(part, ident, steps, renamed)),
         [first, second, ..] => {
             let text = format!("`{function}` could mean step `{first}` or `{second}`");
             let hint = "copy the runbook instead: `uplift runbook show NAME > FILE.rhai`";
@@ -200,10 +205,15 @@ fn of_function(
     }
 }
 
-fn no_such_step(part: Part, ident: &str, steps: &[String], header: &Header) -> ScriptError {
+fn no_such_step(
+    part: Part,
+    ident: &str,
+    steps: &[String],
+    renamed: &BTreeMap<String, String>,
+) -> ScriptError {
     let text = format!("this runbook has no step `{ident}` that a hook could stand at");
     let error = ScriptError::new("no_such_step", text);
-    let renamed = header.renamed.iter().find(|(old, _)| identifier(old) == ident);
+    let renamed = renamed.iter().find(|(old, _)| identifier(old) == ident);
     if let Some((old, new)) = renamed {
         let name = identifier(new);
         return error.hint(format!(

@@ -19,7 +19,7 @@ pub(super) fn callable(engine: &Engine, ast: &AST) -> Functions {
     let native = engine.collect_fn_metadata(
         None,
         |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
-        false,
+        true,
     );
     for (name, parameters) in native {
         known.entry(name).or_default().insert(parameters);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rhai::{EvalAltResult, ParseError, Position};
+use rhai::{EvalAltResult, Position};
 
 use super::{
     conduct::Place,
@@ -23,21 +23,6 @@ pub(super) fn closures(compiled: &Compiled) -> Closures {
         }
     }
     found
-}
-
-pub(super) fn parse_error(error: &ParseError, file: &str) -> ScriptError {
-    let kind = error.err_type().to_string();
-    let text = lower(&kind);
-    let made = ScriptError::new("cannot_be_read", text);
-    let made = made.hint(if kind.contains("eserved") || kind.contains("keyword") {
-        "that is one of the language's own words: use another name"
-    } else {
-        "look at the marked place and just before it; `uplift runbook show compose/upgrade` shows how it is written"
-    });
-    match place(file, error.position()) {
-        Some(place) => made.at(place),
-        None => made,
-    }
 }
 
 /// The error that ended a script, with every place from the innermost outwards.

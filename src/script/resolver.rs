@@ -62,8 +62,8 @@ impl ModuleResolver for Imports {
     }
 }
 
-/// Compiles every file of a bundle; the first error of each file.
-pub(super) fn compile(engine: &Engine, bundle: &Bundle) -> Result<Compiled, Vec<super::ScriptError>> {
+/// Compiles every file of a bundle; with those that could be read, the first error of each other.
+pub(super) fn compile(engine: &Engine, bundle: &Bundle) -> (Compiled, Vec<super::ScriptError>) {
     let mut compiled = Compiled::new();
     let mut errors = Vec::new();
     for source in bundle.sources() {
@@ -72,8 +72,8 @@ pub(super) fn compile(engine: &Engine, bundle: &Bundle) -> Result<Compiled, Vec<
                 ast.set_source(source.name.as_str());
                 compiled.insert(source.name.clone(), ast);
             }
-            Err(error) => errors.push(super::outcome::parse_error(&error, &source.name)),
+            Err(error) => errors.push(super::parse::parse_error(&error, source)),
         }
     }
-    if errors.is_empty() { Ok(compiled) } else { Err(errors) }
+    (compiled, errors)
 }

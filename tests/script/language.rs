@@ -69,10 +69,13 @@ fn together_hands_over_all_at_once_and_gives_the_outcomes_in_order() {
 fn together_takes_no_reads_and_no_other_block() {
     for (inner, code) in [
         ("look();", "read_in_together"),
-        ("together { }", "nested_together"),
+        ("together { switch_on(#{ services: [] }); }", "nested_together"),
         ("step \"x\" { }", "step_in_together"),
     ] {
-        let played = play(&format!("step \"a\" {{ together {{ {inner} }} }}"));
+        let written = load(&bundle(&format!("step \"a\" {{ together {{ {inner} }} }}"), &[])).unwrap_err();
+        assert_eq!(written[0].code, code);
+        // Behind a function nobody sees it before it runs.
+        let played = play(&format!("step \"a\" {{ together {{ inside(); }} }} fn inside() {{ {inner} }}"));
         assert_eq!(played.error().code, code);
     }
 }
@@ -92,7 +95,8 @@ fn budgets_reach_the_effects_inside_and_inner_ones_win() {
         .map(|asked| (asked.budget.timeout_ms, asked.budget.retries))
         .collect();
     assert_eq!(budgets, [(None, None), (Some(300_000), Some(2)), (Some(300_000), Some(0)), (None, None)]);
-    assert_eq!(play(r#"step "a" with #{ timout: "5m" } { }"#).error().code, "bad_option");
+    let wrong = r#"let with_these = #{ timout: "5m" }; step "a" with with_these { }"#;
+    assert_eq!(play(wrong).error().code, "bad_option");
 }
 
 #[test]

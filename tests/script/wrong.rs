@@ -1,4 +1,13 @@
 //! What can be known before running is said before running, with its place and what to write instead.
+//!
+//! `wrong/*.rhai` are wrong runbooks, each with what `uplift runbook check` says of it beside. After a change of words:
+//! `SNAPSHOTS=overwrite cargo nextest run -E 'test(script::wrong)'`, and read the difference.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use snapbox::{Data, assert_data_eq, data::DataFormat};
+
+use serde_json::{Value, json};
 
 use super::stage::{bundle, load};
 
@@ -11,6 +20,66 @@ fn problems(main: &str, libs: &[(&str, &str)]) -> Vec<String> {
         format!("{}: {}{hint}", place.unwrap_or_default(), problem.message)
     };
     problems.iter().map(line).collect()
+}
+
+/// Every wrong runbook, with the screen that `check` makes of it.
+#[test]
+fn every_wrong_runbook_is_told_with_line_column_and_what_to_write() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/script/wrong");
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.retain(|name| name.to_string_lossy().ends_with(".rhai"));
+    names.sort();
+    assert!(names.len() >= 40, "{names:?}");
+    for name in names {
+        let name = name.to_str().unwrap();
+        let check = |more: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_uplift"));
+            command
+                .args(["runbook", "check", name])
+                .args(more)
+                .current_dir(&folder)
+                .env_remove("UPLIFT_OUTPUT");
+            let output = command.output().unwrap();
+            (String::from_utf8(output.stdout).unwrap(), output.status.code())
+        };
+        let (screen, exit) = check(&[]);
+        let golden = folder.join(name).with_extension("txt");
+        let page = format!("{screen}---- exit {}\n", exit.unwrap());
+        assert_data_eq!(page, Data::read_from(&golden, Some(DataFormat::Text)).raw());
+        let (lines, json_exit) = check(&["-o", "json"]);
+        assert_eq!(json_exit, exit, "{name}");
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (summary, problems) = lines.split_last().unwrap();
+        assert!(!problems.is_empty(), "{name}: nothing is found");
+        for problem in problems {
+            for key in ["file", "line", "column", "code", "message", "hint", "severity"] {
+                assert!(!problem[key].is_null(), "{name}: no {key} in {problem}");
+            }
+            crate::reasons::stands_on_the_page(problem["code"].as_str().unwrap());
+            let at =
+                format!("{}:{}:{}\n", problem["file"].as_str().unwrap(), problem["line"], problem["column"]);
+            assert!(screen.contains(&at), "{name}: {at} is not on the screen");
+        }
+        let errors = problems.iter().filter(|problem| problem["severity"] == "error").count();
+        assert_eq!(
+            (&summary["errors"], exit),
+            (&json!(errors), Some(if errors > 0 { 2 } else { 0 })),
+            "{name}"
+        );
+    }
+}
+
+/// What ships, and what others are shown, is told to be in order, without a warning.
+#[test]
+fn what_is_right_raises_no_alarm() {
+    for book in uplift::stock() {
+        let output = Command::new(env!("CARGO_BIN_EXE_uplift"))
+            .args(["runbook", "check", book.name])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.ends_with(", no problems\n"), "{said}");
+    }
 }
 
 #[test]
@@ -27,14 +96,17 @@ fn wrong_names_are_found_with_their_places() {
         ),
         ("if false { loook(); }", "site/test:2:12: there is no function `loook` [did you mean `look`?]"),
         (
-            "step \"a\" { switch_on(#{ service: [] }); }",
+            "step \"a\" { switch_on(#{ service: [], services: [] }); }",
             "site/test:2:25: `switch_on` has no option `service` [did you mean `services`?]",
         ),
         (
             "step \"a\" { switch_on(1, 2); }",
-            "site/test:2:12: `switch_on` takes one map of options, not 2 arguments [e.g. `#{ services: [site::web] }`]",
+            "site/test:2:12: `switch_on` takes one map of options, not 2 arguments [e.g. `switch_on(#{ services: [] })`]",
         ),
-        ("let x = params::tag;", "site/test:2:17: there is no `params::tag` [it takes none]"),
+        (
+            "let x = params::tag;",
+            "site/test:2:17: there is no `params::tag` [this runbook has no parameters: list them in `RUNBOOK` under `params`]",
+        ),
         ("let x = site::wbe;", "site/test:2:15: there is no `site::wbe` [did you mean `web`?]"),
         (
             "import \"lib/chekcs\" as c;",
@@ -44,7 +116,10 @@ fn wrong_names_are_found_with_their_places() {
             "import \"lib/checks\" as c; c::hots();",
             "site/test:2:30: `lib/checks` has no function `hots` [did you mean `host`?]",
         ),
-        ("import \"lib/checks\" as c; c::host(1);", "site/test:2:30: `c::host` takes 0 arguments, not 1"),
+        (
+            "import \"lib/checks\" as c; c::host(1);",
+            "site/test:2:30: `c::host` takes 0 arguments, not 1 [write `c::host()`]",
+        ),
         (
             "import \"lib/checks\" as c; c::hidden();",
             "site/test:2:30: `lib/checks` has no function `hidden` [known: `host`]",
@@ -115,10 +190,10 @@ fn a_header_is_needed_and_checked() {
     assert_eq!(load("1").0, "this file has no header, so it is no runbook");
     assert_eq!(
         load("const RUNBOOK = #{ api: 2, summary: \"x\" };").0,
-        "this runbook is written for API level 2; this uplift speaks 1"
+        "this runbook is written for API level 2; uplift 0.1.0 speaks 1"
     );
-    let (message, hint) = load("const RUNBOOK = #{ api: 1, sumary: \"x\" };");
-    assert!(message.contains("unknown field `sumary`"), "{message}");
+    let (message, hint) = load("const RUNBOOK = #{ api: 1, summary: \"x\", sumary: \"x\" };");
+    assert_eq!(message, "the header has no `sumary`");
     assert_eq!(hint, "did you mean `summary`?");
     assert_eq!(
         load("const RUNBOOK = #{ api: 1, summary: \"x\", params: #{ step: #{ type: \"text\" } } };").0,

@@ -1,0 +1,51 @@
+//! What can be typed after `uplift runbook`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Runbook {
+    #[command(subcommand)]
+    pub(in crate::cli) what: Books,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Books {
+    /// What there is, and what each does
+    List,
+    /// The text of one, to read or to copy
+    Show {
+        /// e.g. `compose/upgrade`
+        name: String,
+    },
+    /// Look runbooks through for mistakes, before anything runs: no site is needed
+    Check {
+        /// Files of your own, e.g. `./upgrade.rhai`, or names
+        #[arg(value_name = "FILE|NAME", required = true, value_hint = ValueHint::FilePath)]
+        names: Vec<String>,
+    },
+    /// What a runbook can call, with all options: a page, or one of them
+    Docs {
+        /// e.g. `compose_up`; else all
+        name: Option<String>,
+        /// Write definitions for editors into this folder, which must be there
+        #[arg(
+            long,
+            value_name = "DIR",
+            env = "UPLIFT_DEFINITIONS",
+            value_hint = ValueHint::DirPath,
+            conflicts_with = "name"
+        )]
+        definitions: Option<PathBuf>,
+    },
+    /// Copy one with what it imports, to change it for your site
+    Eject {
+        /// e.g. `compose/upgrade`
+        #[arg(index = 1)]
+        name: String,
+        /// The file to write; else `./NAME.rhai`
+        #[arg(index = 2, value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+}

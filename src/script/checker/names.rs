@@ -1,0 +1,87 @@
+//! Names that a file defines: taken ones, ones that hide others, ones that nobody needs.
+
+use std::collections::BTreeSet;
+
+use rhai::{AST, Expr, Position, Stmt};
+
+use super::{
+    Check,
+    tree::{Around, Is, Name, Node, Visit},
+};
+use crate::script::{error::ScriptError, names::taken};
+
+/// Collects the keys that maps are written with, and what is set in them later.
+pub(super) struct Keys<'a>(pub BTreeSet<&'a str>);
+
+impl<'a> Visit<'a> for Keys<'a> {
+    fn node(&mut self, node: Node<'a>, _: &Around<'a>) {
+        match node {
+            Node::Expr(Expr::Map(map, _)) => self.0.extend(map.0.iter().map(|(key, _)| key.name.as_str())),
+            Node::Stmt(Stmt::Assignment(assignment)) => last_property(&assignment.1.lhs, &mut self.0),
+            _ => {}
+        }
+    }
+}
+
+fn last_property<'a>(expr: &'a Expr, found: &mut BTreeSet<&'a str>) {
+    match expr {
+        Expr::Dot(chain, ..) | Expr::Index(chain, ..) => last_property(&chain.rhs, found),
+        Expr::Property(property, _) => drop(found.insert(property.2.as_str())),
+        Expr::StringConstant(key, _) => drop(found.insert(key.as_str())),
+        _ => {}
+    }
+}
+
+impl<'a> Check<'a> {
+    /// A function of such a name would be called instead of uplift's own.
+    pub(super) fn shadows(&mut self, ast: &AST) {
+        for function in ast.iter_functions() {
+            if taken(self.known.catalogue, function.name) {
+                let text = format!(
+                    "`{}` is uplift's own: no file may define a function of that name",
+                    function.name
+                );
+                let definition = ast.shared_lib().get_script_fn(function.name, function.params.len());
+                let position =
+                    definition.map_or(Position::NONE, |definition| definition.body.start_position());
+                self.error(ScriptError::new("name_taken", text).hint("use another name"), position);
+            }
+        }
+    }
+
+    /// Tells of the functions of this file, for those who call them.
+    pub(super) fn functions(&mut self) {
+        for function in self.file.functions.iter().filter(|function| !function.is_closure()) {
+            self.graph.defines(&self.file.name, &function.name, function.start, function.private);
+        }
+    }
+
+    pub(super) fn shadowing(&mut self, name: &Name<'a>, around: &Around<'a>) {
+        let Some(outer) = around.name(name.text) else { return };
+        let Some(line) = outer.position.line() else { return };
+        let text = format!("`{}` hides the one of line {line}", name.text);
+        let error = ScriptError::new("name_hidden", text)
+            .hint("use another name, or set the first one without `let`");
+        self.warning(error, name.position);
+    }
+
+    pub(super) fn unused(&mut self, name: &Name<'a>, around: &Around<'a>) {
+        let own = matches!(name.is, Is::Let(_) | Is::Const | Is::Caught | Is::Turn);
+        // What a library defines at its top, its importers may see.
+        let seen = around.function.is_none() && around.blocks.is_empty() && !self.is_main();
+        if !own || name.used || seen || name.text.starts_with('_') || name.text == "RUNBOOK" {
+            return;
+        }
+        let (text, hint) = match name.is {
+            Is::Caught => (
+                format!("the failure is caught as `{}`, and nobody looks at it", name.text),
+                format!("look at `{}.code`, or write `catch {{ ... }}` without a name", name.text),
+            ),
+            _ => (
+                format!("nobody reads `{}`", name.text),
+                format!("take it out, or call it `_{}` if that is meant", name.text),
+            ),
+        };
+        self.warning(ScriptError::new("unused", text).hint(hint), name.position);
+    }
+}
