@@ -23,6 +23,10 @@ mod postgres;
 #[cfg(feature = "docker")]
 mod process;
 #[cfg(feature = "docker")]
+mod programs;
+#[cfg(feature = "docker")]
+mod requests;
+#[cfg(feature = "docker")]
 mod tls;
 #[cfg(feature = "docker")]
 mod trees;
@@ -52,7 +56,8 @@ pub fn real() -> Result<(Ports, Hands), Failure> {
 pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
     use std::sync::Arc;
 
-    let processes = process::Processes::new(Arc::new(environment));
+    let environment = Arc::new(environment);
+    let processes = process::Processes::new(Arc::clone(&environment));
     let engine = docker::EngineClient::new(processes.clone());
     let postgres = postgres::PostgresClient::new(processes.clone());
     let ports = Ports {
@@ -64,7 +69,11 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
         http: Arc::new(http::WebClient::new()?),
         clock: Arc::new(clock::HostClock),
         notices: Arc::new(notices::NoticeCommand(processes.clone())),
+        programs: Arc::new(programs::HostPrograms(processes.clone())),
+        requests: Arc::new(requests::Elsewhere::new(&environment)?),
+        variables: environment,
         outside: crate::ports::Outside::default(),
+        scrubber: crate::site::Scrubber::default(),
     };
     Ok((ports, Hands::new(processes, postgres)))
 }

@@ -17,14 +17,20 @@ mod outside;
 pub mod points;
 pub mod postgres;
 pub mod product;
+pub mod programs;
 pub mod project;
+pub mod requests;
 mod room;
+pub mod secrets;
 pub mod trees;
 
 pub use outside::{Outside, Port};
 pub use room::server_room;
 
-use crate::{event::Teller, site::Site};
+use crate::{
+    event::Teller,
+    site::{Scrubber, Site},
+};
 
 /// The reading side of every port: all that a plan, a check or a question may use.
 #[derive(Clone, Copy)]
@@ -36,7 +42,12 @@ pub struct Observe<'a> {
     pub files: &'a dyn files::FilesRead,
     pub trees: &'a dyn trees::TreesRead,
     pub http: &'a dyn http::Http,
+    pub programs: &'a dyn programs::ProgramsRead,
+    pub requests: &'a dyn requests::RequestsRead,
+    pub variables: &'a dyn secrets::Variables,
     pub clock: &'a dyn clock::Clock,
+    /// Takes secrets out of what is about to be shown or written.
+    pub scrubber: &'a Scrubber,
     pub tell: &'a Teller,
     /// The run that asks, e.g. `20261124-031500-7f3a`; names kept files and backup sets.
     pub run: &'a str,
@@ -53,7 +64,11 @@ pub struct Operate<'a> {
     pub files: &'a dyn files::Files,
     pub trees: &'a dyn trees::Trees,
     pub http: &'a dyn http::Http,
+    pub programs: &'a dyn programs::Programs,
+    pub requests: &'a dyn requests::Requests,
+    pub variables: &'a dyn secrets::Variables,
     pub clock: &'a dyn clock::Clock,
+    pub scrubber: &'a Scrubber,
     pub tell: &'a Teller,
     pub run: &'a str,
     outside: &'a Outside,
@@ -68,10 +83,15 @@ pub struct Ports {
     pub files: std::sync::Arc<dyn files::Files>,
     pub trees: std::sync::Arc<dyn trees::Trees>,
     pub http: std::sync::Arc<dyn http::Http>,
+    pub programs: std::sync::Arc<dyn programs::Programs>,
+    pub requests: std::sync::Arc<dyn requests::Requests>,
+    pub variables: std::sync::Arc<dyn secrets::Variables>,
     pub clock: std::sync::Arc<dyn clock::Clock>,
     /// For the host alone: no primitive tells anybody.
     pub notices: std::sync::Arc<dyn notices::Notices>,
     pub outside: Outside,
+    /// Knows the secrets that primitives have used. A clone knows the same.
+    pub scrubber: Scrubber,
 }
 
 impl Ports {
@@ -85,6 +105,10 @@ impl Ports {
             files: &*self.files,
             trees: &*self.trees,
             http: &*self.http,
+            programs: &*self.programs,
+            requests: &*self.requests,
+            variables: &*self.variables,
+            scrubber: &self.scrubber,
             clock: &*self.clock,
             tell,
             run,
@@ -110,6 +134,10 @@ impl<'a> Operate<'a> {
             files: self.files,
             trees: self.trees,
             http: self.http,
+            programs: self.programs,
+            requests: self.requests,
+            variables: self.variables,
+            scrubber: self.scrubber,
             clock: self.clock,
             tell: self.tell,
             run: self.run,

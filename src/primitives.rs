@@ -4,11 +4,13 @@
 //! second one. [`contract`] says what a primitive must keep.
 
 mod as_before;
+mod asking;
 mod backup_set;
 mod beside;
 pub mod contract;
 mod exchange;
 mod foreign_sessions;
+mod granted;
 mod held_restarts;
 mod moved_data;
 mod old_runs;
@@ -84,4 +86,6 @@ stock! {
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
     effect compose_release::ComposeRelease,
+    effect exec::Exec,
+    effect http_request::HttpRequest,
 }

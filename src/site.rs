@@ -2,18 +2,22 @@
 
 mod describe;
 mod fingerprint;
+mod grants;
 mod notify;
 mod place;
+mod reference;
 mod secret;
 mod settings;
 mod units;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
 pub use fingerprint::{KEYS, fingerprints};
+pub use grants::Grants;
 pub use notify::{Notify, Occasion};
 pub use place::{
     ImageThen, Moment, NameToGive, Place, Point, SavepointThen, Sequences, Unread, Way, Written, WrittenTable,
 };
+pub use reference::Reference;
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;
 pub use units::{Size, Span};

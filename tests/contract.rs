@@ -10,8 +10,10 @@ mod here;
 mod notices;
 mod points;
 mod postgres;
+mod programs;
 mod real;
 mod rehearsal;
+mod requests;
 mod trees;
 mod web;
 mod world;
@@ -25,7 +27,7 @@ use uplift::{
         docker::{Container, Image, Pull, Select},
         notices::Notice,
     },
-    sim::Notifier,
+    sim::{Answers, Does, Notifier},
     site::{Notify, Site},
 };
 
@@ -44,6 +46,10 @@ pub(crate) trait Fixture: Send + Sync {
     fn with_wrong_password(&self) -> Ports;
     /// A command that can be told of runs, and does this.
     fn notifier(&self, does: Notifier) -> Notify;
+    /// A program that a runbook can start, and does this.
+    fn program(&self, does: &Does) -> PathBuf;
+    /// A service that answers so, by method and path.
+    fn service(&self, answers: &[Answers]) -> requests::Service;
     /// What the command that takes it was told so far.
     fn told(&self) -> Vec<Notice>;
 }
@@ -166,6 +172,19 @@ behaviours! {
         a_tree_gets_back_what_it_has_lost (needs_a_site),
         what_a_killed_attempt_has_left_is_no_upload (needs_a_site),
         what_cannot_be_reached_is_named (needs_a_site),
+    }
+    programs {
+        a_program_that_is_missing_is_refused,
+        a_file_that_is_no_program_is_refused (needs_a_site),
+        a_program_says_how_it_ended (needs_a_site),
+        a_program_that_hangs_is_ended (needs_a_site),
+        a_program_that_only_looks_is_asked (needs_a_site),
+    }
+    requests {
+        an_answer_is_an_answer (needs_a_site),
+        nobody_there_is_known (needs_a_site),
+        silence_after_a_change_leaves_a_doubt (needs_a_site),
+        a_redirect_leads_to_what_is_granted_alone (needs_a_site),
     }
     notices {
         a_command_that_is_missing_is_named,

@@ -3,6 +3,8 @@ mod children;
 
 use std::collections::BTreeMap;
 
+use crate::{ports::secrets::Variables, site::Secret};
+
 /// The variables that uplift itself was started with: where Docker keeps its configuration, how a proxy is called.
 ///
 /// Read once, so that two clients never see two answers, and so that a caller can say others.
@@ -30,5 +32,11 @@ impl Environment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+impl Variables for Environment {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.get(name).map(Secret::new)
     }
 }

@@ -5,6 +5,8 @@
 //! outlives a killed uplift keeps the next run out. Nothing outlives the future that started it.
 #![expect(clippy::disallowed_methods, reason = "this is where programs are started")]
 
+mod heard;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     ffi::OsString,

@@ -42,6 +42,10 @@ pub enum Change {
     Tree { path: String, what: String },
     /// A database of uplift's is dropped.
     DatabaseRemoved { name: String },
+    /// A program of the operator's is started; what it changes is its own business.
+    Program { command: String },
+    /// A service elsewhere is asked for something; what that changes is its own business.
+    Request { method: String, url: String },
 }
 
 /// A [`Change`] with what a person would type to make it by hand.

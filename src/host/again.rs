@@ -242,7 +242,8 @@ impl Host {
     fn frozen(&self, site: Site) -> Arc<Site> {
         let endpoint = self.0.site.databases.endpoint.clone();
         let databases = Databases { endpoint, ..site.databases };
-        Arc::new(Site { secrets: self.0.site.secrets.clone(), databases, ..site })
+        let today = &self.0.site;
+        Arc::new(Site { secrets: today.secrets.clone(), grants: today.grants.clone(), databases, ..site })
     }
 }
 

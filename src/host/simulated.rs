@@ -9,7 +9,7 @@ use super::door::{Host, HostBuilder};
 use crate::{
     clients,
     event::Failure,
-    ports::files::FilesRead,
+    ports::{Ports, files::FilesRead},
     sim::{Origin, World},
     survey::Start,
 };
@@ -19,8 +19,9 @@ pub struct Simulated {
     world: World,
     /// Its state folder, with the world as it is now.
     folder: PathBuf,
-    /// Runbooks of one's own lie on the real disk, and what the site changes beside its file.
-    scripts: Option<(Arc<dyn FilesRead>, PathBuf)>,
+    /// Where somebody types: runbooks of one's own lie there, what the site changes beside its file, and secrets are in the
+    /// variables of this very process.
+    real: Option<(Ports, PathBuf)>,
 }
 
 impl Simulated {
@@ -59,8 +60,8 @@ impl Simulated {
         };
         world.keep_with(origin, move |text| kept.keep(text));
         let beside = file.parent().unwrap_or(Path::new("/")).to_owned();
-        let scripts = clients::real().ok().map(|(ports, _)| (ports.files as Arc<dyn FilesRead>, beside));
-        Ok(Self { world, folder, scripts })
+        let real = clients::real().ok().map(|(ports, _)| (ports, beside));
+        Ok(Self { world, folder, real })
     }
 
     #[must_use]
@@ -76,11 +77,11 @@ impl Simulated {
             project: None,
             state: Some(self.folder.clone()),
         };
-        let builder = Host::at(start).ports(self.world.ports());
-        match &self.scripts {
-            Some((files, folder)) => builder.scripts(Arc::clone(files), folder.clone()),
-            None => builder,
-        }
+        let ports = self.world.ports();
+        let Some((real, beside)) = &self.real else { return Host::at(start).ports(ports) };
+        let scripts = Arc::clone(&real.files) as Arc<dyn FilesRead>;
+        let ports = Ports { variables: Arc::clone(&real.variables), ..ports };
+        Host::at(start).ports(ports).scripts(scripts, beside.clone())
     }
 }
 

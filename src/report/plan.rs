@@ -203,7 +203,7 @@ fn several(first: &Change, all: &[Write]) -> Option<String> {
 fn one(change: &Change, detail: Detail) -> Option<String> {
     let full = detail == Detail::Full;
     match change {
-        Change::Added { .. } => None,
+        Change::Added { .. } | Change::Program { .. } | Change::Request { .. } => None,
         Change::File { path, .. } => full.then(|| format!("changes `{path}`")),
         Change::Removed { path, what } => Some(format!("removes `{}` ({what})", named(path))),
         Change::Image { reference, digest, bytes } => {
@@ -310,7 +310,11 @@ fn going_back(paper: &mut Paper, plan: &Plan, back: &GoingBack) {
     let line = match asks {
         None => match &back.ways[..] {
             // What only removes something stays done.
-            [way] if way.downtime.is_empty() && !way.stays.is_empty() => way.stays.join("; "),
+            [way] if way.downtime.is_empty() && !way.stays.is_empty() => {
+                let stays = way.stays.join("; ");
+                let all = way.stays.len() == way.calls.len();
+                if all { stays } else { format!("{how}, but for this: {stays}") }
+            }
             _ => how.to_owned(),
         },
         // It was reached by what is recorded.

@@ -133,6 +133,7 @@ impl Rehearsal {
         let asked = state.asked.take();
         let end = match (ended, state.unknown.take()) {
             (_, Some(why)) => PlanEnd::Unknown { why },
+            (Err(error), None) if error.is_unknown() => PlanEnd::Unknown { why: error.message },
             (Ok(said), None) => {
                 if state.steps.iter().flat_map(|step| &step.calls).any(is_effect) {
                     PlanEnd::Complete
@@ -194,6 +195,7 @@ impl Rehearsal {
             }
             _ => (call.look(self.context.observe(&tell)).await.map(|(value, _)| value), None),
         };
+        let made_up = self.twin.take_made_up();
         match result {
             Ok(value) => {
                 self.planned(asked, summary.clone(), undo, began);
@@ -205,14 +207,14 @@ impl Rehearsal {
                         version: verb.version,
                         summary,
                         intent,
-                        outcome: Some(value.clone()),
+                        outcome: made_up.is_none().then(|| value.clone()),
                         adds_only: verb.adds_only,
                         decision: None,
                         over: false,
                     })
                     .await;
                 }
-                Ok(Answer::Known(value))
+                Ok(made_up.map_or(Answer::Known(value), |why| Answer::Unknown { why }))
             }
             Err(failure) if failure.question.is_some() => {
                 let later = self.would_change();
@@ -383,7 +385,6 @@ impl Conduct for Rehearsal {
     }
 
     fn step_started(&self, _path: &str) {}
-
     fn step_ended(&self, _path: &str, _well: bool) {}
 
     fn print(&self, text: &str, _place: Place) {

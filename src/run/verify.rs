@@ -81,6 +81,10 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
             "not all uploaded files of before came back: rows that name the others point to nothing, and only a backup may \
              hold them; `uplift show` names them"
         }
+        Left::Elsewhere => "what services elsewhere were asked for was left as it is; `uplift show` names it",
+        Left::Programs => {
+            "what programs of the runbook have done was left as it is; `uplift show` names them"
+        }
     };
     left.iter().map(|left| sentence(left).to_owned()).collect()
 }

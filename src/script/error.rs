@@ -48,6 +48,12 @@ impl ScriptError {
             .hint("the journal is intact: `uplift status` says where the site stands")
     }
 
+    /// The script has looked into what a plan cannot know.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.code == "unknown_outcome"
+    }
+
     /// The failure of a call that nobody caught, if that is what ended the script.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {

@@ -99,6 +99,8 @@ pub(super) fn strata(shape: &Shape) -> State {
         elsewhere: BTreeMap::new(),
         writer: Writer::default(),
         told: super::notices::Told::default(),
+        tools: super::programs::Tools::default(),
+        services: super::requests::Elsewhere::default(),
         keeper: Keeper::default(),
         onlooker: Onlooker::default(),
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::ports::postgres::Way;
 
 use super::{
-    compose::Model, disk::Disk, engine::Host, faults::Faults, kept::Keeper, notices::Told,
-    registry::Registry, server::Server, watched::Onlooker,
+    compose::Model, disk::Disk, engine::Host, faults::Faults, kept::Keeper, notices::Told, programs::Tools,
+    registry::Registry, requests::Elsewhere, server::Server, watched::Onlooker,
 };
 
 /// All that a world is. One lock guards it, and no method waits while it holds that.
@@ -29,6 +29,11 @@ pub(super) struct State {
     pub elsewhere: BTreeMap<String, u16>,
     pub writer: Writer,
     pub told: Told,
+    #[serde(default)]
+    pub tools: Tools,
+    /// Services elsewhere that answer, and what they were asked.
+    #[serde(default)]
+    pub services: Elsewhere,
     #[serde(skip)]
     pub keeper: Keeper,
     #[serde(skip)]

@@ -10,6 +10,8 @@ mod files;
 mod notices;
 mod once;
 mod postgres;
+mod programs;
+mod requests;
 mod tree;
 mod trees;
 mod web;
@@ -35,10 +37,12 @@ use crate::{
         http::Http,
         notices::NoticesRead,
         postgres::PostgresRead,
+        programs::ProgramsRead,
+        secrets::Variables,
         trees::{TreeFacts, TreesRead},
     },
     sim::state::later,
-    site::Site,
+    site::{Scrubber, Site},
 };
 
 const BOOT: Duration = Duration::from_secs(10);
@@ -57,7 +61,10 @@ pub struct Reading {
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
     notices: Arc<dyn NoticesRead>,
+    programs: Arc<dyn ProgramsRead>,
+    variables: Arc<dyn Variables>,
     outside: Outside,
+    scrubber: Scrubber,
 }
 
 impl From<&Ports> for Reading {
@@ -71,7 +78,10 @@ impl From<&Ports> for Reading {
             http: Arc::clone(&ports.http),
             clock: Arc::clone(&ports.clock),
             notices: Arc::clone(&ports.notices) as Arc<dyn NoticesRead>,
+            programs: Arc::clone(&ports.programs) as Arc<dyn ProgramsRead>,
+            variables: Arc::clone(&ports.variables),
             outside: ports.outside.reading(),
+            scrubber: ports.scrubber.clone(),
         }
     }
 }
@@ -91,6 +101,8 @@ struct Overlay {
     now: Timestamp,
     writes: Vec<Write>,
     assumed: Vec<String>,
+    /// What the rehearsal has made up.
+    made_up: Option<String>,
     relies_on: BTreeMap<String, String>,
     tree: Tree,
     containers: Containers,
@@ -112,6 +124,7 @@ impl Twin {
             now: live.clock.now(),
             writes: Vec::new(),
             assumed: Vec::new(),
+            made_up: None,
             relies_on: BTreeMap::new(),
             tree: Tree::default(),
             containers: Containers::default(),
@@ -125,7 +138,8 @@ impl Twin {
     /// Another rehearsal of the same site, that begins where this one stands.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let overlay = Overlay { writes: Vec::new(), assumed: Vec::new(), ..self.lock().clone() };
+        let overlay =
+            Overlay { writes: Vec::new(), assumed: Vec::new(), made_up: None, ..self.lock().clone() };
         let Inner { live, site, .. } = &*self.0;
         Self(Arc::new(Inner { live: live.clone(), site: site.clone(), overlay: Mutex::new(overlay) }))
     }
@@ -142,7 +156,11 @@ impl Twin {
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
             notices: Arc::new(self.clone()),
+            programs: Arc::new(self.clone()),
+            requests: Arc::new(self.clone()),
+            variables: Arc::clone(&self.live().variables),
             outside: self.live().outside.clone(),
+            scrubber: self.live().scrubber.clone(),
         }
     }
 
@@ -171,6 +189,16 @@ impl Twin {
         if !overlay.assumed.contains(&text) {
             overlay.assumed.push(text);
         }
+    }
+
+    /// Why what was answered since this was last asked is nothing that a plan can know.
+    #[must_use]
+    pub fn take_made_up(&self) -> Option<String> {
+        self.lock().made_up.take()
+    }
+
+    fn make_up(&self, why: String) {
+        self.lock().made_up.get_or_insert(why);
     }
 
     /// From now on this database has these schema versions.

@@ -16,7 +16,8 @@ use crate::{
     event::Failure,
     ports::{Outside, Ports},
     site::{
-        Database, Databases, DeploymentPath, Endpoint, Secret, Service, Site, SslMode, Storage, is_secret,
+        Database, Databases, DeploymentPath, Endpoint, Grants, Scrubber, Secret, Service, Site, SslMode,
+        Storage, is_secret,
     },
 };
 
@@ -73,7 +74,11 @@ impl World {
             http: Arc::new(self.clone()),
             clock: Arc::new(self.clone()),
             notices: Arc::new(self.clone()),
+            programs: Arc::new(self.clone()),
+            requests: Arc::new(self.clone()),
+            variables: Arc::new(self.clone()),
             outside: Outside::default(),
+            scrubber: Scrubber::default(),
         }
     }
 
@@ -143,6 +148,7 @@ impl World {
             },
             compatible: Vec::new(),
             notify: None,
+            grants: Grants::default(),
             state: state.model.project.dir.join(".uplift"),
             secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
             settings,

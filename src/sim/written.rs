@@ -69,6 +69,14 @@ impl World {
             }
             self.put_file(&file.path, &file.text, file.mode.unwrap_or(0o644));
         }
+        for one in &written.program {
+            if one.path.is_relative() {
+                let text = format!("`{}` of `[[program]]` is no whole path", one.path.display());
+                return Err(invalid(text).hint("e.g. `path = \"/usr/local/bin/haproxyctl\"`"));
+            }
+            self.put_program(&one.path, &one.does);
+        }
+        self.put_answers(&written.answer);
         for (path, what) in &written.notifier {
             self.put_notifier(path, *what);
         }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Notify, Secret};
+use super::{Grants, Notify, Secret};
 
 /// How the product was put on its hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +168,9 @@ pub struct Site {
     /// Who is told of runs, by the settings file of today. Never written anywhere: the command may hold a key.
     #[serde(skip)]
     pub notify: Option<Notify>,
+    /// What runbooks may reach besides, by the settings file of today.
+    #[serde(skip)]
+    pub grants: Grants,
     /// Where uplift keeps its own things: `.uplift` in the site folder unless set otherwise.
     pub state: PathBuf,
 }

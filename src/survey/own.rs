@@ -1,5 +1,6 @@
 //! `uplift.toml`: what an operator has to say that cannot be found out.
 
+mod grants;
 mod notify;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use toml::{Table, Value};
 use crate::{
     event::{Failure, suggest},
     ports::files::{FilesRead, quoted},
-    site::Notify,
+    site::{Grants, Notify},
 };
 
 /// The file's name in the site folder.
@@ -24,6 +25,8 @@ pub(super) struct Own {
     pub(super) compatible: Vec<String>,
     /// `[notify]`: who is told of runs.
     pub(super) notify: Option<Notify>,
+    /// `[grants]`: what runbooks may start and ask; paths below the site folder where they are not absolute.
+    pub(super) grants: Grants,
     pub(super) site: OwnSite,
     /// There is a `[site]`, whatever it says.
     pub(super) has_site: bool,
@@ -62,10 +65,11 @@ pub(super) async fn own(dir: &Path, files: &dyn FilesRead) -> Result<Own, Failur
     let Some(file) = files.read(&path).await? else { return Ok(Own::default()) };
     let place = path.display().to_string();
     let text = String::from_utf8(file.bytes).map_err(|_| wrong(&place, "it is no text"))?;
-    let own = read(&text).map_err(|(why, hint)| wrong(&place, &why).hint(hint))?;
+    let mut own = read(&text).map_err(|(why, hint)| wrong(&place, &why).hint(hint))?;
+    own.grants.exec = below(dir, &own.grants.exec);
     // Whoever may write it says what is executed in the name of whoever upgrades.
-    if own.notify.is_some() && file.mode & 0o002 != 0 {
-        let why = "it names a command, and everybody may write it";
+    if (own.notify.is_some() || own.grants != Grants::default()) && file.mode & 0o002 != 0 {
+        let why = "it names what may be executed or asked, and everybody may write it";
         return Err(wrong(&place, why).hint(format!("`chmod o-w {}`", quoted(&path))));
     }
     Ok(own)
@@ -86,9 +90,10 @@ pub(super) fn read(text: &str) -> Result<Own, Wrong> {
             "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
         )
     })?;
-    known(&table, "", &["database", "notify", "rollback", "site"])?;
+    known(&table, "", &["database", "grants", "notify", "rollback", "site"])?;
     let mut own = Own {
         compatible: compatible(&table)?,
+        grants: grants::grants(&table)?,
         notify: notify::notify(&table)?,
         site: site(&table)?,
         has_site: table.contains_key("site"),

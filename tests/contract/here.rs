@@ -5,11 +5,14 @@ use std::{fs, path::PathBuf};
 use uplift::{
     clients::{self, Environment, Hands},
     ports::{Ports, notices::Notice},
-    sim::Notifier,
+    sim::{Answers, Does, Notifier},
     site::{Notify, Site},
 };
 
-use super::{Fixture, files, notices};
+use super::{
+    Fixture, files, notices, programs,
+    requests::{self, Service},
+};
 
 pub(super) struct Here {
     ports: Ports,
@@ -60,6 +63,14 @@ impl Fixture for Here {
 
     fn notifier(&self, does: Notifier) -> Notify {
         notices::on_disk(self.folder.path(), does)
+    }
+
+    fn program(&self, does: &Does) -> PathBuf {
+        programs::on_disk(self.folder.path(), does)
+    }
+
+    fn service(&self, answers: &[Answers]) -> Service {
+        requests::listening(answers)
     }
 
     fn told(&self) -> Vec<Notice> {

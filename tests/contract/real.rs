@@ -20,11 +20,14 @@ use uplift::{
     Host, Start,
     clients::{self, Environment, Hands},
     ports::{Ports, notices::Notice},
-    sim::Notifier,
+    sim::{Answers, Does, Notifier},
     site::{Notify, Secret, Site},
 };
 
-use super::{ALL, Fixture, notices};
+use super::{
+    ALL, Fixture, notices, programs,
+    requests::{self, Service},
+};
 use crate::lab::{Images, Registry, Shape, Stack, Tools};
 
 /// A stand-in site with the real clients on it. Taken away when it is dropped.
@@ -107,6 +110,14 @@ impl Fixture for Real {
 
     fn notifier(&self, does: Notifier) -> Notify {
         notices::on_disk(&self.scratch(), does)
+    }
+
+    fn program(&self, does: &Does) -> PathBuf {
+        programs::on_disk(&self.scratch(), does)
+    }
+
+    fn service(&self, answers: &[Answers]) -> Service {
+        requests::listening(answers)
     }
 
     fn told(&self) -> Vec<Notice> {

@@ -2,11 +2,11 @@ use std::path::PathBuf;
 
 use uplift::{
     ports::{Ports, notices::Notice},
-    sim::{Notifier, Twin},
+    sim::{Answers, Does, Notifier, Twin},
     site::{Notify, Site},
 };
 
-use super::{ALL, Fixture, world::Simulated};
+use super::{ALL, Fixture, requests::Service, world::Simulated};
 
 /// The twin above the simulated world.
 struct Rehearsed {
@@ -42,6 +42,14 @@ impl Fixture for Rehearsed {
 
     fn notifier(&self, does: Notifier) -> Notify {
         self.below.notifier(does)
+    }
+
+    fn program(&self, does: &Does) -> PathBuf {
+        self.below.program(does)
+    }
+
+    fn service(&self, answers: &[Answers]) -> Service {
+        self.below.service(answers)
     }
 
     fn told(&self) -> Vec<Notice> {

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use uplift::{
     ports::{Ports, notices::Notice},
-    sim::{Notifier, World},
+    sim::{Answers, Does, Notifier, World},
     site::{Notify, Occasion, Site},
 };
 
-use super::Fixture;
+use super::{
+    Fixture,
+    requests::{self, Service},
+};
 
 /// The simulated world.
 pub(super) struct Simulated(pub World);
@@ -51,6 +54,16 @@ impl Fixture for Simulated {
         let path = "/srv/strata/tell";
         self.0.put_notifier(path, does);
         Notify { command: vec![path.to_owned()], on: Occasion::ALL.to_vec(), timeout: Notify::TIMEOUT }
+    }
+
+    fn program(&self, does: &Does) -> PathBuf {
+        let path = PathBuf::from("/srv/strata/tool");
+        self.0.put_program(&path, std::slice::from_ref(does));
+        path
+    }
+
+    fn service(&self, answers: &[Answers]) -> Service {
+        requests::simulated(&self.0, answers)
     }
 
     fn told(&self) -> Vec<Notice> {

@@ -14,7 +14,10 @@ use uplift::{
     site::Site,
 };
 
-use super::{record, worlds::Start};
+use super::{
+    record,
+    worlds::{self, Start},
+};
 
 pub(super) const RUN: &str = "20261124-031500-7f3a";
 
@@ -41,7 +44,7 @@ impl<'v> Trial<'v> {
             version: verb.version,
             verb,
             ports,
-            site: world.site(),
+            site: worlds::site(&world),
             tell: Teller::silent(),
             before: world.running(),
             world,
@@ -104,7 +107,7 @@ impl<'v> Trial<'v> {
     /// On the twin, down to the end.
     pub(super) async fn planned(verb: &'v Verb, start: &Start) -> Self {
         let world = start.world();
-        let twin = Twin::new(&record::known(&world), &world.site());
+        let twin = Twin::new(&record::known(&world), &worlds::site(&world));
         let mut trial = Self::on(verb, world, twin.ports());
         trial.intend().await;
         if verb.kept().is_some() && trial.intent.is_ok() {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,8 @@ use uplift::{
         postgres::{CopyDatabase, Kept, Mark, Session},
     },
     primitives::contract::Catalogue,
-    sim::{Manner, Shape, World},
+    sim::{Answers, Does, Manner, Shape, World},
+    site::{Grants, Site},
 };
 
 /// One way for a world to begin.
@@ -29,8 +31,42 @@ impl Start {
     pub(super) fn world(&self) -> World {
         static MADE: Mutex<BTreeMap<&str, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(self.name).or_insert_with(self.make).fork()
+        made.entry(self.name).or_insert_with(|| equipped((self.make)())).fork()
     }
+}
+
+/// A program that takes web out of a load balancer and in again.
+const BALANCER: &str = "/usr/local/bin/haproxyctl";
+
+/// With what the site's runbooks may reach besides.
+fn equipped(world: World) -> World {
+    let drained = Path::new("/run/haproxy/drained-web").to_owned();
+    let does = |word: &str| Does { args: Some([word, "web"].map(str::to_owned).to_vec()), ..Does::default() };
+    world.put_program(
+        BALANCER,
+        &[
+            Does { makes: vec![drained.clone()], ..does("drain") },
+            Does { removes: vec![drained.clone()], ..does("enable") },
+            Does { where_is: Some(drained), ..does("is-drained") },
+            Does { code: 1, ..does("is-drained") },
+        ],
+    );
+    let (drained, own) =
+        (Path::new("/run/lb/drained-web").to_owned(), "https://lb.internal:8443/backends/web/");
+    world.put_answers(&[
+        Answers { makes: vec![drained.clone()], ..Answers::to("POST", own) },
+        Answers { removes: vec![drained.clone()], ..Answers::to("DELETE", own) },
+        Answers { where_is: Some(drained), ..Answers::to("GET", own) },
+        Answers { status: 404, ..Answers::to("GET", own) },
+    ]);
+    world.put_variable("HAPROXY_TOKEN", "canary-of-the-balancer");
+    world
+}
+
+/// The site as its settings file grants things to its runbooks.
+pub(super) fn site(world: &World) -> Site {
+    let http = vec!["lb.internal:8443".to_owned()];
+    Site { grants: Grants { exec: vec![BALANCER.into()], http }, ..world.site() }
 }
 
 pub(super) const WORLDS: &[Start] = &[

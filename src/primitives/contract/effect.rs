@@ -109,6 +109,10 @@ pub enum Left {
     Removed,
     /// Uploaded files of before that did not come back, or of which that cannot be told.
     Uploads,
+    /// What programs have done that nothing takes back.
+    Programs,
+    /// The same of services elsewhere.
+    Elsewhere,
 }
 
 impl Undone {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    sim::{faults::Fault, notices::Notifier},
+    sim::{faults::Fault, notices::Notifier, programs::Does, requests::Answers},
     site::{Size, Span},
 };
 
@@ -26,6 +26,11 @@ pub(super) struct Written {
     /// Commands that can be told of runs, by path.
     #[serde(default)]
     pub(super) notifier: BTreeMap<PathBuf, Notifier>,
+    #[serde(default)]
+    pub(super) program: Vec<Program>,
+    /// Services elsewhere.
+    #[serde(default)]
+    pub(super) answer: Vec<Answers>,
     /// By mount point.
     #[serde(default)]
     pub(super) disk: BTreeMap<PathBuf, Disk>,
@@ -79,6 +84,15 @@ impl Default for Site {
             stopped: Vec::new(),
         }
     }
+}
+
+/// One that runbooks can start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    #[serde(default)]
+    pub(super) does: Vec<Does>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,11 +29,11 @@ use uplift::{
         notices::Notice,
         trees::{CheckTree, ExchangeTrees, PackTree, Packed, UnpackTree},
     },
-    sim::Notifier,
+    sim::{Answers, Does, Notifier},
     site::{Notify, Site},
 };
 
-use crate::contract::{Fixture, trees as behaviours};
+use crate::contract::{Fixture, requests::Service, trees as behaviours};
 
 /// Trees and files of this host need no site.
 struct Bare {
@@ -76,6 +76,14 @@ impl Fixture for Bare {
 
     fn notifier(&self, _: Notifier) -> Notify {
         unreachable!("behaviours of trees tell nobody")
+    }
+
+    fn program(&self, _: &Does) -> PathBuf {
+        unreachable!("behaviours of trees start no program")
+    }
+
+    fn service(&self, _: &[Answers]) -> Service {
+        unreachable!("behaviours of trees ask no service")
     }
 
     fn told(&self) -> Vec<Notice> {

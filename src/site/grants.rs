@@ -1,0 +1,10 @@
+use std::path::PathBuf;
+
+/// What runbooks may reach besides the site itself, by the settings file of today.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Whole paths of programs that may be started.
+    pub exec: Vec<PathBuf>,
+    /// Hosts that may be asked over HTTP: `NAME`, which means its usual port, or `NAME:PORT`.
+    pub http: Vec<String>,
+}
