@@ -15,6 +15,7 @@ mod held_restarts;
 mod moved_data;
 mod old_runs;
 mod others;
+mod placed;
 mod set_config;
 mod set_of;
 mod standstill;
@@ -88,4 +89,6 @@ stock! {
     effect compose_release::ComposeRelease,
     effect exec::Exec,
     effect http_request::HttpRequest,
+    effect file_put::FilePut,
+    effect template::Template,
 }

@@ -16,6 +16,7 @@ mod matrix;
 mod night;
 mod notices;
 mod pinned;
+mod placed;
 mod planned;
 mod programs;
 mod refusals;

@@ -1,6 +1,6 @@
 //! What a runbook may reach besides the site itself, by `uplift.toml`.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::{
     event::{Failure, Refusal},
@@ -33,6 +33,41 @@ pub(super) fn host(host: &Host, site: &Observe<'_>) -> Result<(), Refusal> {
     let text = format!("this site does not let runbooks ask `{}`", host.as_granted());
     let names = granted.http.iter().cloned().chain([host.as_granted()]);
     Err(Refusal(Failure::new("not_granted", text).hint(to_add(site, "http", names))))
+}
+
+/// Refuses a file outside of the site folder that is not granted, uplift's own, and what grants things.
+pub(super) async fn file(path: &Path, site: Observe<'_>) -> Result<(), Refusal> {
+    let not_plain = |part: Component<'_>| matches!(part, Component::ParentDir | Component::CurDir);
+    if path.components().any(not_plain) {
+        let failure = Failure::new("bad_option", format!("`{}` does not say where it leads", path.display()));
+        return Err(Refusal(failure.hint("write the path without `..`")));
+    }
+    let dir = &site.site.project.dir;
+    let granted = &site.site.grants.files;
+    // A link leads where it wants; the path that is written down counts as well.
+    let mut paths = vec![path.to_owned(), site.files.real(path).await?];
+    if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
+        paths.push(site.files.real(folder).await?.join(name));
+    }
+    let mut folders = vec![dir.clone(), site.files.real(dir).await?];
+    for known in granted {
+        folders.extend([known.clone(), site.files.real(known).await?]);
+    }
+    let own = [site.site.state.clone(), site.files.real(&site.site.state).await?];
+    for path in paths {
+        let grants = path.file_name().is_some_and(|name| name == "uplift.toml");
+        if grants || own.iter().any(|own| path.starts_with(own)) {
+            let text = format!("`{}` is uplift's own: no runbook touches it", path.display());
+            return Err(Refusal(Failure::new("not_granted", text).hint("take another path")));
+        }
+        if !folders.iter().any(|folder| path.starts_with(folder)) {
+            let text = format!("this site does not let runbooks touch `{}`", path.display());
+            let names = granted.iter().map(|known| known.display().to_string());
+            let hint = to_add(&site, "files", names.chain([path.display().to_string()]));
+            return Err(Refusal(Failure::new("not_granted", text).hint(hint)));
+        }
+    }
+    Ok(())
 }
 
 /// The line that would grant it, with what is granted already.

@@ -14,11 +14,12 @@ use crate::{
 
 /// What lies in a run's kept folder, by the names that stock primitives and the run itself give. Anything else is somebody
 /// else's, and stays with all that is beside it.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "before",
     "config",
     "containers",
     "env",
+    "files",
     "loaded.json",
     "logs",
     "never-begun",

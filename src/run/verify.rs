@@ -82,6 +82,7 @@ pub(super) fn in_words(left: &BTreeSet<Left>) -> Vec<String> {
              hold them; `uplift show` names them"
         }
         Left::Elsewhere => "what services elsewhere were asked for was left as it is; `uplift show` names it",
+        Left::Files => "somebody's edit of a file was left in it; `uplift show` names it",
         Left::Programs => {
             "what programs of the runbook have done was left as it is; `uplift show` names them"
         }

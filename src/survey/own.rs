@@ -67,6 +67,7 @@ pub(super) async fn own(dir: &Path, files: &dyn FilesRead) -> Result<Own, Failur
     let text = String::from_utf8(file.bytes).map_err(|_| wrong(&place, "it is no text"))?;
     let mut own = read(&text).map_err(|(why, hint)| wrong(&place, &why).hint(hint))?;
     own.grants.exec = below(dir, &own.grants.exec);
+    own.grants.files = below(dir, &own.grants.files);
     // Whoever may write it says what is executed in the name of whoever upgrades.
     if (own.notify.is_some() || own.grants != Grants::default()) && file.mode & 0o002 != 0 {
         let why = "it names what may be executed or asked, and everybody may write it";

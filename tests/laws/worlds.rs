@@ -59,6 +59,8 @@ fn equipped(world: World) -> World {
         Answers { where_is: Some(drained), ..Answers::to("GET", own) },
         Answers { status: 404, ..Answers::to("GET", own) },
     ]);
+    world.put_file("/srv/strata/uplift/maintenance.html", "<p>{{ version }} comes</p>\n", 0o644);
+    world.put_file("/srv/strata/maintenance.html", "<p>soon</p>\n", 0o600);
     world.put_variable("HAPROXY_TOKEN", "canary-of-the-balancer");
     world
 }
@@ -66,7 +68,7 @@ fn equipped(world: World) -> World {
 /// The site as its settings file grants things to its runbooks.
 pub(super) fn site(world: &World) -> Site {
     let http = vec!["lb.internal:8443".to_owned()];
-    Site { grants: Grants { exec: vec![BALANCER.into()], http }, ..world.site() }
+    Site { grants: Grants { exec: vec![BALANCER.into()], http, files: Vec::new() }, ..world.site() }
 }
 
 pub(super) const WORLDS: &[Start] = &[

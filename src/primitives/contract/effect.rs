@@ -113,6 +113,8 @@ pub enum Left {
     Programs,
     /// The same of services elsewhere.
     Elsewhere,
+    /// Somebody's edit of a file that the run had put in its place.
+    Files,
 }
 
 impl Undone {

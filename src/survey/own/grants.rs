@@ -9,10 +9,12 @@ use crate::site::Grants;
 
 pub(super) fn grants(table: &Table) -> Result<Grants, Wrong> {
     let Some(section) = section(table, "grants")? else { return Ok(Grants::default()) };
-    known(section, "grants.", &["exec", "http"])?;
+    known(section, "grants.", &["exec", "files", "http"])?;
     let exec = words(section, "grants.exec", "list of programs", "\"/usr/local/bin/haproxyctl\"")?;
     let http = words(section, "grants.http", "list of hosts", "\"hooks.example.org\", \"lb.internal:8443\"")?;
+    let files = words(section, "grants.files", "list of files and folders", "\"/etc/haproxy\"")?;
     Ok(Grants {
+        files: files.unwrap_or_default().into_iter().map(PathBuf::from).collect(),
         exec: exec.unwrap_or_default().iter().map(|one| program(one)).collect::<Result<_, _>>()?,
         http: http.unwrap_or_default().iter().map(|one| host(one)).collect::<Result<_, _>>()?,
     })
