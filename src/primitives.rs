@@ -16,6 +16,7 @@ mod moved_data;
 mod old_runs;
 mod others;
 mod placed;
+mod question;
 mod set_config;
 mod set_of;
 mod standstill;
@@ -64,6 +65,8 @@ stock! {
     read return_point::ReturnPoint,
     read returned_jobs::ReturnedJobs,
     read restore_set::RestoreSet,
+    read sql_query::SqlQuery,
+    read wait_until::WaitUntil,
     effect backup::Backup,
     effect backup_prune::BackupPrune,
     effect runs_prune::RunsPrune,

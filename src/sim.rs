@@ -34,6 +34,7 @@ pub use faults::Fault;
 pub use kept::Origin;
 pub use notices::Notifier;
 pub use picture::{Picture, PictureContainer, PictureDatabase, PictureFile};
+pub use postgres::Told as ToldQuery;
 pub use programs::{Does, Started};
 pub use registry::{Exit, Release, WebHealth};
 pub use requests::{Answers, Asked};

@@ -14,6 +14,7 @@ mod programs;
 mod real;
 mod rehearsal;
 mod requests;
+mod secrets;
 mod trees;
 mod web;
 mod world;
@@ -141,6 +142,7 @@ behaviours! {
         a_server_without_a_pooler_is_asked_directly,
         a_server_is_reached_by_the_way_that_was_found (needs_a_site),
         uploads_are_listed_where_the_product_lists_them,
+        a_question_changes_nothing,
         the_dump_client_must_match,
         dumps_hash_to_their_report,
         dumps_count_rows (needs_a_site),
@@ -180,6 +182,9 @@ behaviours! {
         a_program_that_hangs_is_ended (needs_a_site),
         a_program_that_only_looks_is_asked (needs_a_site),
     }
+    secrets {
+        a_variable_that_is_not_set_is_none,
+    }
     requests {
         an_answer_is_an_answer (needs_a_site),
         nobody_there_is_known (needs_a_site),
@@ -198,6 +203,7 @@ behaviours! {
         a_booted_web_answers,
         a_stopped_web_does_not_answer,
         sleeping_moves_the_clock,
+        nothing_is_taken_for_granted (needs_a_site),
     }
 }
 

@@ -19,6 +19,7 @@ mod pinned;
 mod placed;
 mod planned;
 mod programs;
+mod queries;
 mod refusals;
 mod requests;
 mod restore;

@@ -17,6 +17,7 @@ mod moves;
 mod passfile;
 mod pooler;
 mod program;
+mod query;
 mod reach;
 mod session;
 mod since;
@@ -38,7 +39,7 @@ use crate::{
     ports::postgres::{
         Activity, Admit, Contents, CopyDatabase, DatabaseFacts, Decoded, DropDatabase, Dump, DumpClient,
         DumpReport, EndSessions, Equip, Jobs, KeptDatabase, LoadDump, LockSite, Obstacle, Postgres,
-        PostgresRead, Server, Session, SiteLock, Swap, Way, WrittenRows,
+        PostgresRead, Query, Rows, Server, Session, SiteLock, Swap, Way, WrittenRows,
     },
     site::{Endpoint, Secret},
 };
@@ -239,6 +240,10 @@ impl PostgresRead for PostgresClient {
         let jobs = watch::jobs(&session, until, limit).await;
         session.close().await;
         jobs
+    }
+
+    async fn query(&self, request: &Query) -> Result<Rows, Failure> {
+        query::ask(self, request).await
     }
 
     /// No server tells it to a client.

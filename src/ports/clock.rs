@@ -11,6 +11,11 @@ pub trait Clock: Send + Sync {
 
     /// Waits; a simulated clock moves on at once.
     async fn sleep(&self, time: Duration);
+
+    /// Whether what is waited for from outside is taken to come. Only a rehearsal takes it so, and says it.
+    fn takes_for_granted(&self, _what: &str) -> bool {
+        false
+    }
 }
 
 /// What has passed on `clock` since `start`; zero if the clock was set back.

@@ -5,6 +5,7 @@
 mod change;
 mod dump;
 mod facts;
+mod query;
 mod way;
 
 use std::{collections::BTreeMap, path::Path};
@@ -19,6 +20,7 @@ pub use self::{
         Activity, DatabaseFacts, Extension, Kept, KeptDatabase, Mark, Obstacle, Server, Session, TableRows,
         WrittenRows,
     },
+    query::{Query, Rows},
     way::{There, Way},
 };
 use crate::{
@@ -90,6 +92,9 @@ pub trait PostgresRead: Send + Sync {
         until: Option<i64>,
         limit: usize,
     ) -> Result<Jobs, Failure>;
+    /// Asks what somebody has written, and changes nothing. Fails with `query_failed` where the server does not understand it,
+    /// or would have to change something.
+    async fn query(&self, request: &Query) -> Result<Rows, Failure>;
     /// Free bytes on the file system of the server's data, where that can be known.
     async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure>;
     /// Reads a dump from its first byte to its last: hash, checksum of every frame, and, where a `pg_restore` of the

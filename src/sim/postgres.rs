@@ -2,7 +2,10 @@
 
 mod dump;
 mod lock;
+mod query;
 mod writes;
+
+pub use self::query::Told;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -21,7 +24,7 @@ use crate::{
         docker::State as Running,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server as Facts, Session, Way, WrittenRows,
+            PostgresRead, Query, Rows, Server as Facts, Session, Way, WrittenRows,
         },
     },
     site::Endpoint,
@@ -189,6 +192,13 @@ impl PostgresRead for World {
         database: &str,
     ) -> Result<Option<Vec<String>>, Failure> {
         self.look(|state| Ok(state.database(endpoint, database)?.versions.clone()))
+    }
+
+    async fn query(&self, request: &Query) -> Result<Rows, Failure> {
+        self.look(|state| {
+            state.database(&request.endpoint, &request.database)?;
+            state.answer_query(request)
+        })
     }
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {

@@ -101,6 +101,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         told: super::notices::Told::default(),
         tools: super::programs::Tools::default(),
         services: super::requests::Elsewhere::default(),
+        queries: Vec::new(),
         keeper: Keeper::default(),
         onlooker: Onlooker::default(),
     }

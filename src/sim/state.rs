@@ -34,6 +34,9 @@ pub(super) struct State {
     /// Services elsewhere that answer, and what they were asked.
     #[serde(default)]
     pub services: Elsewhere,
+    /// What the server answers to what runbooks ask it.
+    #[serde(default)]
+    pub queries: Vec<super::postgres::Told>,
     #[serde(skip)]
     pub keeper: Keeper,
     #[serde(skip)]

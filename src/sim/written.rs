@@ -77,6 +77,7 @@ impl World {
             self.put_program(&one.path, &one.does);
         }
         self.put_answers(&written.answer);
+        self.put_queries(&written.query);
         for (path, what) in &written.notifier {
             self.put_notifier(path, *what);
         }

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use uplift::{
     event::Teller,
     ports::{
         files::{MakeFolder, Remove},
-        postgres::{Dump, DumpReport, There, Way},
+        postgres::{Dump, DumpReport, Query, There, Way},
     },
     site::Endpoint,
 };
@@ -186,4 +186,32 @@ pub(super) async fn uploads_are_listed_where_the_product_lists_them(fixture: &dy
     }
     let missing = postgres.listed_uploads(&databases.endpoint, "no_such_database").await;
     assert_eq!(code(missing), "database_missing");
+}
+
+pub(super) async fn a_question_changes_nothing(fixture: &dyn Fixture) {
+    let (postgres, site) = (fixture.ports().postgres, fixture.site());
+    let (endpoint, database) = (site.databases.endpoint.clone(), site.databases.primary().to_owned());
+    let query = |sql: &str| Query {
+        endpoint: endpoint.clone(),
+        database: database.clone(),
+        sql: sql.to_owned(),
+        limit: 5,
+        timeout: Duration::from_secs(10),
+    };
+    let contents = postgres.contents(&endpoint, &database).await.unwrap();
+    let orders = contents.tables.iter().find(|table| table.name == "orders").unwrap().rows;
+    let rows = postgres.query(&query("select count(*) as orders from orders")).await.unwrap();
+    assert_eq!((rows.rows, rows.more), (vec![serde_json::json!({ "orders": orders })], false));
+    for sql in [
+        "select nothing from nowhere",
+        "delete from orders",
+        "with gone as (delete from orders returning 1) select count(*) as gone from gone",
+        "select 1 as one) as asked; delete from orders; select * from (select 1 as one",
+        "select nextval('orders_id_seq') as next",
+    ] {
+        let failure = postgres.query(&query(sql)).await.unwrap_err();
+        assert_eq!(failure.code, "query_failed", "{sql}: {failure:?}");
+        assert!(failure.hint.is_some() && failure.message.contains("is not answered"), "{failure:?}");
+    }
+    assert_eq!(postgres.contents(&endpoint, &database).await.unwrap(), contents);
 }

@@ -51,3 +51,8 @@ pub(super) async fn sleeping_moves_the_clock(fixture: &dyn Fixture) {
     clock.sleep(Duration::from_millis(20)).await;
     assert!(since(&*clock, start) >= Duration::from_millis(20));
 }
+
+pub(super) async fn nothing_is_taken_for_granted(fixture: &dyn Fixture) {
+    let clock = fixture.ports().clock;
+    assert!(!clock.takes_for_granted("that an import ends"), "only a rehearsal takes it so");
+}

@@ -16,7 +16,7 @@ use uplift::{
         postgres::{CopyDatabase, Kept, Mark, Session},
     },
     primitives::contract::Catalogue,
-    sim::{Answers, Does, Manner, Shape, World},
+    sim::{Answers, Does, Manner, Shape, ToldQuery, World},
     site::{Grants, Site},
 };
 
@@ -61,6 +61,9 @@ fn equipped(world: World) -> World {
     ]);
     world.put_file("/srv/strata/uplift/maintenance.html", "<p>{{ version }} comes</p>\n", 0o644);
     world.put_file("/srv/strata/maintenance.html", "<p>soon</p>\n", 0o600);
+    let idle = serde_json::json!({ "idle": true });
+    let sql = "select count(*) = 0 as idle from orders".to_owned();
+    world.put_queries(&[ToldQuery { sql, rows: vec![idle], where_is: None }]);
     world.put_variable("HAPROXY_TOKEN", "canary-of-the-balancer");
     world
 }

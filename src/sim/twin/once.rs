@@ -19,7 +19,7 @@ use crate::{
         docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
-            PostgresRead, Server, Session, WrittenRows,
+            PostgresRead, Query, Rows, Server, Session, WrittenRows,
         },
         trees::{CheckTree, FillTree, Lacking, TreeCheck, TreeFacts, TreesRead},
     },
@@ -217,6 +217,10 @@ impl PostgresRead for Once<dyn PostgresRead> {
     ) -> Result<Jobs, Failure> {
         let question = format!("jobs {endpoint:?} {database} {until:?} {limit}");
         self.ask(question, self.live.jobs(endpoint, database, until, limit)).await
+    }
+
+    async fn query(&self, request: &Query) -> Result<Rows, Failure> {
+        self.ask(format!("query {request:?}"), self.live.query(request)).await
     }
 
     async fn room(&self, endpoint: &Endpoint) -> Result<Option<u64>, Failure> {

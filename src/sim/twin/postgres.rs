@@ -18,7 +18,7 @@ use crate::{
         files::FilesRead,
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Mark, Obstacle,
-            PostgresRead, Server, Session, TableRows, WrittenRows,
+            PostgresRead, Query, Rows, Server, Session, TableRows, WrittenRows,
         },
     },
     sim::{postgres::is_kept_of, state::hex},
@@ -169,6 +169,22 @@ impl PostgresRead for Twin {
         });
         self.remember(format!("schema of `{live}`"), value);
         Ok(versions)
+    }
+
+    async fn query(&self, request: &Query) -> Result<Rows, Failure> {
+        let sql = request.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let touched = {
+            let databases = &self.lock().databases;
+            databases.changed.contains_key(&request.database)
+                || databases.schemas.contains_key(&request.database)
+        };
+        if touched {
+            self.make_up(format!("what `{sql}` answers is known once the steps before it are done"));
+            return Ok(Rows::default());
+        }
+        let rows = self.live().postgres.query(request).await?;
+        self.assume(format!("`{sql}` is answered as it is now"));
+        Ok(rows)
     }
 
     async fn sessions(&self, endpoint: &Endpoint, databases: &[String]) -> Result<Vec<Session>, Failure> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    sim::{faults::Fault, notices::Notifier, programs::Does, requests::Answers},
+    sim::{faults::Fault, notices::Notifier, postgres::Told, programs::Does, requests::Answers},
     site::{Size, Span},
 };
 
@@ -31,6 +31,9 @@ pub(super) struct Written {
     /// Services elsewhere.
     #[serde(default)]
     pub(super) answer: Vec<Answers>,
+    /// What the database server answers.
+    #[serde(default)]
+    pub(super) query: Vec<Told>,
     /// By mount point.
     #[serde(default)]
     pub(super) disk: BTreeMap<PathBuf, Disk>,
