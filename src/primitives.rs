@@ -67,6 +67,7 @@ stock! {
     read restore_set::RestoreSet,
     read sql_query::SqlQuery,
     read wait_until::WaitUntil,
+    read pause::Pause,
     effect backup::Backup,
     effect backup_prune::BackupPrune,
     effect runs_prune::RunsPrune,

@@ -15,6 +15,7 @@ mod locked;
 mod matrix;
 mod night;
 mod notices;
+mod paused;
 mod pinned;
 mod placed;
 mod planned;

@@ -1,0 +1,90 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::contract::Read;
+use crate::{
+    event::{Choice, Failure, Question},
+    ports::Observe,
+};
+
+/// Stand still until a person says that the run goes on.
+///
+/// The run ends with exit code 7 and the question; `uplift resume --choose go --reason TEXT` goes on from here, and who said so
+/// is recorded. A parameter of the runbook says it in advance, and has to where nothing was changed before. A plan takes it
+/// for granted.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    /// What the person is asked, e.g. `is the smoke test green?`.
+    pub question: String,
+    /// The name of the parameter that answers in advance, e.g. `tested`.
+    pub param: String,
+    /// What that parameter says, e.g. `params::tested`: with `go` the run does not stand still.
+    pub answer: String,
+    /// What helps the person, a line each.
+    #[serde(default)]
+    pub found: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Outcome {
+    pub question: String,
+    /// A person has said so while the run stood still.
+    pub asked: bool,
+}
+
+/// The answer with which the run goes on.
+const GO: &str = "go";
+
+impl Read for Pause {
+    const NAME: &'static str = "pause";
+    type Outcome = Outcome;
+
+    fn example() -> Self {
+        Self {
+            question: "is the smoke test green?".to_owned(),
+            param: "tested".to_owned(),
+            answer: GO.to_owned(),
+            found: vec!["https://strata.example/smoke".to_owned()],
+        }
+    }
+
+    fn summary(&self) -> String {
+        format!("wait for a person: {}", self.question)
+    }
+
+    fn result(outcome: &Outcome) -> String {
+        let when = if outcome.asked { "a person said `go`" } else { "`go` was said in advance" };
+        format!("{} {when}", outcome.question)
+    }
+
+    async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
+        if self.answer == GO
+            || site.clock.takes_for_granted(&format!("a person says `go`: {}", self.question))
+        {
+            return Ok(Outcome { question: self.question.clone(), asked: false });
+        }
+        Err(Failure::asks("pause", self.asked()))
+    }
+
+    fn decided(&self, choice: &str) -> Option<Outcome> {
+        (choice == GO).then(|| Outcome { question: self.question.clone(), asked: true })
+    }
+}
+
+impl Pause {
+    fn asked(&self) -> Question {
+        Question {
+            address: String::new(),
+            text: self.question.clone(),
+            found: self.found.clone(),
+            choices: vec![Choice {
+                key: GO.to_owned(),
+                does: "go on from here".to_owned(),
+                costs: String::new(),
+                also: String::new(),
+            }],
+            flag: Some(self.param.clone()),
+        }
+    }
+}
