@@ -28,6 +28,9 @@ use crate::{
 /// It needs a grant: `exec = ["/usr/local/bin/haproxyctl"]` under `[grants]` in `uplift.toml`. It gets `PATH`, `HOME`,
 /// `USER` and `LC_ALL=C` of uplift's environment and nothing else but what is given here. What it writes is told line by
 /// line. Whatever it starts in the background keeps the site held for as long as that lives: let a service manager start it.
+///
+/// Undo: `undo` is run, a command that is recorded before this one starts. Without one what the program has done stays, and the
+/// plan says so.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exec {

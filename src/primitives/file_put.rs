@@ -16,6 +16,8 @@ use crate::{
 ///
 /// In the site folder, or where `files` under `[grants]` in `uplift.toml` lets it. The file as it was is kept with the run;
 /// if somebody edits it meanwhile, that edit is never overwritten. Secrets do not belong into a runbook.
+///
+/// Undo: the file is put back as it was, or removed where there was none. If somebody has edited it meanwhile, a person is asked.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FilePut {

@@ -19,6 +19,9 @@ use crate::{
 /// Its host needs a grant: `http = ["hooks.example.org", "lb.internal:8443"]` under `[grants]` in `uplift.toml`. A plan asks
 /// nobody. `GET` and `HEAD` are led on to hosts that are granted, up to five times, with the headers and the token for the
 /// first host alone; no other request is led on.
+///
+/// Undo: `undo` is asked, a request that is recorded before this one is sent. Without one what it has brought about stays, and
+/// the plan says so.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HttpRequest {

@@ -15,6 +15,8 @@ use crate::{
 /// Put a file in its place that is made from a template: `{{ name }}` in it becomes the value of that name.
 ///
 /// As `file_put` in everything else. A place without a value is an error, and so is a value without a place.
+///
+/// Undo: the file is put back as it was, or removed where there was none. If somebody has edited it meanwhile, a person is asked.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Template {
