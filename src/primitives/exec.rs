@@ -107,6 +107,7 @@ pub(super) struct Outcome {
     pub stdout: String,
     /// The same of its error output.
     pub stderr: String,
+    /// Milliseconds that it took.
     pub took_ms: u64,
 }
 

@@ -30,6 +30,7 @@ pub(super) struct HttpRequest {
     pub method: String,
     /// The address. One that is a secret as a whole is given by its place, e.g. `env:SLACK_WEBHOOK`.
     pub url: String,
+    /// Headers of the request, by name.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// What is sent, as JSON.
@@ -79,6 +80,7 @@ pub(super) struct Outcome {
     pub body: String,
     /// The answer as JSON, where it is some; `()` where there is more of it than `body` has.
     pub json: Option<Value>,
+    /// Milliseconds that it took.
     pub took_ms: u64,
 }
 

@@ -28,6 +28,7 @@ pub(super) struct Pause {
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// What was asked.
     pub question: String,
     /// A person has said so while the run stood still.
     pub asked: bool,

@@ -46,6 +46,7 @@ const MOST: usize = 1000;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Outcome {
+    /// The database that was asked.
     pub database: String,
     /// A map from column to value for each row, without secrets.
     pub rows: Vec<Value>,

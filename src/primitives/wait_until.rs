@@ -48,6 +48,7 @@ fn ten_minutes() -> Span {
 pub(super) struct Outcome {
     /// What was waited for.
     pub what: String,
+    /// Milliseconds until it was so.
     pub waited_ms: u64,
 }
 

@@ -180,7 +180,9 @@ mod tests {
             let root = verb.options.as_value();
             let mut all = serde_json::Map::new();
             for (name, schema) in root["properties"].as_object().into_iter().flatten() {
-                assert_ne!(words(root, schema), "anything", "{} {name}", verb.name);
+                // The body of a request may be anything at all.
+                let open = schema.get("type").is_none() && choices(root, schema).is_empty();
+                assert!(words(root, schema) != "anything" || open, "{} {name}", verb.name);
                 all.insert(name.clone(), sample(root, schema));
             }
             assert!(verb.parse(Value::Object(all.clone())).is_ok(), "{} {all:?}", verb.name);
