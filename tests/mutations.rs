@@ -15,8 +15,8 @@ fn every_mutation_fits_and_its_test_is_there() {
         let fits =
             Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root).output().unwrap();
         assert!(fits.status.success(), "{name}: {}", String::from_utf8_lossy(&fits.stderr));
-        let text = fs::read_to_string(&patch).unwrap();
-        let test = text
+        let lines = fs::read_to_string(&patch).unwrap();
+        let test = lines
             .lines()
             .find_map(|line| line.strip_prefix("Test: "))
             .unwrap_or_else(|| panic!("{name} names no test"));

@@ -144,7 +144,7 @@ impl Twin {
         let (gone, seen): (Vec<_>, Vec<_>) = sessions.into_iter().partition(is_silent);
         for client in gone.iter().map(|one| &one.client).collect::<BTreeSet<_>>() {
             if !silent.contains(client) {
-                self.assume(&format!(
+                self.assume(format!(
                     "sessions of `{}` from `{client}` are those of containers that are stopped by then; others would be in \
                      the way",
                     endpoint.user
