@@ -147,9 +147,9 @@ impl Night {
         told(runbook.start(plan, "uplift run").await.unwrap()).await
     }
 
-    /// Somebody moves the record of the runs away, and nothing else.
+    /// Somebody moves the record of the runs away, and the note of it, as the refusal says.
     pub(super) fn lose_record(&self) {
-        for name in ["journal.db", "journal.db-wal", "journal.db-shm"] {
+        for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.mark"] {
             let _none = std::fs::remove_file(self.folder().join(name));
         }
     }

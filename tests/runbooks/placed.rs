@@ -111,6 +111,9 @@ async fn what_is_not_the_runbooks_to_touch_is_refused_while_it_is_planned() {
     let template = |values: &str| {
         format!("template(#{{ path: \"x\", from: \"maintenance.html\", values: #{{ {values} }} }});")
     };
+    write(&night, "file_put(#{ path: \"x\", content: \"x\", mode: \"u+x\" });");
+    let error = night.host().await.runbook(BOOK, &[].into()).await.err().expect("it is no mode");
+    assert!(format!("{:?}", error.failure().evidence).contains("`mode`"), "{error:?}");
     for (call, code, hint) in [
         (put("/etc/haproxy/haproxy.cfg"), "not_granted", "files = [\"/etc/haproxy/haproxy.cfg\"]"),
         (put("../x"), "bad_option", "without `..`"),
@@ -123,7 +126,6 @@ async fn what_is_not_the_runbooks_to_touch_is_refused_while_it_is_planned() {
             "not_granted",
             "files = [",
         ),
-        ("file_put(#{ path: \"x\", content: \"x\", mode: \"u+x\" });".to_owned(), "bad_option", ""),
         (template("what: \"a\""), "template_wrong", "known: `what`"),
         (template("what: \"a\", when: \"b\", where: \"c\""), "template_wrong", "take `where` out"),
     ] {

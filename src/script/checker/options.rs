@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Check;
 use crate::{
+    event::Failure,
     primitives::contract::{
         Size, Span, Verb,
         schema::{choices, resolved, sample, words},
@@ -91,9 +92,21 @@ impl Check<'_> {
         if accepted(verb, name, Some(&given)) || !accepted(verb, name, Some(&sample(root, schema))) {
             return;
         }
-        let (text, hint) = wrong(root, schema, &given, value);
-        let error = ScriptError::new("bad_option", format!("`{}`: option `{name}` {text}", verb.name));
-        self.error(error.hint(hint), value.start_position());
+        let kind = |value: &Value| std::mem::discriminant(value);
+        // Of numbers it says what Rust calls them.
+        let plain =
+            choices(root, schema).is_empty() && format_of(root, schema).is_none() && !given.is_number();
+        let own = refusal(verb, name, Some(&given));
+        let error = match own.filter(|_| plain && kind(&given) == kind(&sample(root, schema))) {
+            // Of the right kind: what is wrong with it the primitive knows best.
+            Some(failure) => ScriptError::new("bad_option", failure.message).hint(wanted(root, schema)),
+            None => {
+                let (text, hint) = wrong(root, schema, &given, value);
+                let text = format!("`{}`: option `{name}` {text}", verb.name);
+                ScriptError::new("bad_option", text).hint(hint)
+            }
+        };
+        self.error(error, value.start_position());
     }
 
     /// One of a list: the others may be computed.
@@ -169,6 +182,11 @@ impl Check<'_> {
 
 /// Whether the primitive understands this value of one option, all others being as they should be; `None` leaves it out.
 fn accepted(verb: &Verb, name: &str, value: Option<&Value>) -> bool {
+    refusal(verb, name, value).is_none()
+}
+
+/// Why it does not.
+fn refusal(verb: &Verb, name: &str, value: Option<&Value>) -> Option<Failure> {
     let root = verb.options.as_value();
     let required = root.get("required").and_then(Value::as_array).into_iter().flatten();
     let others = required.filter_map(Value::as_str).filter(|other| *other != name);
@@ -177,7 +195,7 @@ fn accepted(verb: &Verb, name: &str, value: Option<&Value>) -> bool {
     if let Some(value) = value {
         options.insert(name.to_owned(), value.clone());
     }
-    verb.parse(Value::Object(options)).is_ok()
+    verb.parse(Value::Object(options)).err()
 }
 
 fn is_plain_text(root: &Value, schema: &Value) -> bool {
