@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod bars;
 mod begin;
+mod bundles;
 mod completions;
 mod docs;
 mod exits;

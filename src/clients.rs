@@ -7,6 +7,8 @@ mod clock;
 mod compose;
 #[cfg(feature = "docker")]
 mod docker;
+#[cfg(feature = "docker")]
+mod download;
 mod environment;
 #[cfg(feature = "docker")]
 mod files;
@@ -35,12 +37,14 @@ mod who;
 mod without;
 mod world_file;
 
+#[cfg(feature = "docker")]
+pub use download::download;
 pub use environment::Environment;
 #[cfg(feature = "docker")]
 pub use hands::Hands;
 pub use who::{Who, who};
 #[cfg(not(feature = "docker"))]
-pub use without::Hands;
+pub use without::{Hands, download};
 pub use world_file::{KeptWorld, read_text, read_world};
 
 use crate::{event::Failure, ports::Ports};

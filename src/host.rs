@@ -23,10 +23,12 @@ mod reference;
 mod runbook;
 mod running;
 mod runs;
+mod scripts;
 mod sets;
 mod settle;
 mod simulated;
 mod telling;
+mod vendor;
 mod words;
 mod zero;
 
@@ -44,6 +46,7 @@ pub use sets::{Proved, Sets};
 pub use settle::Settled;
 pub use simulated::Simulated;
 pub use telling::Telling;
+pub use vendor::{Bundles, KeyFile, Offer, Packed, SigningKey};
 
 // What the command line works with, so that it needs to know no room below this one.
 #[cfg(feature = "cli")]
@@ -53,6 +56,6 @@ pub(crate) use crate::{
     primitives::contract::Decision,
     run::{Plan, PlanEnd, WayBack},
     script::{Header, Param, ParamType},
-    site::Scrubber,
+    site::{Scrubber, Secret, Shipped},
     survey::{Footprint, ServiceStatus, Start, Status},
 };

@@ -29,8 +29,9 @@ pub mod survey;
 pub use event::{Ending, Event, ExitClass, Failure};
 pub use host::who;
 pub use host::{
-    Checkup, Described, Ejected, Field, Host, HostBuilder, HostError, Leavings, Problem, Proved, Run,
-    Runbook, Runs, Sets, Settled, Shown, Simulated, StockRunbook, Telling, Undoing, stock, stock_named,
+    Bundles, Checkup, Described, Ejected, Field, Host, HostBuilder, HostError, KeyFile, Leavings, Offer,
+    Packed, Problem, Proved, Run, Runbook, Runs, Sets, Settled, Shown, SigningKey, Simulated, StockRunbook,
+    Telling, Undoing, stock, stock_named,
 };
 pub use primitives::contract::{Catalogue, Decision};
 pub use run::Plan;

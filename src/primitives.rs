@@ -26,8 +26,8 @@ mod watch;
 pub(crate) mod way_back;
 
 pub(crate) use self::{
-    check_drift::drift, check_host::restarters, compose_trial::trial_ended,
-    old_runs::any_goes as old_runs_go, pg_savepoint::savepoint_then,
+    check_drift::drift, check_host::restarters, check_release::order as release_order,
+    compose_trial::trial_ended, old_runs::any_goes as old_runs_go, pg_savepoint::savepoint_then,
 };
 
 /// Names every stock primitive once: declares its module and registers it. It only lists; what a primitive is

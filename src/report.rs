@@ -7,6 +7,7 @@
 mod asked;
 mod at_work;
 mod away;
+mod bundles;
 mod calls;
 mod ending;
 mod failure;
@@ -29,6 +30,7 @@ mod words;
 
 pub use asked::{chosen, costs_now, question, undecided, undecided_but};
 pub use at_work::{AtWork, Working};
+pub use bundles::{Shipment, deviations, exchange, exchanged, packed};
 pub use ending::{Page, ending, ending_alone, nothing_needed};
 pub use failure::{failure, wrote};
 pub use held::Held;

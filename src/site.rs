@@ -8,6 +8,8 @@ mod place;
 mod reference;
 mod secret;
 mod settings;
+mod shipped;
+mod trust;
 mod units;
 
 pub use describe::{Database, Databases, DeploymentPath, Endpoint, Project, Service, Site, SslMode, Storage};
@@ -20,4 +22,6 @@ pub use place::{
 pub use reference::Reference;
 pub use secret::{Scrubber, Secret};
 pub use settings::is_secret;
+pub use shipped::{Deviations, Exchange, FileChange, FileIs, HookPlace, OwnScript, Shipped};
+pub use trust::{PublicKey, key_id};
 pub use units::{Size, Span};

@@ -2,6 +2,7 @@
 //! and a fault at every single write.
 
 mod back;
+mod bundles;
 mod by_hand;
 mod choices;
 mod crashes;

@@ -3,6 +3,7 @@
 //! After a change of words: `SNAPSHOTS=overwrite cargo nextest run -E 'test(words)'`, and read the difference.
 
 mod asking;
+mod bundles;
 mod crashed;
 mod desk;
 mod followed;

@@ -2,6 +2,7 @@
 //! touches by [`super::lessons`].
 
 mod books;
+pub(super) mod bundles;
 
 use std::path::PathBuf;
 
@@ -118,6 +119,9 @@ pub(super) struct Upgrade {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
+    /// Also write this minisign public key (`RW...`) down as one whose bundles of runbooks the site takes
+    #[arg(long, value_name = "KEY", env = "UPLIFT_TRUST", value_hint = ValueHint::Other)]
+    pub(super) trust: Option<String>,
     /// Show what is found and what would be written, and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(super) dry_run: bool,

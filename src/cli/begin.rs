@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{arguments::Planned, session::Session, trouble::Trouble, watch::watch};
 use crate::{
     event::{ExitClass, Failure},
-    host::{Decision, Host, Plan, PlanEnd, Run, RunRow, RunState, Runbook, Runs, Start, who},
+    host::{Decision, Host, Plan, PlanEnd, Run, RunRow, RunState, Runbook, Runs, who},
     report::{self, Detail},
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn found(
     if !planned.dry_run {
         session.may_ask()?;
     }
-    let header = (session.stage.host)(Start::default()).header(name).await?;
+    let header = (session.stage.host)(session.start()).header(name).await?;
     header.validate(given).map_err(|error| Trouble::new(error.as_failure(), ExitClass::Invalid))?;
     // First without the site, where its folder is known: that a run waits must be told also when the engine is down.
     // A plan of what would be refused would only mislead.

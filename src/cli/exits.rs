@@ -23,6 +23,15 @@ pub(super) const LOOKS: Exits = &[
     (130, "interrupted"),
 ];
 
+/// Of what changes nothing of a site but which runbooks it has.
+pub(super) const INSTALLS: Exits = &[
+    (0, "done, or nothing needed"),
+    (1, "refused; nothing was changed"),
+    (2, "usage or settings invalid, or there is no such thing; nothing was changed"),
+    (5, "a run is at work on the site; nothing was changed"),
+    (130, "interrupted before anything was changed"),
+];
+
 pub(super) const STATUS: Exits = &[
     (0, "told, and no run waits"),
     (1, "the site could not be read"),

@@ -7,14 +7,19 @@ use std::{
 };
 
 use clap::{
-    Arg, ArgMatches, Command, CommandFactory as _,
+    Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _,
     builder::{OsStringValueParser, PossibleValue, PossibleValuesParser},
     parser::ValueSource,
 };
 use serde_json::{Value, json};
 
-use super::{arguments::Cli, help, stage::Stage, trouble::Trouble};
-use crate::host::{Header, Param, ParamType, Start, stock};
+use super::{
+    arguments::{Cli, Common},
+    help,
+    stage::Stage,
+    trouble::Trouble,
+};
+use crate::host::{Header, HostBuilder, Param, ParamType, Simulated, Start, stock, stock_named};
 
 /// The runbook behind `uplift upgrade`.
 pub(super) const UPGRADE: &str = "compose/upgrade";
@@ -43,15 +48,15 @@ const PREFIX: &str = "param:";
 
 /// The command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
-    let mut command = bare();
+    let (mut command, door) = (bare(), Door::of(words, stage));
     for (verb, runbook, own) in VERBS {
         if verb.iter().all(|word| words.iter().any(|typed| typed == word)) {
-            let header = header(stage, runbook, own).await?;
+            let header = header(&door, runbook, own).await?;
             command = at(command, verb, |below| with_params(below, &header, true));
         }
     }
     if let Some(name) = runbook_of(words) {
-        let header = header(stage, &name, "").await?;
+        let header = header(&door, &name, "").await?;
         command = at(command, &["run"], |run| with_params(run, &header, false));
     }
     Ok(help::taught(command, stage.width))
@@ -61,8 +66,9 @@ pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command
 /// it. It is not there to be parsed with, because what is wrong with a value we say ourselves.
 pub(super) async fn whole(stage: &Stage) -> Result<Command, Trouble> {
     let mut command = bare();
+    let door = Door { stage, start: Start::default(), simulated: None };
     for (verb, runbook, own) in VERBS {
-        let header = header(stage, runbook, own).await?;
+        let header = header(&door, runbook, own).await?;
         command = at(command, verb, |below| with_words(with_params(below, &header, true), &header));
     }
     let mut verbs = BTreeSet::new();
@@ -81,8 +87,14 @@ fn bare() -> Command {
 }
 
 /// What can be given to a runbook, but for the parameter that is an argument of its own.
-async fn header(stage: &Stage, runbook: &str, own: &str) -> Result<Header, Trouble> {
-    let mut header = (stage.host)(Start::default()).header(runbook).await?;
+async fn header(door: &Door<'_>, runbook: &str, own: &str) -> Result<Header, Trouble> {
+    let here = door.host().header(runbook).await;
+    let mut header = match here {
+        // What is wrong with a site's own files is told by the command, if it needs them: the way back from a run that
+        // is not over does not.
+        Err(_) if stock_named(runbook).is_ok() => HostBuilder::stock_header(runbook)?,
+        here => here?,
+    };
     header.params.remove(own);
     Ok(header)
 }
@@ -121,6 +133,41 @@ fn without_values(command: Command) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let command = command.mut_args(|arg| arg.hide_env_values(true));
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_values))
+}
+
+/// Where headers are read: at the site that is meant by what was typed, whatever else of that is not understood yet.
+struct Door<'a> {
+    stage: &'a Stage,
+    start: Start,
+    simulated: Option<Simulated>,
+}
+
+impl<'a> Door<'a> {
+    fn of(words: &[OsString], stage: &'a Stage) -> Self {
+        let common = common(words);
+        let simulated = common.as_ref().and_then(|common| Simulated::open(common.simulate.as_deref()?).ok());
+        Self { stage, start: common.as_ref().map(super::session::start).unwrap_or_default(), simulated }
+    }
+
+    fn host(&self) -> HostBuilder {
+        match &self.simulated {
+            Some(site) => site.host(),
+            None => (self.stage.host)(self.start.clone()),
+        }
+    }
+}
+
+fn common(words: &[OsString]) -> Option<Common> {
+    let mut command = Cli::command().ignore_errors(true);
+    let matches = command.try_get_matches_from_mut(words).ok()?;
+    let mut below = &matches;
+    // A flag for everywhere may stand behind the verb.
+    let mut found = Common::from_arg_matches(below).ok();
+    while let Some((_, next)) = below.subcommand() {
+        below = next;
+        found = Common::from_arg_matches(below).ok().or(found);
+    }
+    found
 }
 
 /// The runbook that `uplift run` was given; whatever follows it is not understood yet.

@@ -10,6 +10,10 @@ use crate::{
 pub(super) async fn init(session: &mut Session, asked: arguments::Init) -> Result<ExitClass, Trouble> {
     let host = session.open().await?;
     let noted = session.unless_stopped(host.noted(&session.start())).await??;
+    let noted = match &asked.trust {
+        Some(key) => host.trusting(noted, key.trim()).await?,
+        None => noted,
+    };
     if !noted.differs.is_empty() {
         let text = format!("`{}` says other things than what is found", noted.path.display());
         let failure = Failure::new("init_differs", text)

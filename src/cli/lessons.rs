@@ -1,6 +1,7 @@
 //! What each command teaches beside its flags: what it touches, and what one types. Help screens and manual pages are
 //! made of it, and a test types every example.
 
+mod bundles;
 mod runbooks;
 
 use super::exits::{self, Exits};
@@ -24,7 +25,7 @@ pub(super) fn of(verb: &[&str]) -> Option<&'static Lesson> {
 }
 
 pub(super) fn all() -> impl Iterator<Item = &'static Lesson> {
-    LESSONS.iter().chain(runbooks::LESSONS)
+    LESSONS.iter().chain(runbooks::LESSONS).chain(bundles::LESSONS)
 }
 
 const LESSONS: &[Lesson] = &[
@@ -256,6 +257,10 @@ const LESSONS: &[Lesson] = &[
         ],
         examples: &[
             ("uplift init --dry-run", "what is found here, and what would be written; nothing is touched"),
+            (
+                "uplift init --trust RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
+                "take bundles of runbooks that this key has signed",
+            ),
             ("uplift -C /srv/strata init", "the site in another folder than this one"),
         ],
         exits: exits::LOOKS,

@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::{
     arguments::Books,
-    docs,
+    bundles, docs,
     session::{Session, quoted},
     trouble::Trouble,
 };
 use crate::{
     event::ExitClass,
-    host::{Checkup, HostBuilder, stock, stock_named},
+    host::{Checkup, HostBuilder, Shipped, stock, stock_named},
 };
 
 /// `uplift runbook`.
@@ -18,11 +18,11 @@ pub(super) async fn runbook(session: &mut Session, what: Books) -> Result<ExitCl
     match what {
         Books::List => list(session).await,
         Books::Show { name } => {
-            let found = stock_named(&name)?;
+            let (text, bundle, own) = shown(session, &name).await?;
             if session.json() {
-                session.lines().json(&json!({ "name": found.name, "text": found.text }));
+                session.lines().json(&json!({ "name": name, "text": text, "bundle": bundle, "own": own }));
             } else {
-                session.lines().text(found.text);
+                session.lines().text(&text);
             }
             Ok(ExitClass::Done)
         }
@@ -31,6 +31,10 @@ pub(super) async fn runbook(session: &mut Session, what: Books) -> Result<ExitCl
             docs::docs(session, name.as_deref(), definitions.as_deref()).await
         }
         Books::Eject { name, file } => eject(session, &name, file.as_deref()).await,
+        Books::Pack(asked) => bundles::pack(session, &asked).await,
+        Books::Install(asked) => bundles::install(session, asked).await,
+        Books::Revert(asked) => bundles::revert(session, asked).await,
+        Books::Delta => bundles::delta(session).await,
     }
 }
 
@@ -39,18 +43,39 @@ pub(super) fn host(session: &Session) -> HostBuilder {
     (session.stage.host)(session.start())
 }
 
-/// The stock runbooks, and the site's own.
+/// The text that would run here, the bundle that it is of, and whether it is the site's own. Where no folder of a site is
+/// named, what ships with uplift.
+async fn shown(session: &Session, name: &str) -> Result<(String, Option<Shipped>, bool), Trouble> {
+    match bundles::known(session) {
+        Some(bundles) => Ok(bundles?.shown(name).await?),
+        None => Ok((stock_named(name)?.text.to_owned(), None, false)),
+    }
+}
+
+/// The stock runbooks, those of the site's bundle, and its own.
 async fn list(session: &Session) -> Result<ExitClass, Trouble> {
     let own = host(session).own_runbooks().await?;
     let mut names: Vec<_> = stock().iter().map(|book| book.name.to_owned()).collect();
     names.extend(own.iter().filter(|name| stock_named(name).is_err()).cloned());
+    let bundle = match bundles::known(session) {
+        Some(bundles) => bundles?.installed().await?,
+        None => None,
+    };
+    let (bundle, bundled) = bundle.unzip();
+    let bundled = bundled.unwrap_or_default();
+    names.extend(bundled.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     for name in names {
         let header = host(session).header(&name).await?;
         let is_own = own.contains(&name);
         if session.json() {
-            session.lines().json(&json!({ "name": name, "header": header, "own": is_own }));
+            let bundle = bundle.as_ref().filter(|_| !is_own && bundled.contains(&name));
+            session.lines().json(&json!({ "name": name, "header": header, "own": is_own, "bundle": bundle }));
         } else {
-            let note = if is_own { " (the site's own)" } else { "" };
+            let note = match &bundle {
+                _ if is_own => " (the site's own)".to_owned(),
+                Some(bundle) if bundled.contains(&name) => format!(" (bundle {bundle})"),
+                _ => String::new(),
+            };
             session.sheet().line(&format!("{name:<20}{}{note}", header.summary));
         }
     }

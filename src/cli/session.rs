@@ -4,6 +4,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
 use super::{
     arguments::{Common, Output},
     signals::Signals,
@@ -81,13 +83,7 @@ impl Session {
     }
 
     pub(super) fn start(&self) -> Start {
-        let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-        let dir = self.common.site.clone().or_else(here);
-        Start {
-            dir: dir.as_deref().map(absolute),
-            project: self.common.project.clone(),
-            state: self.common.state.as_deref().map(absolute),
-        }
+        start(&self.common)
     }
 
     /// The files that this command has written before there was a run.
@@ -204,6 +200,26 @@ impl Session {
         Err(Trouble::new(failure, ExitClass::Interrupted))
     }
 
+    /// Asks for a password, which is not shown while it is typed. `variable` brings it where nobody can be asked.
+    pub(super) async fn password(&self, question: &str, variable: &str) -> Result<String, Trouble> {
+        let Some(answer) = self.stage.answer.clone() else {
+            let text = format!("there is no terminal to ask on, and `{variable}` is not set");
+            let failure =
+                Failure::new("no_terminal", text).hint(format!("put the password into `{variable}`"));
+            return Err(Trouble::new(failure, ExitClass::Invalid));
+        };
+        self.paper().ask(question);
+        let unseen = Unseen::begin();
+        let line = tokio::task::spawn_blocking(move || answer());
+        let line = tokio::select! {
+            () = self.signals.wanted(1) => None,
+            line = line => line.ok().flatten(),
+        };
+        drop(unseen);
+        self.paper().blank();
+        line.ok_or_else(Trouble::interrupted)
+    }
+
     /// Asks which of the choices it is to be; `None` if nobody is there, or the answer is none of them. `--yes` is no
     /// answer to this.
     pub(super) async fn choose(&self, question: &Question) -> Result<Option<String>, Trouble> {
@@ -226,6 +242,38 @@ impl Session {
             }
         }
         Ok(None)
+    }
+}
+
+/// A terminal that does not show what is typed, for as long as this is there.
+struct Unseen(Termios);
+
+impl Unseen {
+    /// `None` where nobody types at a terminal.
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(std::io::stdin()).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &unseen).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // Nothing better is left to do with a terminal that is gone.
+        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// Where the site is, by what was typed.
+pub(super) fn start(common: &Common) -> Start {
+    let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let dir = common.site.clone().or_else(here);
+    Start {
+        dir: dir.as_deref().map(absolute),
+        project: common.project.clone(),
+        state: common.state.as_deref().map(absolute),
     }
 }
 

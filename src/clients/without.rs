@@ -1,6 +1,12 @@
 use std::os::fd::OwnedFd;
 
-use crate::site::Secret;
+use crate::{event::Failure, site::Secret};
+
+/// Nothing in this build asks anybody.
+pub async fn download(_address: &str, _largest: u64) -> Result<Vec<u8>, Failure> {
+    Err(Failure::new("built_without", "this uplift was built without `docker`, and downloads nothing")
+        .hint("bring the file yourself and name that, or build it with `--features docker`"))
+}
 
 /// Stands for what this build has not: there is no value of it.
 #[derive(Clone)]

@@ -113,7 +113,8 @@ impl Host {
         let site = self.frozen(zero.site);
         let context = self.rehearsal(Arc::clone(&site), &row.id);
         let so_far = SoFar { entries, held_to: zero.held_to, bare: false };
-        let changed = layer::changes(&script);
+        // A run of before this was recorded has no bundle.
+        let changed = if zero.changed.is_empty() { layer::changes(&script, None) } else { zero.changed };
         let rest = run::rehearse(context, script, row.params, script_site(&site), so_far);
         let plan = Box::pin(rest).await;
         Ok(Plan { goes_on: Some(row.id), changed, ..plan })

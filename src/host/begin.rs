@@ -53,7 +53,8 @@ pub(super) async fn start(
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
     let never_begun = mark(&context).await?;
     survey::keep(context.ports.operate(&context.site, &id, &context.tell), &mut before).await?;
-    let zero = EntryZero::new(Site::clone(&host.0.site), before.clone(), held_to.clone());
+    let zero =
+        EntryZero::new(Site::clone(&host.0.site), before.clone(), held_to.clone(), runbook.changed.clone());
     let bundle = runbook.script.bundle();
     let now = host.0.ports.clock.now();
     held.record.writer.begin(NewRun {

@@ -4,19 +4,20 @@ use serde_json::{Value, json};
 
 use super::{
     error::HostError,
-    layer::Layer,
+    layer::{self, Layer},
     library,
     past::{self, Shown},
     points::Recorded,
     runbook::Runbook,
     settle::Settled,
+    vendor::{Shelf, served, untold},
     words,
 };
 use crate::{
     clients,
     event::Teller,
     journal::{Folder, Reader, RunRow},
-    ports::{Outside, Port, Ports, compose::by_hand, files::FilesRead, points::Points},
+    ports::{Outside, Port, Ports, compose::by_hand, files::Files, points::Points},
     primitives::{self, contract::Catalogue},
     script,
     site::{Notify, Project, Scrubber, Site},
@@ -30,7 +31,7 @@ pub struct HostBuilder {
     ports: Option<Ports>,
     outside: Outside,
     recorded: Option<Project>,
-    scripts: Option<(Arc<dyn FilesRead>, PathBuf)>,
+    scripts: Option<(Arc<dyn Files>, PathBuf)>,
 }
 
 impl HostBuilder {
@@ -51,7 +52,7 @@ impl HostBuilder {
     /// Where runbooks that are files are read, if that is not the site's own host, and the folder there whose `uplift/` has
     /// what the site adds and changes, if that is not the site's own.
     #[must_use]
-    pub fn scripts(mut self, files: Arc<dyn FilesRead>, folder: PathBuf) -> Self {
+    pub fn scripts(mut self, files: Arc<dyn Files>, folder: PathBuf) -> Self {
         self.scripts = Some((files, folder));
         self
     }
@@ -80,43 +81,14 @@ impl HostBuilder {
         self.ports.as_ref()
     }
 
-    /// The header of a runbook, for its flags and its help: no site is looked for.
-    pub async fn header(&self, name: &str) -> Result<script::Header, HostError> {
-        let bundle = self.bundle(name).await?;
-        let runbook = script::Runbook::load(bundle.clone(), &self.catalogue, &SITE);
-        let runbook = runbook.map_err(|errors| HostError::script(name, &errors, &bundle))?;
-        Ok(runbook.header().clone())
-    }
-
-    /// A runbook with its files, as they are: nothing of it is understood yet.
-    pub(super) async fn bundle(&self, name: &str) -> Result<script::Bundle, HostError> {
-        let (files, folder) = self.own_scripts()?;
-        library::find(name, Layer { files: &*files, site: &folder }).await
-    }
-
-    /// Runbooks that are files are read somewhere else than on the site's own host.
-    pub(super) fn reads_elsewhere(&self) -> bool {
-        self.scripts.is_some()
-    }
-
     /// What runbooks can call.
     pub(super) fn offered(&self) -> &Catalogue {
         &self.catalogue
     }
 
-    /// Names of the site's own runbooks, sorted: no site is looked for.
-    pub async fn own_runbooks(&self) -> Result<Vec<String>, HostError> {
-        let (files, folder) = self.own_scripts()?;
-        Ok(Layer { files: &*files, site: &folder }.names().await?)
-    }
-
-    fn own_scripts(&self) -> Result<(Arc<dyn FilesRead>, PathBuf), HostError> {
-        let folder = self.start.dir.clone().unwrap_or_default();
-        Ok(match (&self.scripts, &self.ports) {
-            (Some(scripts), _) => scripts.clone(),
-            (None, Some(ports)) => (Arc::clone(&ports.files) as Arc<dyn FilesRead>, folder),
-            (None, None) => (clients::real()?.0.files as Arc<dyn FilesRead>, folder),
-        })
+    /// Where runbooks that are files lie, if that was said.
+    pub(super) fn given_scripts(&self) -> Option<&(Arc<dyn Files>, PathBuf)> {
+        self.scripts.as_ref()
     }
 
     /// What runs in the folder although the site cannot be opened, e.g. because its compose file cannot be read.
@@ -154,7 +126,7 @@ impl HostBuilder {
         }
         let catalogue = Arc::new(self.catalogue);
         let typed = words::typed(&site, self.start.project.as_deref());
-        let own = || (Arc::clone(&ports.files) as Arc<dyn FilesRead>, site.project.dir.clone());
+        let own = || (Arc::clone(&ports.files), site.project.dir.clone());
         let scripts = self.scripts.unwrap_or_else(own);
         Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed, scripts })))
     }
@@ -174,7 +146,7 @@ pub(super) struct Inner {
     /// The program with what names this site, as it can be typed in any folder of this host.
     pub(super) typed: String,
     /// Where runbooks that are files are read, and the folder that has the site's own.
-    scripts: (Arc<dyn FilesRead>, PathBuf),
+    pub(super) scripts: (Arc<dyn Files>, PathBuf),
 }
 
 impl Host {
@@ -204,18 +176,28 @@ impl Host {
 
     /// Loads and checks a runbook: a stock one by name, or a file by its path (ending in `.rhai`).
     pub async fn runbook(&self, name: &str, given: &BTreeMap<String, String>) -> Result<Runbook, HostError> {
-        let bundle = library::find(name, self.layer()).await?;
+        let pack = self.layer().shipped().await?;
+        let bundle = library::find_with(name, self.layer(), pack.as_ref()).await?;
         let script = self.check(&bundle)?;
         let params =
             script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
+        let version = &self.0.site.version;
+        let mut told = Vec::new();
+        if let Some(pack) = &pack {
+            served(pack, script.header(), &params, version)?;
+            told = untold(pack, version, params.get("to").and_then(Value::as_str));
+        }
         self.learn_from_set(&params).await;
-        Ok(Runbook::new(self.clone(), script, params))
+        let changed = layer::changes(&script, pack.as_ref());
+        Ok(Runbook { host: self.clone(), script, params, changed, told })
     }
 
     /// What the site adds and changes.
     pub(super) fn layer(&self) -> Layer<'_> {
         let (files, folder) = &self.0.scripts;
-        Layer { files: &**files, site: folder }
+        let Site { state, project, .. } = &*self.0.site;
+        let bundles = Shelf { files: &*self.0.ports.files, state, site: &project.dir };
+        Layer { files: &**files, site: folder, bundles: Some(bundles) }
     }
 
     /// Parses and checks; every problem is found before anything runs.

@@ -12,7 +12,10 @@ use crate::{
     script::{Bundle, Hook, Part, Runbook, Source},
 };
 
-use super::library::stock_named;
+use super::{
+    library::stock_text,
+    vendor::{Pack, Shelf},
+};
 
 /// The folder, and what names of files in it begin with.
 const FOLDER: &str = "uplift";
@@ -25,9 +28,19 @@ pub(super) struct Layer<'a> {
     pub(super) files: &'a dyn FilesRead,
     /// The folder that has `uplift/`.
     pub(super) site: &'a Path,
+    /// Where the vendor's bundle is installed, if the site's own folder is known.
+    pub(super) bundles: Option<Shelf<'a>>,
 }
 
 impl Layer<'_> {
+    /// The bundle that the vendor ships, if one is installed.
+    pub(super) async fn shipped(&self) -> Result<Option<Pack>, Failure> {
+        match &self.bundles {
+            Some(bundles) => bundles.installed().await,
+            None => Ok(None),
+        }
+    }
+
     /// The site's own runbook of this name, which may be that of a stock one.
     pub(super) async fn runbook(&self, name: &str) -> Result<Option<Source>, Failure> {
         if !is_name(name) || is_room(name) {
@@ -66,6 +79,12 @@ impl Layer<'_> {
         self.below(FOLDER, |name| !is_room(name)).await
     }
 
+    /// Names of the files in the site's library, sorted: `uplift/lib/proof`.
+    pub(super) async fn library(&self) -> Result<Vec<String>, Failure> {
+        let names = self.below(LIBRARY, |_| true).await?;
+        Ok(names.into_iter().map(|name| format!("{LIBRARY}{name}")).collect())
+    }
+
     /// Names of the runbooks that the site changes steps of, sorted.
     pub(super) async fn hung(&self) -> Result<Vec<String>, Failure> {
         self.below(HOOKS, |_| true).await
@@ -97,7 +116,7 @@ impl Layer<'_> {
         self.site.join(format!("{name}{END}"))
     }
 
-    async fn text(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) async fn text(&self, name: &str) -> Result<Option<String>, Failure> {
         let path = self.path(name);
         let Some(file) = self.files.read(&path).await? else { return Ok(None) };
         String::from_utf8(file.bytes).map(Some).map_err(|_| {
@@ -107,12 +126,30 @@ impl Layer<'_> {
     }
 }
 
-/// What the site changes of a runbook, a sentence each.
-pub(super) fn changes(runbook: &Runbook) -> Vec<String> {
+/// What a site has otherwise than it ships with uplift, of a runbook, a sentence each: what its bundle brings, what is its own.
+pub(super) fn changes(runbook: &Runbook, pack: Option<&Pack>) -> Vec<String> {
     let name = runbook.name();
-    let other = stock_named(name).is_ok_and(|stock| stock.text != runbook.bundle().main.text);
-    let own =
-        other.then(|| format!("the site's own `{FOLDER}/{name}{END}` in the place of the stock runbook"));
+    let shipped = |name: &str| pack.and_then(|pack| Some((pack, pack.file(name)?)));
+    let (text, known) = (&runbook.bundle().main.text, stock_text(name));
+    let instead = if known.is_some() { " in the place of the stock runbook" } else { "" };
+    let main = match shipped(name) {
+        Some((pack, file)) if file.text == *text => {
+            Some(format!("`{name}` of the bundle {}{instead}", pack.shipped))
+        }
+        Some((pack, _)) => {
+            let place = format!("in the place of that of the bundle {}", pack.shipped);
+            Some(format!("the site's own `{FOLDER}/{name}{END}` {place}"))
+        }
+        None => known
+            .filter(|known| known != text)
+            .map(|_| format!("the site's own `{FOLDER}/{name}{END}` in the place of the stock runbook")),
+    };
+    let libs =
+        runbook.bundle().libs.iter().filter(|source| stock_text(&source.name) != Some(source.text.as_str()));
+    let libs = libs.filter_map(|source| {
+        let (pack, file) = shipped(&source.name)?;
+        (file.text == source.text).then(|| format!("`{}` of the bundle {}", source.name, pack.shipped))
+    });
     let (file, hooks) = runbook.hooks();
     let hook = |hook: &Hook| {
         let Hook { part, step, function, line } = hook;
@@ -123,10 +160,20 @@ pub(super) fn changes(runbook: &Runbook) -> Vec<String> {
         };
         format!("{place} `{step}`: `{function}`, `{file}{END}:{line}`")
     };
-    own.into_iter().chain(hooks.iter().map(hook)).collect()
+    main.into_iter().chain(libs).chain(hooks.iter().map(hook)).collect()
 }
 
 const END: &str = ".rhai";
+
+/// A script's file as it is found from the site folder.
+pub(super) fn in_site(name: &str) -> String {
+    format!("{name}{END}")
+}
+
+/// The file of a runbook of the site's own.
+pub(super) fn own_file(name: &str) -> String {
+    format!("{FOLDER}/{name}{END}")
+}
 
 /// Whether a stored script is a file of hooks.
 pub(super) fn is_hooks(source: &Source) -> bool {
@@ -134,7 +181,7 @@ pub(super) fn is_hooks(source: &Source) -> bool {
 }
 
 /// Plain parts only: no name leads out of the folder.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     name.split('/').all(|part| !part.is_empty() && part.chars().all(plain))
 }

@@ -7,6 +7,7 @@ use super::{
     error::HostError,
     imports,
     layer::{Layer, is_hooks},
+    vendor::Pack,
 };
 use crate::{
     event::Failure,
@@ -46,23 +47,35 @@ pub(super) fn is_file(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("rhai"))
 }
 
-/// A runbook by its name, the site's own before the stock one, or a file by its path. What the site changes in steps of a
-/// runbook goes with its name.
+/// A runbook by its name: the site's own before that of its bundle, and that before the stock one; or a file by its path.
+/// What the site changes in steps of a runbook goes with its name.
 pub(super) async fn find(name: &str, layer: Layer<'_>) -> Result<Bundle, HostError> {
+    find_with(name, layer, layer.shipped().await?.as_ref()).await
+}
+
+/// The same, as it would be with this bundle.
+pub(super) async fn find_with(
+    name: &str,
+    layer: Layer<'_>,
+    pack: Option<&Pack>,
+) -> Result<Bundle, HostError> {
     if is_file(name) {
         let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
-        let text = text_of(name, &path, layer.files).await?;
-        let own = imports::beside(&path, &text, layer.files).await?;
-        let mut bundle = around(name, &text);
+        let main = Source { name: name.to_owned(), text: text_of(name, &path, layer.files).await? };
+        let own = imports::beside(&path, &main.text, layer.files).await?;
+        let mut bundle = around(&main, pack);
         // What lies beside the runbook goes before what ships under the same name.
         bundle.libs.retain(|stock| own.iter().all(|own| own.name != stock.name));
         bundle.libs.extend(own);
         return Ok(layer.with_library(bundle).await?);
     }
-    let own = layer.names().await?;
-    let bundle = match layer.runbook(name).await? {
-        Some(own) => around(name, &own.text),
-        None => named(name, &own).map(|found| around(found.name, found.text))?,
+    let mut own = layer.names().await?;
+    own.extend(pack.into_iter().flat_map(Pack::runbooks).map(str::to_owned));
+    let shipped = pack.filter(|pack| pack.runbooks().any(|known| known == name));
+    let bundle = match (layer.runbook(name).await?, shipped.and_then(|pack| pack.file(name))) {
+        (Some(own), _) => around(&own, pack),
+        (None, Some(shipped)) => around(shipped, pack),
+        (None, None) => around(&named(name, &own)?.source(), pack),
     };
     hooks_are_of_something(layer, &own).await?;
     let bundle = Bundle { hooks: layer.hooks(name).await?, ..bundle };
@@ -119,9 +132,26 @@ fn named(name: &str, own: &[String]) -> Result<&'static StockRunbook, HostError>
     })
 }
 
-/// A runbook of the operator's own; it may import the stock library.
-pub(super) fn around(name: &str, text: &str) -> Bundle {
-    let source = |file: &StockRunbook| Source { name: file.name.to_owned(), text: file.text.to_owned() };
-    let main = Source { name: name.to_owned(), text: text.to_owned() };
-    Bundle { main, libs: LIBRARY.iter().map(source).collect(), hooks: None }
+/// A runbook with the library that it may import: the stock one, but for what the bundle brings.
+pub(super) fn around(main: &Source, pack: Option<&Pack>) -> Bundle {
+    let mut libs: Vec<Source> = pack.into_iter().flat_map(Pack::library).cloned().collect();
+    let stock = LIBRARY.iter().filter(|file| pack.is_none_or(|pack| pack.file(file.name).is_none()));
+    libs.extend(stock.map(StockRunbook::source));
+    Bundle { main: main.clone(), libs, hooks: None }
+}
+
+/// A runbook with its library, as both ship with uplift.
+pub(super) fn stock_bundle(name: &str) -> Result<Bundle, HostError> {
+    Ok(around(&stock_named(name)?.source(), None))
+}
+
+/// The text of a file that ships with uplift, a runbook or one of the library.
+pub(super) fn stock_text(name: &str) -> Option<&'static str> {
+    RUNBOOKS.iter().chain(LIBRARY).find(|file| file.name == name).map(|file| file.text)
+}
+
+impl StockRunbook {
+    fn source(&self) -> Source {
+        Source { name: self.name.to_owned(), text: self.text.to_owned() }
+    }
 }

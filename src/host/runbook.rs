@@ -6,7 +6,7 @@ use super::{
     begin,
     door::{Host, script_site},
     error::HostError,
-    layer, notices,
+    notices,
     running::Run,
 };
 use crate::{
@@ -22,13 +22,13 @@ pub struct Runbook {
     pub(super) host: Host,
     pub(super) script: Arc<script::Runbook>,
     pub(super) params: Value,
+    /// What of it is not as it ships with uplift, a sentence each.
+    pub(super) changed: Vec<String>,
+    /// What the bundle of the site has to say of the release.
+    pub(super) told: Vec<String>,
 }
 
 impl Runbook {
-    pub(super) fn new(host: Host, script: Arc<script::Runbook>, params: Value) -> Self {
-        Self { host, script, params }
-    }
-
     #[must_use]
     pub fn name(&self) -> &str {
         self.script.name()
@@ -42,6 +42,7 @@ impl Runbook {
     /// Rehearses it on a twin of the site: changes nothing, takes no lock, creates no file.
     pub async fn plan(&self) -> Plan {
         let mut plan = self.rehearse(SoFar::default()).await;
+        plan.warnings.extend(self.told.iter().cloned());
         plan.warnings.extend(notices::untold(&self.host).await);
         plan
     }
@@ -57,7 +58,7 @@ impl Runbook {
         let site = script_site(&inner.site);
         let script = Arc::clone(&self.script);
         let plan = Box::pin(run::rehearse(context, script, self.params.clone(), site, so_far)).await;
-        Plan { changed: layer::changes(&self.script), ..plan }
+        Plan { changed: self.changed.clone(), ..plan }
     }
 
     /// Starts what was planned. Refuses if the site has changed since, or if another run holds it.

@@ -9,7 +9,7 @@ use super::door::{Host, HostBuilder};
 use crate::{
     clients,
     event::Failure,
-    ports::{Ports, files::FilesRead},
+    ports::Ports,
     sim::{Origin, World},
     survey::Start,
 };
@@ -79,7 +79,7 @@ impl Simulated {
         };
         let ports = self.world.ports();
         let Some((real, beside)) = &self.real else { return Host::at(start).ports(ports) };
-        let scripts = Arc::clone(&real.files) as Arc<dyn FilesRead>;
+        let scripts = Arc::clone(&real.files);
         let ports = Ports { variables: Arc::clone(&real.variables), ..ports };
         Host::at(start).ports(ports).scripts(scripts, beside.clone())
     }

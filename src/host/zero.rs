@@ -12,6 +12,9 @@ pub(super) struct EntryZero {
     /// The addresses of the effects that the run may do, if it is held to a plan; since format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held_to: Option<Vec<String>>,
+    /// What of its runbook was not as it ships with uplift, a sentence each: which bundle was installed, what is the site's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) changed: Vec<String>,
 }
 
 /// The newest format that this uplift reads.
@@ -23,10 +26,15 @@ struct Versioned {
 }
 
 impl EntryZero {
-    pub(super) fn new(site: Site, before: Before, held_to: Option<Vec<String>>) -> Self {
+    pub(super) fn new(
+        site: Site,
+        before: Before,
+        held_to: Option<Vec<String>>,
+        changed: Vec<String>,
+    ) -> Self {
         // An uplift that would not hold the run to its plan must not take it up.
         let format = if held_to.is_some() { FORMAT } else { 1 };
-        Self { format, site, before, held_to }
+        Self { format, site, before, held_to, changed }
     }
 
     pub(super) fn recorded(&self) -> Result<Value, Failure> {

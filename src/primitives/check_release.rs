@@ -128,7 +128,7 @@ fn numbers(core: &str) -> Option<Vec<u64>> {
 }
 
 /// How `to` stands to `now`, where their names tell.
-fn order(now: &str, to: &str) -> Option<Ordering> {
+pub(crate) fn order(now: &str, to: &str) -> Option<Ordering> {
     let (a, b) = (parted(now), parted(to));
     let (core, other) = (numbers(a.0)?, numbers(b.0)?);
     // A date or a count is not of one row with `1.1.0`.

@@ -28,7 +28,7 @@ pub fn plan(paper: &mut Paper, plan: &Plan, detail: Detail) {
         paper.labelled("database", route);
     }
     for (at, text) in plan.changed.iter().enumerate() {
-        paper.labelled(if at == 0 { "site's own" } else { "" }, text);
+        paper.labelled(if at == 0 { "not stock" } else { "" }, text);
     }
     for step in &plan.steps {
         let changing = step.calls.iter().any(acts);

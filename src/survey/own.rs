@@ -2,15 +2,20 @@
 
 mod grants;
 mod notify;
+mod said;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+pub use said::said;
+pub use trust::trusted;
+
 use crate::{
     event::{Failure, suggest},
     ports::files::{FilesRead, quoted},
-    site::{Grants, Notify},
+    site::{Grants, Notify, PublicKey},
 };
 
 /// The file's name in the site folder.
@@ -27,6 +32,8 @@ pub(super) struct Own {
     pub(super) notify: Option<Notify>,
     /// `[grants]`: what runbooks may start and ask; paths below the site folder where they are not absolute.
     pub(super) grants: Grants,
+    /// `keys` under `[trust]`: whose bundles of runbooks are installed.
+    pub(super) trust: Vec<PublicKey>,
     pub(super) site: OwnSite,
     /// There is a `[site]`, whatever it says.
     pub(super) has_site: bool,
@@ -69,8 +76,10 @@ pub(super) async fn own(dir: &Path, files: &dyn FilesRead) -> Result<Own, Failur
     own.grants.exec = below(dir, &own.grants.exec);
     own.grants.files = below(dir, &own.grants.files);
     // Whoever may write it says what is executed in the name of whoever upgrades.
-    if (own.notify.is_some() || own.grants != Grants::default()) && file.mode & 0o002 != 0 {
-        let why = "it names what may be executed or asked, and everybody may write it";
+    if (own.notify.is_some() || own.grants != Grants::default() || !own.trust.is_empty())
+        && file.mode & 0o002 != 0
+    {
+        let why = "it names what may be executed, asked or trusted, and everybody may write it";
         return Err(wrong(&place, why).hint(format!("`chmod o-w {}`", quoted(&path))));
     }
     Ok(own)
@@ -91,11 +100,12 @@ pub(super) fn read(text: &str) -> Result<Own, Wrong> {
             "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
         )
     })?;
-    known(&table, "", &["database", "grants", "notify", "rollback", "site"])?;
+    known(&table, "", &["database", "grants", "notify", "rollback", "site", "trust"])?;
     let mut own = Own {
         compatible: compatible(&table)?,
         grants: grants::grants(&table)?,
         notify: notify::notify(&table)?,
+        trust: trust::keys(&table)?,
         site: site(&table)?,
         has_site: table.contains_key("site"),
         ..Own::default()

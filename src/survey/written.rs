@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::Failure,
     ports::{Ports, docker::Select},
-    site::{Project, Site},
+    site::{Project, PublicKey, Site},
 };
 
 /// What the site folder's own file says of the project, and what it should say.
@@ -61,6 +61,35 @@ pub async fn noted(ports: &Ports, start: &Start, site: &Site) -> Result<Noted, F
     let differs = differs(&said.site, &project);
     let text = (!said.has_site).then(|| text(&project, &said, there));
     Ok(Noted { path, project, guessed, differs, text, there })
+}
+
+/// The same, with a key among those whose bundles the site takes. What somebody has written is not replaced, so a list that
+/// is there is to be added to by hand.
+pub async fn trusting(noted: Noted, key: &str, site: &Site, ports: &Ports) -> Result<Noted, Failure> {
+    let key = PublicKey::parse(key).ok_or_else(|| {
+        Failure::new("trust_key", format!("`{key}` is no minisign public key"))
+            .hint("take the line of the `.pub` file that begins with `RW`")
+    })?;
+    let known = own(&site.project.dir, &*ports.files).await?.trust;
+    if known.contains(&key) {
+        return Ok(noted);
+    }
+    let list =
+        |keys: &[PublicKey]| keys.iter().map(|one| format!("\"{one}\"")).collect::<Vec<_>>().join(", ");
+    if !known.is_empty() {
+        let text = format!("`{}` has other keys under `[trust]` already", noted.path.display());
+        let all: Vec<_> = known.into_iter().chain([key]).collect();
+        let hint = format!("nothing there is replaced: write it yourself, `keys = [{}]`", list(&all));
+        return Err(Failure::new("trust_there", text).hint(hint));
+    }
+    let before = noted.text.map(|text| text + "\n").unwrap_or_default();
+    let id = key.id();
+    let text = format!(
+        "{before}# Whose bundles of runbooks `uplift runbook install` takes: minisign public keys. This one is {id}.\n\
+         [trust]\nkeys = [{}]\n",
+        list(&[key])
+    );
+    Ok(Noted { text: Some(text), ..noted })
 }
 
 /// What is said and is not so. What is not said is no difference.

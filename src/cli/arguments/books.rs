@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
+use super::bundles::{Install, Pack, Revert};
+
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Runbook {
     #[command(subcommand)]
@@ -14,7 +16,7 @@ pub(in crate::cli) struct Runbook {
 pub(in crate::cli) enum Books {
     /// What there is, and what each does
     List,
-    /// The text of one, to read or to copy
+    /// The text of one as it would run here, to read or to copy
     Show {
         /// e.g. `compose/upgrade`
         name: String,
@@ -48,4 +50,12 @@ pub(in crate::cli) enum Books {
         #[arg(index = 2, value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+    /// Make one file of a folder of runbooks, signed, for sites to install
+    Pack(Pack),
+    /// Install a bundle of runbooks that a key has signed which the site trusts
+    Install(Install),
+    /// Go back to the bundle before, or to what ships with uplift
+    Revert(Revert),
+    /// In what this site differs from what ships with uplift
+    Delta,
 }
