@@ -175,6 +175,15 @@ pub(super) fn own_file(name: &str) -> String {
     format!("{FOLDER}/{name}{END}")
 }
 
+/// The site's folder and the runbook that a file of hooks is about, by its path.
+pub(super) fn hooks_at(file: &Path) -> Option<(PathBuf, String)> {
+    let text = file.to_str()?.strip_suffix(END)?;
+    let at = text.rfind(HOOKS).filter(|at| *at == 0 || text[..*at].ends_with('/'))?;
+    let runbook = &text[at + HOOKS.len()..];
+    let site = if at == 0 { "." } else { &text[..at] };
+    is_name(runbook).then(|| (std::path::absolute(site).unwrap_or_default(), runbook.to_owned()))
+}
+
 /// Whether a stored script is a file of hooks.
 pub(super) fn is_hooks(source: &Source) -> bool {
     source.name.starts_with(HOOKS)

@@ -1,11 +1,14 @@
 //! Runbooks before any site is opened: their headers, and where the files of a site lie.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     door::{HostBuilder, SITE},
     error::HostError,
-    layer::Layer,
+    layer::{self, Layer},
     library,
     vendor::Shelf,
 };
@@ -28,7 +31,12 @@ impl HostBuilder {
         let (files, folder) = self.own_scripts()?;
         let place = self.place()?;
         let bundles = place.as_ref().map(|(files, site, state)| Shelf { files: &**files, state, site });
-        library::find(name, Layer { files: &*files, site: &folder, bundles }).await
+        // A file of hooks is a part of the runbook whose steps it changes.
+        let (folder, name) = match layer::hooks_at(Path::new(name)) {
+            Some((site, runbook)) => (site, runbook),
+            None => (folder, name.to_owned()),
+        };
+        library::find(&name, Layer { files: &*files, site: &folder, bundles }).await
     }
 
     /// Runbooks that are files are read somewhere else than on the site's own host.

@@ -136,3 +136,19 @@ async fn a_runbook_of_the_sites_own_is_run_by_its_name_and_may_take_the_place_of
     );
     assert!(plan.steps.iter().any(|step| step.path == "start the worker"));
 }
+
+/// A file of hooks has no header: it is looked through with the runbook that it is about.
+#[tokio::test]
+async fn a_file_of_hooks_can_be_checked_by_its_path() {
+    let night = more();
+    let host = || {
+        let start = uplift::Start { dir: Some("/srv/strata".into()), ..uplift::Start::default() };
+        uplift::Host::at(start).ports(night.world.ports())
+    };
+    let checked = host().check(HOOKS).await.unwrap();
+    assert_eq!((checked.runbook.as_str(), checked.errors()), (HOOKS, 0), "{:?}", checked.problems);
+    night.world.put_file(HOOKS, "fn before_stop() { env_set(#{ A: 1 }); }", 0o644);
+    let checked = host().check(HOOKS).await.unwrap();
+    assert_eq!(checked.errors(), 1);
+    assert_eq!(checked.problems[0].file, "uplift/hooks/compose/upgrade");
+}
