@@ -96,16 +96,17 @@ impl Check<'_> {
         // Of numbers it says what Rust calls them.
         let plain =
             choices(root, schema).is_empty() && format_of(root, schema).is_none() && !given.is_number();
+        // Of the right kind: what is wrong with it the primitive knows best.
         let own = refusal(verb, name, Some(&given));
-        let error = match own.filter(|_| plain && kind(&given) == kind(&sample(root, schema))) {
-            // Of the right kind: what is wrong with it the primitive knows best.
-            Some(failure) => ScriptError::new("bad_option", failure.message).hint(wanted(root, schema)),
-            None => {
+        let own = own.filter(|_| plain && kind(&given) == kind(&sample(root, schema)));
+        let (text, hint) = own.map_or_else(
+            || {
                 let (text, hint) = wrong(root, schema, &given, value);
-                let text = format!("`{}`: option `{name}` {text}", verb.name);
-                ScriptError::new("bad_option", text).hint(hint)
-            }
-        };
+                (format!("`{}`: option `{name}` {text}", verb.name), hint)
+            },
+            |failure| (failure.message, wanted(root, schema)),
+        );
+        let error = ScriptError::new("bad_option", text).hint(hint);
         self.error(error, value.start_position());
     }
 
