@@ -10,7 +10,7 @@ use crate::{
     ports::files::quoted,
 };
 
-/// Why the journal cannot be read or written. Code, hint and exit class stand in [`JournalError::about`], one arm
+/// Why the journal cannot be read or written. Code, hint and exit class stand in `JournalError::about`, one arm
 /// per variant.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Folder, JournalError, Reader};
 
-/// In the state folder, and in the folder of the backups where there is one.
-const NAMES: [&str; 2] = ["journal.mark", "backups/journal.mark"];
+/// In the state folder, and in the folder of the backups where there is one: hidden there, among names that people list.
+const NAMES: [&str; 2] = ["journal.mark", "backups/.journal.mark"];
 
 /// The version of the form.
 const FORMAT: u32 = 1;

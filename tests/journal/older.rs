@@ -63,7 +63,7 @@ fn a_copy_with_its_own_note_is_noticed_by_the_backups() {
     fs::write(folder.path().join("journal.mark"), noted).unwrap();
     refused(&folder);
     // Backups of another host, or of another folder, are about another journal.
-    let mark = backups.join("journal.mark");
+    let mark = backups.join(".journal.mark");
     let text = fs::read_to_string(&mark).unwrap();
     let elsewhere = text.replace(site.path().to_str().unwrap(), "/srv/other");
     assert_ne!(text, elsewhere);

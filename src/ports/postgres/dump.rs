@@ -36,7 +36,7 @@ pub struct Dump {
     pub expected: BTreeMap<String, u64>,
 }
 
-/// What [`Postgres::dump`] made.
+/// What [`Postgres::dump`](super::Postgres::dump) made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpReport {
     /// `pg_current_snapshot()` of every session: equal texts, so one set of committed transactions.

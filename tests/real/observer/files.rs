@@ -93,7 +93,7 @@ const RECORD: [&str; 13] = [
     "./.uplift/journal.db-shm",
     "./.uplift/journal.db-journal",
     "./.uplift/journal.mark",
-    "./.uplift/backups/journal.mark",
+    "./.uplift/backups/.journal.mark",
     "./.uplift/journal.reserve",
     "./.uplift/lock",
     "./.uplift/lock.json",
