@@ -59,8 +59,8 @@ fn no_secret_is_seen_anywhere() {
     secrets::assert_absent(&needles, &told, "what a notification command gets");
     assert!(seen.len() > 2, "{seen:?}");
     secrets::assert_absent(&needles, format!("{seen:?}").as_bytes(), "a container's arguments or labels");
-    for set in fs::read_dir(field.state("backups")).unwrap().filter_map(Result::ok) {
-        for file in fs::read_dir(set.path()).unwrap().filter_map(Result::ok) {
+    for set in field.backups() {
+        for file in fs::read_dir(set).unwrap().filter_map(Result::ok) {
             let name = file.file_name().to_string_lossy().into_owned();
             // What holds the site's own data and configuration.
             if file.path().is_dir() || name.starts_with("config-") || name.contains(".zst") {

@@ -134,6 +134,12 @@ impl Field {
         self.stack.dir()
     }
 
+    /// What lies among the backups, but for the note of how far the record has come.
+    pub(super) fn backups(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.state("backups")).into_iter().flatten();
+        all.map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with(".journal.mark")).collect()
+    }
+
     /// A path in uplift's own folder on this site.
     pub(super) fn state(&self, name: &str) -> PathBuf {
         self.dir().join(".uplift").join(name)

@@ -38,7 +38,7 @@ fn ctrl_c_during_the_dump_leaves_nothing_behind() {
     })
     .unwrap();
     unchanged(&field, &before);
-    let left: Vec<_> = fs::read_dir(field.state("backups")).into_iter().flatten().collect();
+    let left = field.backups();
     assert!(left.is_empty(), "half a backup is no backup: {left:?}");
     field.end();
 }

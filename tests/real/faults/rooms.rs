@@ -69,7 +69,8 @@ impl<'a> Room<'a> {
 
     fn sets(&self) -> Vec<String> {
         let names = fs::read_dir(self.at("uplift/backups")).into_iter().flatten();
-        names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+        let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != ".journal.mark").collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A site on which one thing after another goes wrong, and the table of how each ended.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -73,9 +73,8 @@ impl Table {
         if now != self.before {
             left.push(format!("{now:?} instead of {:?}", self.before));
         }
-        let folder = self.field.state("backups");
-        let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
-        let names = names.map(|name| name.to_string_lossy().into_owned());
+        let names = self.field.backups().into_iter();
+        let names = names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
         left.extend(names.filter(|name| !self.good.contains(name)));
         left.extend(crate::real::killed::left_over(&self.field.state("")));
         left
