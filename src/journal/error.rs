@@ -116,7 +116,7 @@ impl JournalError {
                 about("journal_damaged", Refused, "keep the file for support; do not delete it")
             }
             Self::Older { marks, .. } => about("journal_older", Refused, &put_back(marks)),
-            Self::Gone { mark, .. } => about("journal_gone", Refused, &put_back(std::slice::from_ref(mark))),
+            Self::Gone { mark, .. } => about("journal_gone", Refused, &bring_back(mark)),
             Self::NotOwner { sudo, .. } => about("not_owner", Refused, &format!("type `{sudo}`")),
             Self::NetworkMount { .. } => {
                 about("network_mount", Refused, "name a folder on a local disk: `--state DIR`")
@@ -211,6 +211,14 @@ fn stop_line(orphans: &[Orphan]) -> String {
 
 fn count(number: i64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn bring_back(mark: &Path) -> String {
+    format!(
+        "put it back from a copy; if there is none, see what runs (`docker ps`) and that no run was in its middle, then type \
+         `rm {}`: what the lost runs did is in no record any more",
+        quoted(mark)
+    )
 }
 
 fn put_back(marks: &[PathBuf]) -> String {

@@ -1,7 +1,7 @@
 //! How far the journal had come, noted beside it whenever the lock is taken or given back: a journal that somebody has put
 //! back from an older copy knows less than that. A run that it calls unfinished may be over, and what it never heard of may
-//! have been done. The backups have a second note: whoever keeps copies of the rest of the folder, or of the disk that it lies on, as
-//! a rule leaves them out. Where both are put back, nobody can tell.
+//! have been done. The backups have a second note: whoever keeps copies of the rest of the folder, or of the disk that it
+//! lies on, as a rule leaves them out. Where both are put back, nobody can tell.
 #![expect(clippy::disallowed_methods, reason = "the journal owns its folder, its database and its locks")]
 
 use std::{fs, io::Write as _};

@@ -124,15 +124,6 @@ impl Twin {
         endpoint: &Endpoint,
         databases: &[String],
     ) -> Result<Vec<Session>, Failure> {
-        Ok(self.sessions_by_now(endpoint, databases).await?.0)
-    }
-
-    /// The same, and the addresses of those that are taken to be gone with the containers that were stopped.
-    async fn sessions_by_now(
-        &self,
-        endpoint: &Endpoint,
-        databases: &[String],
-    ) -> Result<(Vec<Session>, BTreeSet<String>), Failure> {
         let mut names = BTreeMap::new();
         for name in databases {
             let planned = self.planned(endpoint, name).await?;
@@ -150,13 +141,13 @@ impl Twin {
             let own = one.user == endpoint.user && !addresses.contains(&one.client);
             silent.contains(&one.client) || own && !silent.is_empty()
         };
-        let (gone, seen): (Vec<_>, Vec<_>) = sessions.into_iter().partition(is_silent);
-        let gone = gone.into_iter().map(|one| one.client).filter(|client| !silent.contains(client));
-        let by_name = |session: Session| {
-            let database = names.get(&session.database)?.clone();
-            Some(Session { database, ..session })
-        };
-        Ok((seen.into_iter().filter_map(by_name).collect(), gone.collect()))
+        let seen = sessions.into_iter().filter(|session| !is_silent(session));
+        Ok(seen
+            .filter_map(|session| {
+                let database = names.get(&session.database)?.clone();
+                Some(Session { database, ..session })
+            })
+            .collect())
     }
 
     async fn container_addresses(&self) -> Result<BTreeSet<String>, Failure> {
@@ -166,14 +157,7 @@ impl Twin {
 
     /// Fails where the run would: somebody is in one of them.
     pub(super) async fn alone(&self, endpoint: &Endpoint, names: &[String]) -> Result<(), Failure> {
-        let (left, gone) = self.sessions_by_now(endpoint, names).await?;
-        for client in gone {
-            self.assume(format!(
-                "sessions of `{}` from `{client}` are those of the containers that are stopped by then; of others the run \
-                 would be rid too, or refuse",
-                endpoint.user
-            ));
-        }
+        let left = self.sessions_in(endpoint, names).await?;
         if left.is_empty() { Ok(()) } else { Err(remain(&left)) }
     }
 }
