@@ -225,3 +225,22 @@ fn a_site_without_its_web_is_called_down() {
     let (shown, _) = types(folder.path(), &["--simulate", "mine.toml", "restore", "none", "-y"]);
     assert!(!shown.contains("`uplift s") && !shown.contains("`uplift b"), "{shown}");
 }
+
+/// A plan of which only a part reached its file is none: whoever keeps it learns that at once.
+#[test]
+fn what_cannot_be_written_ends_a_command_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path().join("plain.toml");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/sites/plain.toml"), &site).unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let plan = Command::new(env!("CARGO_BIN_EXE_uplift"))
+        .arg("--simulate")
+        .arg(&site)
+        .args(["upgrade", "--to", "1.1.0", "--dry-run", "-o", "json"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&plan.stderr);
+    assert_eq!(plan.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not be written: no space left on device"), "{said}");
+}
