@@ -65,7 +65,7 @@ fn runbooks(table: &Table) {
             "backup",
         ),
         ("a change outside a step", "compose_stop(#{ services: [site::web] });", "", "step"),
-        ("a text that is not closed", "step \"a\" { print(\"x }", "", "not terminated"),
+        ("a text that is not closed", "step \"a\" { print(\"x }", "", "has no end"),
         ("`eval`", "step \"a\" { eval(\"1\"); }", "", "eval"),
         ("a file of somebody else", "import \"../../../etc/passwd\" as p;", "", "etc/passwd"),
         ("`exit`", "step \"a\" { exit(0); }", "thrown", "exit"),
