@@ -7,6 +7,7 @@ use uplift::{
     journal::{Entry, RunRow},
     ports::{Ports, postgres::Kept},
     run::PlanEnd,
+    sim::Fault,
 };
 
 pub(super) struct Night {
@@ -76,6 +77,12 @@ impl Night {
         let upgrade = self.host().await.runbook("compose/upgrade", &given(tag)).await?;
         let plan = upgrade.plan().await;
         Ok(told(upgrade.start(plan, "uplift upgrade").await?).await)
+    }
+
+    /// One that stops in the middle, before users can reach the release, and waits to go on or back.
+    pub(super) async fn stopped_upgrade(&self, tag: &str) {
+        self.world.fault_at("stop job", Fault::LosesLock);
+        assert_eq!(self.upgrade(tag).await.ending.exit().code(), 9);
     }
 
     pub(super) async fn resume(&self, outcome: Option<&str>) -> Told {
