@@ -2,6 +2,7 @@
 
 mod checker;
 mod conduct;
+mod earlier;
 mod engine;
 mod error;
 mod examine;

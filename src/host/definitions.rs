@@ -53,6 +53,8 @@ fn calls(all: &[Described]) -> String {
     }
     text.push_str("\n/// Ends the run, or the `try` around it, as a failure of the runbook's own: `e.code`, `e.message`.\n");
     text.push_str("fn fail(code: String, message: String) -> ();\n");
+    text.push_str("\n/// What an earlier call of this run has given, by its address: `outcome(\"prepare/backup#1\").path`.\n");
+    text.push_str("fn outcome(address: String) -> ?;\n");
     text
 }
 

@@ -131,13 +131,20 @@ fn primitives(engine: &mut Engine, session: &Arc<Session>) {
 }
 
 /// Names of the host's own functions; like primitives, no script may take them.
-pub(super) const OWN: [&str; 1] = ["fail"];
+pub(super) const OWN: [&str; 2] = ["fail", OUTCOME];
+
+/// The one that gives what an earlier call has given.
+pub(super) const OUTCOME: &str = "outcome";
 
 fn own(engine: &mut Engine, session: &Arc<Session>) {
     let failing = Arc::clone(session);
     engine.register_fn("fail", move |context: NativeCallContext<'_>, code: &str, message: &str| -> Res<()> {
         let position = context.call_position();
         Err(throw(&Failure::new(code, message), &failing.place(context.call_source(), position), position))
+    });
+    let earlier = Arc::clone(session);
+    engine.register_fn(OUTCOME, move |context: NativeCallContext<'_>, address: &str| {
+        earlier.earlier(&context, address)
     });
     let printing = Arc::clone(session);
     engine.on_print(move |text| {

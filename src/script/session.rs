@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{
     conduct::{Answer, Asked, Budget, Conduct, Place, Stop},
+    earlier::Earlier,
     error::thrown,
     hooks::{Hooks, Part},
     limits::Watch,
@@ -50,6 +51,7 @@ struct State {
     /// A hook is at work: a step in it could have hooks that call it again, without end.
     in_hook: bool,
     budgets: Vec<Budget>,
+    earlier: Earlier,
     /// Why a script ended that tried to look into what a plan cannot know.
     unknown: Option<String>,
 }
@@ -123,11 +125,23 @@ impl Session {
         verb.parse(input.clone()).map_err(fail)?;
         let asked = self.asked(verb.name, input, verb.kind, place.clone()).map_err(fail)?;
         let Some(asked) = asked else { return Ok(Dynamic::UNIT) };
-        let answer = self.watch.away(|| self.conduct.call(asked));
-        match answer {
-            Ok(answer) => Ok(given(answer)),
+        let address = asked.address.clone();
+        match self.watch.away(|| self.conduct.call(asked)) {
+            Ok(answer) => {
+                self.state().earlier.note(address, &answer);
+                Ok(given(answer))
+            }
             Err(stop) => Err(stopped(stop, &place, position)),
         }
+    }
+
+    /// What an earlier call of this run has given.
+    pub(super) fn earlier(&self, context: &NativeCallContext<'_>, address: &str) -> Res<Dynamic> {
+        let position = context.call_position();
+        let found = self.state().earlier.get(address);
+        found
+            .map(given)
+            .map_err(|failure| throw(&failure, &self.place(context.call_source(), position), position))
     }
 
     /// The call with its address; `None` if it waits for the end of a `together` block.
@@ -296,8 +310,14 @@ impl Session {
         if asked.is_empty() {
             return Ok(Dynamic::from_array(Vec::new()));
         }
+        let addresses: Vec<_> = asked.iter().map(|asked| asked.address.clone()).collect();
         match self.watch.away(|| self.conduct.together(asked)) {
-            Ok(answers) => Ok(Dynamic::from_array(answers.into_iter().map(given).collect())),
+            Ok(answers) => {
+                for (address, answer) in addresses.into_iter().zip(&answers) {
+                    self.state().earlier.note(address, answer);
+                }
+                Ok(Dynamic::from_array(answers.into_iter().map(given).collect()))
+            }
             Err(stop) => Err(stopped(stop, place, position)),
         }
     }

@@ -155,3 +155,45 @@ fn hooks_stand_on_each_host_of_a_step() {
         ["host:a/b/before/look#1", "host:a/b/look#1", "host:b/b/before/look#1", "host:b/b/look#1"]
     );
 }
+
+#[test]
+fn a_hook_looks_at_what_earlier_calls_have_given() {
+    let played = play(
+        r#"fn after_switch_web() { let web = outcome("switch web/switch_on#1"); switch_on(#{ services: web.services }); }
+        fn after_verify() {
+            look(#{ at: outcome("switch web/after/switch_on#1").services[0] });
+            try { outcome("verify/look#3"); } catch (e) { look(#{ at: e.code }); }
+        }"#,
+    );
+    assert_eq!(played.result, Ok(json!(1)));
+    let asked = played.recorder.asked.lock().unwrap();
+    let inputs: Vec<_> = asked.iter().map(|asked| asked.input.to_string()).collect();
+    assert_eq!(
+        inputs,
+        [
+            r#"{"services":["web"]}"#,
+            r#"{"services":["web"]}"#,
+            "{}",
+            r#"{"at":"web"}"#,
+            r#"{"at":"no_such_call"}"#
+        ]
+    );
+}
+
+#[test]
+fn what_was_given_side_by_side_is_there_by_address_too() {
+    let steps = r#"step "a" { together { switch_on(#{ services: ["x"] }); switch_on(#{ services: ["y"] }); } }
+        step "b" { look(#{ at: outcome("a/switch_on#2").services[0] }); }"#;
+    let played = play_bundle(hung(steps, ""), Recorder::default());
+    assert!(played.result.is_ok(), "{:?}", played.result);
+    assert_eq!(played.recorder.asked.lock().unwrap()[2].input, json!({ "at": "y" }));
+}
+
+#[test]
+fn a_call_that_is_looked_back_at_has_to_be_one() {
+    let told = problems(
+        r#"fn after_verify() { outcome("switch wbe/switch_on#1").services; outcome("verify/lok#1"); }"#,
+    );
+    assert!(told[0].contains("there is no step `switch wbe` [did you mean `switch web`?]"), "{told:?}");
+    assert!(told[1].contains("there is no call `lok` [did you mean `look`?]"), "{told:?}");
+}

@@ -5,13 +5,18 @@ use std::collections::BTreeSet;
 use rhai::{Expr, FnCallExpr, Position, Stmt};
 
 use super::{
-    Check, Known,
+    Check, Known, all_steps,
     options::of_literal,
     tree::{Around, Node},
 };
 use crate::{
     primitives::contract::{Kind, Verb, schema::call_text, suggest},
-    script::{engine::CLOSED, error::ScriptError, names},
+    script::{
+        earlier::Address,
+        engine::{CLOSED, OUTCOME},
+        error::ScriptError,
+        names,
+    },
 };
 
 const SHOWN: &str = "`uplift runbook docs` lists what a runbook can call";
@@ -55,8 +60,34 @@ impl<'a> Check<'a> {
             let error = wrong_arguments(&call.name, arguments, call.args.len(), &written);
             self.error(error, position);
         }
+        if call.name == OUTCOME {
+            self.address(call.args.first());
+        }
         let site = self.site(position, around);
         self.graph.calls(site, &self.file.name, &call.name);
+    }
+
+    /// `outcome("PATH/VERB#N")`, as far as the text tells whether there will be such a call.
+    fn address(&mut self, text: Option<&'a Expr>) {
+        let Some(Expr::StringConstant(text, position)) = text else { return };
+        let address = match Address::read(text, self.known.catalogue) {
+            Ok(address) => address,
+            Err((text, hint)) => {
+                return self.error(ScriptError::new("no_such_call", text).hint(hint), *position);
+            }
+        };
+        // A library does not know the steps of whoever imports it.
+        let Some(step) = address.step().filter(|_| self.is_hooks() || self.is_main()) else { return };
+        let steps = all_steps(self.known.bundle, self.known.compiled);
+        if !steps.iter().any(|known| known == step) {
+            let steps: Vec<_> = steps.iter().map(String::as_str).collect();
+            let hint = match self.known.renamed.get(step) {
+                Some(now) => format!("it is called `{now}` now"),
+                None => suggest(step, &steps),
+            };
+            let error = ScriptError::new("no_such_call", format!("there is no step `{step}`"));
+            self.error(error.hint(hint), *position);
+        }
     }
 
     /// What the engine has and a runbook must not: told with what to write instead.

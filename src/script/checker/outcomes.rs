@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     primitives::contract::{Verb, schema::resolved, suggest},
-    script::error::ScriptError,
+    script::{earlier::Address, engine::OUTCOME, error::ScriptError},
 };
 
 const COMPARING: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
@@ -84,6 +84,12 @@ impl<'a> Check<'a> {
     /// The primitive whose outcome this certainly is.
     fn outcome_of(&self, expr: &'a Expr, around: &Around<'a>) -> Option<&'a Verb> {
         let verb = match expr {
+            Expr::FnCall(call, _) if call.name == OUTCOME => match call.args.first()? {
+                Expr::StringConstant(text, _) => {
+                    self.known.catalogue.get(Address::read(text, self.known.catalogue).ok()?.verb)?
+                }
+                _ => return None,
+            },
             Expr::FnCall(call, _) if call.namespace.path.is_empty() && !around.in_together() => {
                 self.known.catalogue.get(&call.name)?
             }
