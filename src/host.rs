@@ -8,6 +8,7 @@ mod definitions;
 mod door;
 mod eject;
 mod error;
+mod given;
 mod held;
 mod imports;
 mod init;

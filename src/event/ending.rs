@@ -63,7 +63,8 @@ pub struct Question {
     /// What was looked at and what was found, a line each.
     pub found: Vec<String>,
     pub choices: Vec<Choice>,
-    /// The runbook's parameter that answers it in advance. It is about the way forward then: `resume` takes the answer.
+    /// The runbook's parameter that answers it in advance. It is about the way forward then: `resume` takes the answer. Empty
+    /// where it is about that too, and no parameter can answer it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<String>,
 }

@@ -179,8 +179,10 @@ impl Host {
         let pack = self.layer().shipped().await?;
         let bundle = library::find_with(name, self.layer(), pack.as_ref()).await?;
         let script = self.check(&bundle)?;
+        let own = library::own_names(self.layer(), pack.as_ref()).await?;
+        let given = self.with_settings(name, &library::known(&own), (script.header(), given))?;
         let params =
-            script.header().validate(given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
+            script.header().validate(&given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
         let version = &self.0.site.version;
         let mut told = Vec::new();
         if let Some(pack) = &pack {

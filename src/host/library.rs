@@ -69,8 +69,7 @@ pub(super) async fn find_with(
         bundle.libs.extend(own);
         return Ok(layer.with_library(bundle).await?);
     }
-    let mut own = layer.names().await?;
-    own.extend(pack.into_iter().flat_map(Pack::runbooks).map(str::to_owned));
+    let own = own_names(layer, pack).await?;
     let shipped = pack.filter(|pack| pack.runbooks().any(|known| known == name));
     let bundle = match (layer.runbook(name).await?, shipped.and_then(|pack| pack.file(name))) {
         (Some(own), _) => around(&own, pack),
@@ -82,9 +81,21 @@ pub(super) async fn find_with(
     Ok(layer.with_library(bundle).await?)
 }
 
+/// The runbooks of the site's own and of its bundle, by their names.
+pub(super) async fn own_names(layer: Layer<'_>, pack: Option<&Pack>) -> Result<Vec<String>, HostError> {
+    let mut own = layer.names().await?;
+    own.extend(pack.into_iter().flat_map(Pack::runbooks).map(str::to_owned));
+    Ok(own)
+}
+
+/// All runbooks that there are.
+pub(super) fn known(own: &[String]) -> Vec<&str> {
+    RUNBOOKS.iter().map(|book| book.name).chain(own.iter().map(String::as_str)).collect()
+}
+
 /// A file of hooks at a misspelt name would change nothing, and say nothing.
 async fn hooks_are_of_something(layer: Layer<'_>, own: &[String]) -> Result<(), HostError> {
-    let known: Vec<_> = RUNBOOKS.iter().map(|book| book.name).chain(own.iter().map(String::as_str)).collect();
+    let known = known(own);
     let Some(lost) = layer.hung().await?.into_iter().find(|name| !known.contains(&name.as_str())) else {
         return Ok(());
     };

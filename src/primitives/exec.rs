@@ -59,19 +59,47 @@ pub(super) struct Exec {
     #[serde(default = "zero")]
     pub codes: Vec<i32>,
     /// A command that changes nothing and tells whether it was done: exit code 0 if so, 1 if not, any other if it cannot
-    /// tell. Asked where nobody knows, and before it is taken back.
+    /// tell. Asked where nobody knows, and before it is taken back. A text is read by `/bin/sh -c`.
     #[serde(default)]
-    pub probe: Vec<String>,
+    pub probe: Line,
     /// The command that takes it back. It is recorded beforehand, and has to end well also where there is nothing, or only
-    /// half of it, to take back.
+    /// half of it, to take back. A text is read by `/bin/sh -c`.
     #[serde(default)]
-    pub undo: Vec<String>,
+    pub undo: Line,
     /// It leaves nothing that would have to be taken back.
     #[serde(default)]
     pub leaves_nothing: bool,
     /// Where nobody knows what it has done it may be run again.
     #[serde(default)]
     pub safe_to_repeat: bool,
+}
+
+/// A command by its path and arguments, or a text for a shell.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Line {
+    Command(Vec<String>),
+    Shell(String),
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::Command(Vec::new())
+    }
+}
+
+impl Line {
+    /// What is to be started; nothing where nothing is named.
+    fn words(&self) -> Vec<String> {
+        match self {
+            Self::Command(words) => words.clone(),
+            Self::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.words().is_empty()
+    }
 }
 
 fn a_minute() -> Span {
@@ -130,8 +158,8 @@ impl Effect for Exec {
             stdin: String::new(),
             timeout: a_minute(),
             codes: zero(),
-            probe: words("is-drained"),
-            undo: words("enable"),
+            probe: Line::Command(words("is-drained")),
+            undo: Line::Command(words("enable")),
             leaves_nothing: false,
             safe_to_repeat: false,
         }
@@ -149,8 +177,8 @@ impl Effect for Exec {
         let command = self.words()?;
         let dir = &site.site.project.dir;
         let mut programs = Vec::new();
-        for words in [&command, &self.probe, &self.undo].into_iter().filter(|words| !words.is_empty()) {
-            let words = placed(words, dir)?;
+        for words in [command, self.probe.words(), self.undo.words()].into_iter().filter(|words| !words.is_empty()) {
+            let words = placed(&words, dir)?;
             granted::program(Path::new(&words[0]), &site)?;
             site.programs.ready(Path::new(&words[0])).await?;
             programs.push(words);
@@ -271,13 +299,14 @@ impl Exec {
             let hint = "take one of them out";
             return Err(wrong("`exec`: there is nothing for `undo` where it `leaves_nothing`", hint));
         }
-        let texts = self.command.iter().chain(&self.probe).chain(&self.undo).chain(self.env.values());
+        let (probe, undo) = (self.probe.words(), self.undo.words());
+        let texts = self.command.iter().chain(&probe).chain(&undo).chain(self.env.values());
         if texts.chain(&self.shell).chain([&self.stdin]).any(|text| text.contains('\0')) {
             return Err(wrong("`exec`: a text holds a byte 0", "no program can be given that"));
         }
         match (&self.shell, self.command.is_empty()) {
             (None, false) => Ok(self.command.clone()),
-            (Some(text), true) => Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()]),
+            (Some(text), true) => Ok(Line::Shell(text.clone()).words()),
             _ => {
                 let hint = "e.g. `command: [\"/usr/local/bin/haproxyctl\", \"drain\", \"web\"]`";
                 Err(wrong("`exec` takes one of `command` and `shell`", hint))

@@ -10,17 +10,19 @@ use crate::{
 /// Stand still until a person says that the run goes on.
 ///
 /// The run ends with exit code 7 and the question; `uplift resume --choose go --reason TEXT` goes on from here, and who said so
-/// is recorded. A parameter of the runbook says it in advance, and has to where nothing was changed before. A plan takes it
-/// for granted.
+/// is recorded; `uplift rollback` is the other answer. Where a parameter of the runbook may say it in advance, it has to as long
+/// as nothing was changed: the run does not stand still then, it is refused. A plan takes it for granted.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pause {
     /// What the person is asked, e.g. `is the smoke test green?`.
     pub question: String,
-    /// The name of the parameter that answers in advance, e.g. `tested`.
-    pub param: String,
+    /// The name of the parameter that may answer in advance, e.g. `tested`.
+    #[serde(default)]
+    pub param: Option<String>,
     /// What that parameter says, e.g. `params::tested`: with `go` the run does not stand still.
-    pub answer: String,
+    #[serde(default)]
+    pub answer: Option<String>,
     /// What helps the person, a line each.
     #[serde(default)]
     pub found: Vec<String>,
@@ -44,8 +46,8 @@ impl Read for Pause {
     fn example() -> Self {
         Self {
             question: "is the smoke test green?".to_owned(),
-            param: "tested".to_owned(),
-            answer: GO.to_owned(),
+            param: Some("tested".to_owned()),
+            answer: Some(GO.to_owned()),
             found: vec!["https://strata.example/smoke".to_owned()],
         }
     }
@@ -60,7 +62,11 @@ impl Read for Pause {
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
-        if self.answer == GO
+        if self.param.is_some() != self.answer.is_some() {
+            let failure = Failure::new("bad_option", "`pause`: one of `param` and `answer` says nothing alone");
+            return Err(failure.hint("e.g. `param: \"tested\", answer: params::tested`, or neither"));
+        }
+        if self.answer.as_deref() == Some(GO)
             || site.clock.takes_for_granted(&format!("a person says `go`: {}", self.question))
         {
             return Ok(Outcome { question: self.question.clone(), asked: false });
@@ -85,7 +91,7 @@ impl Pause {
                 costs: String::new(),
                 also: String::new(),
             }],
-            flag: Some(self.param.clone()),
+            flag: Some(self.param.clone().unwrap_or_default()),
         }
     }
 }

@@ -209,10 +209,10 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     if let Some(flag) = &question.flag {
         option(paper, &page.rollback(), "go back to how the site was before this run", "");
         let words: Vec<_> = question.choices.iter().map(|choice| choice.key.as_str()).collect();
-        paper.labelled(
-            "in advance",
-            &format!("`--{flag} {}` decides it before a run begins", words.join("|")),
-        );
+        let advance = format!("`--{flag} {}` decides it before a run begins", words.join("|"));
+        if !flag.is_empty() {
+            paper.labelled("in advance", &advance);
+        }
     } else if page.calls.iter().all(|call| call.undos.is_empty()) {
         on(paper, page, failure.is_some());
     }

@@ -176,8 +176,13 @@ fn stopped(halt: Halt) -> Ending {
 
 /// Nothing but additions was begun: what they left half made goes, and the run is over.
 async fn before_any_change(context: &Context, record: &Record, halt: &Halt) -> Ending {
-    if let Halt::Journal(failure) | Halt::Diverged(failure) = halt {
-        return unfinished(failure);
+    match halt {
+        Halt::Journal(failure) | Halt::Diverged(failure) => return unfinished(failure),
+        // Nothing could have said it in advance, so the answer has to find the run where it stands.
+        Halt::Person(question) if question.flag.as_ref().is_some_and(String::is_empty) => {
+            return Ending::NeedsPerson { failure: None, question: question.clone() };
+        }
+        _ => {}
     }
     let over = match halt {
         Halt::Cancelled => Ending::Interrupted,

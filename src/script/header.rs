@@ -109,7 +109,8 @@ impl Header {
 }
 
 impl Param {
-    pub(super) fn read(&self, name: &str, text: &str) -> Result<Value, ScriptError> {
+    /// The value that a text stands for, where it can be one.
+    pub(crate) fn read(&self, name: &str, text: &str) -> Result<Value, ScriptError> {
         let wrong = |why: String| ScriptError::new("bad_parameter", format!("parameter `{name}`: {why}"));
         match self.kind {
             ParamType::Tag if is_tag(text) => Ok(text.into()),

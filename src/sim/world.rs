@@ -148,6 +148,7 @@ impl World {
             },
             compatible: Vec::new(),
             notify: None,
+            params: BTreeMap::new(),
             grants: Grants::default(),
             state: state.model.project.dir.join(".uplift"),
             secrets: secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),

@@ -168,6 +168,9 @@ pub struct Site {
     /// Who is told of runs, by the settings file of today. Never written anywhere: the command may hold a key.
     #[serde(skip)]
     pub notify: Option<Notify>,
+    /// What parameters of runbooks are where nobody says otherwise, by runbook, by the settings file of today.
+    #[serde(skip)]
+    pub params: BTreeMap<String, BTreeMap<String, String>>,
     /// What runbooks may reach besides, by the settings file of today.
     #[serde(skip)]
     pub grants: Grants,

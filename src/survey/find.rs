@@ -95,6 +95,7 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
         hosts: vec!["localhost".to_owned()],
         compatible: own.compatible,
         notify: own.notify,
+        params: own.params,
         grants: own.grants,
         state: start.state.clone().unwrap_or_else(|| state_in(&project.dir)),
         project,

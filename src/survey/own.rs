@@ -2,6 +2,7 @@
 
 mod grants;
 mod notify;
+mod params;
 mod said;
 mod trust;
 
@@ -32,6 +33,8 @@ pub(super) struct Own {
     pub(super) notify: Option<Notify>,
     /// `[grants]`: what runbooks may start and ask; paths below the site folder where they are not absolute.
     pub(super) grants: Grants,
+    /// `[params]`: what parameters of runbooks are where nobody says otherwise.
+    pub(super) params: params::Params,
     /// `keys` under `[trust]`: whose bundles of runbooks are installed.
     pub(super) trust: Vec<PublicKey>,
     pub(super) site: OwnSite,
@@ -100,11 +103,12 @@ pub(super) fn read(text: &str) -> Result<Own, Wrong> {
             "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
         )
     })?;
-    known(&table, "", &["database", "grants", "notify", "rollback", "site", "trust"])?;
+    known(&table, "", &["database", "grants", "notify", "params", "rollback", "site", "trust"])?;
     let mut own = Own {
         compatible: compatible(&table)?,
         grants: grants::grants(&table)?,
         notify: notify::notify(&table)?,
+        params: params::params(&table)?,
         trust: trust::keys(&table)?,
         site: site(&table)?,
         has_site: table.contains_key("site"),

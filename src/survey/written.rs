@@ -136,7 +136,7 @@ fn text(project: &Project, said: &Own, there: bool) -> String {
 }
 
 /// What else can be said, for whoever reads the file.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 21] = [
     "",
     "# The database server as this host reaches it, where that is another address than the containers', or a pooler answers.",
     "# [database]",
@@ -146,6 +146,18 @@ const OTHERS: [&str; 9] = [
     "# Releases on whose databases the release before them runs too: `uplift rollback` may then leave the data as it is.",
     "# [rollback]",
     "# compatible = [\"1.1.0\"]",
+    "",
+    "# What parameters of a runbook are where nobody says otherwise (`uplift upgrade --help` lists them).",
+    "# [params.\"compose/upgrade\"]",
+    "# patience = \"20m\"",
+    "",
+    "# A command that is told when a run begins, asks or has ended.",
+    "# [notify]",
+    "# command = [\"/usr/local/bin/tell-the-team\"]",
+    "",
+    "# What runbooks of this site may start and ask besides the site itself.",
+    "# [grants]",
+    "# exec = [\"/usr/local/bin/smoke\"]",
 ];
 
 /// A path as it is written in the site folder.

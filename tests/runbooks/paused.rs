@@ -68,3 +68,31 @@ async fn it_can_be_said_in_advance_and_must_be_before_any_change() {
         assert_eq!(night.run(BOOK, &[("tested", "go")]).await.ending, Ending::Done);
     }
 }
+
+/// Somebody else is to say it, hours later: the run waits, whatever came before.
+#[tokio::test]
+async fn where_no_parameter_can_say_it_the_run_waits_before_any_change() {
+    for (before, back) in [("", false), ("backup();", false), ("", true), ("backup();", true)] {
+        let night = Night::of(World::strata());
+        let text = format!(
+            "const RUNBOOK = #{{ api: 1, summary: \"ask, stop\" }};\n\
+             step \"ask\" {{ {before} pause(#{{ question: \"may it go down?\" }}); }}\n\
+             step \"stop\" {{ compose_stop(#{{ services: [site::job] }}); }}\n"
+        );
+        night.world.put_file(BOOK, text, 0o644);
+        let told = night.run(BOOK, &[]).await;
+        let Ending::NeedsPerson { question, .. } = &told.ending else { panic!("{:?}", told.ending) };
+        assert_eq!((question.text.as_str(), told.ending.exit().code()), ("may it go down?", 7));
+        assert_eq!(night.runs(), "1.0.0 1.0.0");
+        // A minute of waiting, and nobody can begin another run meanwhile.
+        assert!(night.try_upgrade("1.1.0").await.is_err());
+        if back {
+            let told = night.rollback(None).await;
+            assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
+            assert_eq!(night.runs(), "1.0.0 1.0.0");
+        } else {
+            assert_eq!(night.resume(Some("go")).await.ending, Ending::Done);
+            assert_eq!(night.runs(), "1.0.0 ");
+        }
+    }
+}

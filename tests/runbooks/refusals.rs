@@ -1,7 +1,7 @@
 //! What an upgrade refuses before it stops anything.
 
 use uplift::{
-    Ending, World,
+    Ending, HostError, World,
     ports::{compose::Up, docker::State, postgres::Session},
     run::PlanEnd,
     sim::Manner,
@@ -348,5 +348,37 @@ async fn somebody_who_would_not_leave_a_database_is_named_while_the_site_still_r
             PlanEnd::Complete | PlanEnd::Unknown { .. } if !refused => {}
             end => panic!("{manner:?}: {end:?}"),
         }
+    }
+}
+
+/// What the settings file says of a parameter is so unless somebody types otherwise.
+#[tokio::test]
+async fn parameters_are_what_the_settings_say_where_nobody_says_otherwise() {
+    let night = Night::of(World::strata());
+    night.settings("[params.\"compose/upgrade\"]\nsettle = \"45s\"\n[params.\"compose/prune\"]\nkeep = 5\n");
+    let params = async |name: &str, given: &[(&str, &str)]| {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let runbook = night.host().await.runbook(name, &given).await?;
+        Ok::<_, HostError>(runbook.plan().await.params)
+    };
+    assert_eq!(params("compose/upgrade", &[("to", "1.1.0")]).await.unwrap()["settle"], "45s");
+    assert_eq!(
+        params("compose/upgrade", &[("to", "1.1.0"), ("settle", "5s")]).await.unwrap()["settle"],
+        "5s"
+    );
+    assert_eq!(params("compose/prune", &[]).await.unwrap()["keep"], 5);
+    for (text, why, hint) in [
+        ("[params.\"compose/prune\"]\nkep = 5", "there is no such parameter", "did you mean `keep`?"),
+        ("[params.\"compose/prune\"]\nkeep = \"many\"", "`many` is no whole number", "e.g. `3`"),
+        (
+            "[params.\"compose/prun\"]\nkeep = 5",
+            "a runbook that is not there",
+            "did you mean `compose/prune`?",
+        ),
+    ] {
+        night.settings(text);
+        let failure = params("compose/prune", &[]).await.unwrap_err().failure();
+        assert_eq!(failure.code, "settings_invalid", "{text}");
+        assert!(failure.message.contains(why) && failure.hint.unwrap().contains(hint), "{text}");
     }
 }

@@ -58,7 +58,10 @@ fn described(root: &Value, schema: &Value, depth: usize) -> String {
             None => "map".to_owned(),
         },
         ("null", _) => "nothing".to_owned(),
-        _ => "anything".to_owned(),
+        _ => branches(schema)
+            .filter(|_| depth > 0)
+            .map(|all| all.iter().map(|one| described(root, one, depth - 1)).collect::<Vec<_>>().join(" or "))
+            .unwrap_or_else(|| "anything".to_owned()),
     }
 }
 
@@ -149,10 +152,14 @@ pub fn value_text(value: &Value) -> String {
     }
 }
 
+/// What a value may be instead of each other.
+fn branches(schema: &Value) -> Option<&Vec<Value>> {
+    schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array()
+}
+
 /// The one branch of a choice between something and nothing.
 fn beside_nothing(schema: &Value) -> Option<&Value> {
-    let branches = schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array()?;
-    match branches.iter().filter(|branch| kind(branch) != "null").collect::<Vec<_>>()[..] {
+    match branches(schema)?.iter().filter(|branch| kind(branch) != "null").collect::<Vec<_>>()[..] {
         [one] => Some(one),
         _ => None,
     }

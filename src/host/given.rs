@@ -1,0 +1,46 @@
+//! What a runbook is given: what was typed, and what the settings file says of what was not.
+
+use std::collections::BTreeMap;
+
+use super::{door::Host, error::HostError};
+use crate::{
+    event::{Failure, suggest},
+    script::Header,
+};
+
+impl Host {
+    /// `given` with the site's own values where nothing was typed. Refused where the settings file names a parameter that the
+    /// runbook does not have, a value that it cannot be, or a runbook that is none of the `known` ones: whoever wrote it relies
+    /// on it.
+    pub(super) fn with_settings(
+        &self,
+        runbook: &str,
+        known: &[&str],
+        (header, given): (&Header, &BTreeMap<String, String>),
+    ) -> Result<BTreeMap<String, String>, HostError> {
+        let file = self.0.site.project.dir.join("uplift.toml");
+        let invalid = |what: String, hint: String| {
+            let text = format!("`{}`: {what}", file.display());
+            HostError::Invalid(Failure::new("settings_invalid", text).hint(hint))
+        };
+        if let Some(lost) = self.0.site.params.keys().find(|name| !known.contains(&name.as_str())) {
+            let what = format!("`[params.\"{lost}\"]` is about a runbook that is not there");
+            return Err(invalid(what, suggest(lost, known)));
+        }
+        let mut all = given.clone();
+        for (name, value) in self.0.site.params.get(runbook).into_iter().flatten() {
+            let wrong =
+                |why: &str, hint| invalid(format!("`{name}` under `[params.\"{runbook}\"]`: {why}"), hint);
+            let Some(param) = header.params.get(name) else {
+                let known: Vec<_> = header.params.keys().map(String::as_str).collect();
+                return Err(wrong("there is no such parameter", suggest(name, &known)));
+            };
+            if let Err(error) = param.read(name, value) {
+                let Failure { message, hint, .. } = error.as_failure();
+                return Err(wrong(&message, hint.unwrap_or_default()));
+            }
+            all.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        Ok(all)
+    }
+}
