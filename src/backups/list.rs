@@ -212,7 +212,7 @@ pub async fn note(
     files: &dyn Files,
 ) -> Result<(), Failure> {
     let bytes = files.read(&path.join(MANIFEST)).await?.map(|file| file.bytes).unwrap_or_default();
-    let (uid, gid) = (files.lies(path).await?.unwrap_or_default().owner.0, OWN_GROUP);
+    let (uid, gid) = (files.owner(path).await?.unwrap_or_default().0, OWN_GROUP);
     let checked = Checked {
         format: Checked::FORMAT,
         at: at.to_string(),

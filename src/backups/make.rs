@@ -329,7 +329,7 @@ async fn write_manifest(manifest: &Manifest, half: &Path, site: Operate<'_>) -> 
     })?;
     let hash = format!("{}\n", blake3::hash(&bytes).to_hex());
     // As all files of the set: of whoever has its folder.
-    let (uid, gid) = site.files.lies(half).await?.unwrap_or_default().owner;
+    let (uid, gid) = site.files.owner(half).await?.unwrap_or_default();
     for (name, bytes) in [(MANIFEST, bytes), (HASH, hash.into_bytes())] {
         let file = File { bytes, mode: 0o600, uid, gid };
         let what = "manifest of the backup".to_owned();

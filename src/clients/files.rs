@@ -90,6 +90,16 @@ impl FilesRead for HostFiles {
         .await
     }
 
+    async fn owner(&self, path: &Path) -> Result<Option<(u32, u32)>, Failure> {
+        let path = path.to_owned();
+        blocking(move || match fs::symlink_metadata(&path) {
+            Ok(about) => Ok(Some((about.uid(), about.gid()))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(reading(&path, &error)),
+        })
+        .await
+    }
+
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
         let path = path.to_owned();
         blocking(move || lies::lies(&path)).await

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is where programs are started")]
 
 mod heard;
+mod lines;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,7 +22,7 @@ use std::{
 use command_fds::CommandFdExt as _;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
@@ -245,9 +246,8 @@ impl Running {
 async fn last_lines(pipe: impl AsyncRead + Unpin) -> Vec<String> {
     let mut reader = BufReader::new(pipe);
     let (mut kept, mut line) = (VecDeque::new(), Vec::new());
-    while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line[..line.len().min(LINE)]).trim_end().to_owned();
-        line.clear();
+    while lines::next(&mut reader, &mut line).await.is_ok_and(|more| more) {
+        let text = lines::text(&line);
         if text.is_empty() {
             continue;
         }

@@ -23,7 +23,11 @@ impl Host {
             let text = format!("`{}`: {what}", file.display());
             HostError::Invalid(Failure::new("settings_invalid", text).hint(hint))
         };
-        if let Some(lost) = self.0.site.params.keys().find(|name| !known.contains(&name.as_str())) {
+        // A misspelt name says nothing of this one, and may have meant it. What is about a runbook that came and went with a
+        // bundle must not keep anybody from going back.
+        let likely = |name: &&String| suggest(name, &[runbook]).starts_with("did you mean");
+        let mut lost = self.0.site.params.keys().filter(|name| !known.contains(&name.as_str()));
+        if let Some(lost) = lost.find(likely) {
             let what = format!("`[params.\"{lost}\"]` is about a runbook that is not there");
             return Err(invalid(what, suggest(lost, known)));
         }

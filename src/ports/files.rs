@@ -131,6 +131,8 @@ pub trait FilesRead: Send + Sync {
     async fn size(&self, path: &Path) -> Result<Option<u64>, Failure>;
     /// Names in a folder, sorted; empty if there is no such folder.
     async fn list(&self, path: &Path) -> Result<Vec<String>, Failure>;
+    /// User and group id of whoever owns what lies there; `None` if nothing does. Nothing below it is looked at.
+    async fn owner(&self, path: &Path) -> Result<Option<(u32, u32)>, Failure>;
     /// What lies there and below; `None` if nothing does.
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure>;
     /// The path with every link in it followed; as it is, where nothing is there.

@@ -24,11 +24,14 @@ pub struct Lent {
 ///
 /// Fails with `secret_missing`, or `secret_unfit` where the file may be read by others or is no text.
 pub async fn lent(from: &Reference, site: Observe<'_>) -> Result<Lent, Failure> {
+    // A setting that is no secret stands everywhere: taking it out of all that is shown would take out half of it.
+    let mut plain = false;
     let value = match from {
         Reference::Variable(name) => site.variables.variable(name),
         Reference::Setting(name) => {
-            let plain = || site.site.settings.get(name).map(Secret::new);
-            site.site.secrets.get(name).cloned().or_else(plain)
+            let secret = site.site.secrets.get(name).cloned();
+            plain = secret.is_none();
+            secret.or_else(|| site.site.settings.get(name).map(Secret::new))
         }
         Reference::File(path) => in_file(&site.site.project.dir.join(path), site).await?,
     };
@@ -36,7 +39,13 @@ pub async fn lent(from: &Reference, site: Observe<'_>) -> Result<Lent, Failure> 
     if value.reveal().contains('\0') {
         return Err(unfit(&from.to_string(), "holds a byte that no text has"));
     }
-    site.scrubber.learn(&value);
+    // Programs are heard line by line, where the whole of it is never seen.
+    if value.reveal().contains(['\n', '\r']) {
+        return Err(unfit(&from.to_string(), "has several lines"));
+    }
+    if !plain {
+        site.scrubber.learn(&value);
+    }
     Ok(Lent { from: from.clone(), value })
 }
 

@@ -245,8 +245,8 @@ pub(super) async fn write_kept(
         site.files.make_folder(&MakeFolder { path: folder.to_owned(), what }).await?;
     }
     // Whoever owns the state folder must be able to go back, also from what root has begun.
-    let lies = site.files.lies(path.parent().unwrap_or(path)).await?.unwrap_or_default();
-    let file = File { bytes, mode: 0o600, uid: lies.owner.0, gid: OWN_GROUP };
+    let owner = site.files.owner(path.parent().unwrap_or(path)).await?.unwrap_or_default();
+    let file = File { bytes, mode: 0o600, uid: owner.0, gid: OWN_GROUP };
     let expected = blake3::hash(&file.bytes).to_hex().to_string();
     site.files.write(&WriteFile { path: path.to_owned(), file, what: what.to_owned() }).await?;
     // What comes next may remove the only other copy, so this one is looked at first.

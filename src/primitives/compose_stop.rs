@@ -19,9 +19,10 @@ use crate::{
     event::{Failure, Refusal, Unit},
     ports::{
         Observe, Operate,
-        clock::Clock,
+        clock::{Clock, since},
         compose::by_hand,
         docker::{Container, Select, Stop},
+        http::Probe,
         project::{of_service, repository},
     },
 };
@@ -34,7 +35,7 @@ use crate::{
 /// service was renamed), stop too: they would go on with the old code against the new database. Others are told and
 /// left alone.
 ///
-/// Undo: what ran is started again.
+/// Undo: what ran is started again, and web is waited for.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ComposeStop {
@@ -156,6 +157,7 @@ impl Effect for ComposeStop {
         if started.is_empty() {
             return Ok(Undone::nothing("everything runs that ran before"));
         }
+        until_web_answers(site).await;
         Ok(Undone::restored(format!("started {} again", started.join(", "))))
     }
 }
@@ -183,6 +185,27 @@ impl ComposeStop {
         Ok(())
     }
 }
+
+/// What is taken back next may send users to web again, e.g. a balancer that was told of the stop: web answers first, where
+/// it does so at all. Whether the site is as it was is judged at the end.
+async fn until_web_answers(site: Operate<'_>) {
+    let started = site.clock.now();
+    loop {
+        let web = of_service(site.docker, &site.site.project, &site.site.web.name).await.unwrap_or_default();
+        let Some(probe) = web.iter().find_map(|container| Probe::up(site.site, container)) else { return };
+        let passed = since(site.clock, started);
+        let up = web.iter().any(Container::is_running);
+        if !up || passed > BOOT || site.http.probe(&probe).await.is_ok_and(|answer| answer.status == 200) {
+            return;
+        }
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        site.tell.progress("waiting until web answers again".to_owned(), millis, None, Unit::Milliseconds);
+        site.clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Longer than a release needs that has nothing to migrate.
+const BOOT: Duration = Duration::from_mins(2);
 
 /// How long a container may take to stop, in seconds.
 fn time(container: &Container) -> u64 {

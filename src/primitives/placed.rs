@@ -35,7 +35,7 @@ impl Serialize for Mode {
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bits = u32::from_str_radix(&text, 8).ok().filter(|bits| *bits <= 0o777);
+        let bits = u32::from_str_radix(&text, 8).ok().filter(|bits| *bits <= 0o7777);
         bits.map(Self)
             .ok_or_else(|| de::Error::custom(format!("`{text}` is no mode of a file: write e.g. `\"0644\"`")))
     }
@@ -73,6 +73,9 @@ pub(super) struct Intent {
     after: Look,
     /// Where its bytes as they were are kept.
     kept: PathBuf,
+    /// User and group id of the file as it was.
+    #[serde(default)]
+    owner: Option<(u32, u32)>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +109,14 @@ impl Source {
                 .hint("1 MiB is the most: such a file is no configuration"));
         }
         Ok(bytes)
+    }
+
+    /// Permissions of a file that was not there before: a copy is no more open than what it was made from.
+    async fn mode(&self, files: &(impl FilesRead + ?Sized)) -> Result<Mode, Failure> {
+        match self {
+            Self::Copy { from } => Ok(Mode(files.read(from).await?.map_or(0o644, |file| file.mode & 0o777))),
+            Self::Text(_) | Self::Template { .. } => Ok(Mode(0o644)),
+        }
     }
 
     fn words(&self) -> String {
@@ -168,17 +179,30 @@ impl Intent {
         let path = site.site.project.dir.join(path);
         granted::file(&path, site).await?;
         let folder = path.parent().unwrap_or(&path);
-        if site.files.lies(folder).await?.is_none() {
+        if site.files.owner(folder).await?.is_none() {
             let failure =
                 Failure::new("folder_missing", format!("the folder `{}` does not exist", folder.display()));
             return Err(Refusal(failure.hint("make it, or correct the path in the runbook")));
         }
+        if mode.is_some_and(|mode| mode.0 > 0o777) {
+            let failure = Failure::new("bad_option", "`mode` sets more than who may read, write and execute");
+            return Err(Refusal(failure.hint("three digits say that, e.g. `\"0640\"`")));
+        }
         site.files.replaceable(&path).await?;
-        let before = look(&path, site).await?;
+        let there = site.files.read(&path).await?;
+        let before = there.as_ref().map(Look::of);
         let bytes = source.bytes(site.files).await?;
-        let mode = mode.or(before.as_ref().map(|before| before.mode)).unwrap_or(Mode(0o644));
-        let kept = site.kept().join("files").join(hash(path.display().to_string().as_bytes()));
-        Ok(Self { path, source, before, after: Look { blake3: hash(&bytes), mode }, kept })
+        let mode = match mode.or(before.as_ref().map(|before| before.mode)) {
+            Some(mode) => mode,
+            None => source.mode(site.files).await?,
+        };
+        // A run may put the same file more than once: each time something else is to come back.
+        let mut kept = site.kept().join("files").join(hash(path.display().to_string().as_bytes()));
+        if let Some(before) = &before {
+            kept.set_extension(&before.blake3);
+        }
+        let owner = there.map(|file| (file.uid, file.gid));
+        Ok(Self { path, source, before, after: Look { blake3: hash(&bytes), mode }, kept, owner })
     }
 
     pub(super) fn summary(&self) -> String {
@@ -224,7 +248,7 @@ impl Intent {
             (file.uid, file.gid)
         } else {
             let folder = self.path.parent().unwrap_or(&self.path);
-            (site.files.lies(folder).await?.unwrap_or_default().owner.0, OWN_GROUP)
+            (site.files.owner(folder).await?.unwrap_or_default().0, OWN_GROUP)
         };
         let file = File { bytes, mode: self.after.mode.0, uid, gid };
         let what = "file of the runbook".to_owned();
@@ -239,7 +263,12 @@ impl Intent {
             return Ok(Undone::nothing("the file is as it was"));
         }
         let name = self.path.display();
+        let kept = site.files.read(&self.kept).await?;
         if seen.as_ref() != Some(&self.after) {
+            // The copy is made first of all: without it the run has never written here.
+            if self.before.is_some() && kept.is_none() {
+                return Ok(Undone::nothing("somebody has edited the file, and the run never wrote it"));
+            }
             let choice = back.decision.as_ref().map(|decision| decision.choice.as_str());
             match (choice, &now) {
                 (Some(KEEP_EDIT), _) => {
@@ -260,12 +289,13 @@ impl Intent {
             site.files.remove(&Remove { path: self.path.clone(), what }).await?;
             return Ok(Undone::restored(format!("removed `{name}`, which was not there before")));
         };
-        let kept = site.files.read(&self.kept).await?.ok_or_else(|| {
-            Failure::new("kept_copy_missing", format!("the kept copy `{}` is gone", self.kept.display()))
-                .hint(format!("put `{name}` back by hand"))
+        let kept = kept.filter(|kept| hash(&kept.bytes) == before.blake3).ok_or_else(|| {
+            let text = format!("the kept copy `{}` is gone, or not what it was", self.kept.display());
+            Failure::new("kept_copy_missing", text).hint(format!("put `{name}` back by hand"))
         })?;
-        let owner = now.as_ref().unwrap_or(&kept);
-        let file = File { mode: before.mode.0, uid: owner.uid, gid: owner.gid, bytes: kept.bytes.clone() };
+        let owned = |file: &File| (file.uid, file.gid);
+        let (uid, gid) = now.as_ref().map(owned).or(self.owner).unwrap_or_else(|| owned(&kept));
+        let file = File { mode: before.mode.0, uid, gid, bytes: kept.bytes };
         let what = "file as it was".to_owned();
         site.files.write(&WriteFile { path: self.path.clone(), file, what }).await?;
         Ok(Undone::restored(format!("put `{name}` back")))
@@ -291,7 +321,7 @@ impl Intent {
         Question {
             address: String::new(),
             text: format!(
-                "`{file}` was edited by somebody else after the run had put it there: which one is to stay?"
+                "`{file}` was edited by somebody else since the run began with it: which one is to stay?"
             ),
             found: vec![before],
             choices: vec![

@@ -154,7 +154,7 @@ pub(super) fn why_nothing(said: &Value) -> String {
     match (said.as_str(), lines) {
         (Some(text), _) => text.to_owned(),
         (None, Some(lines)) if !lines.is_empty() => lines.join("\n"),
-        (None, _) => "the runbook found nothing to do".to_owned(),
+        (None, _) => "the runbook came to its end, and had nothing to change".to_owned(),
     }
 }
 

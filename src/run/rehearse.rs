@@ -135,7 +135,9 @@ impl Rehearsal {
             (_, Some(why)) => PlanEnd::Unknown { why },
             (Err(error), None) if error.is_unknown() => PlanEnd::Unknown { why: error.message },
             (Ok(said), None) => {
-                if state.steps.iter().flat_map(|step| &step.calls).any(is_effect) {
+                // Who waits, or is asked, has something to do too.
+                let mut calls = state.steps.iter().flat_map(|step| &step.calls);
+                if calls.any(|call| is_effect(call) || !call.assumed.is_empty()) {
                     PlanEnd::Complete
                 } else {
                     PlanEnd::NothingNeeded { why: why_nothing(&said) }

@@ -129,6 +129,13 @@ pub(super) fn steps(ast: &AST) -> Vec<String> {
     found.0
 }
 
+/// Functions that some function of a file calls, by name or like a method, or hands on by name.
+pub(super) fn called(ast: &AST) -> BTreeSet<String> {
+    let mut found = names::Called(BTreeSet::new());
+    File::read("", ast).walk(&mut found);
+    found.0
+}
+
 /// Names of all literal steps that a runbook may come to, those of its library included; a site's hooks have none.
 pub(super) fn all_steps(bundle: &Bundle, compiled: &Compiled) -> Vec<String> {
     let is_hooks = |file: &String| bundle.hooks.as_ref().is_some_and(|hooks| hooks.name == *file);

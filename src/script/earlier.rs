@@ -57,8 +57,8 @@ impl<'a> Address<'a> {
         Ok(Self { path: path.split('/').filter(|part| !part.is_empty()).collect(), verb })
     }
 
-    /// The step that it stands in.
-    pub(super) fn step(&self) -> Option<&'a str> {
-        self.path.iter().copied().find(|part| !part.starts_with("host:"))
+    /// The steps that it stands in, and whether before or after one.
+    pub(super) fn places(&self) -> impl Iterator<Item = &'a str> {
+        self.path.iter().copied().filter(|part| !part.starts_with("host:"))
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, ASTNode, CallFnOptions, Dynamic, Engine, EvalAltResult, Expr, Position, Scope, Stmt};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope, Stmt};
 use serde::Serialize;
 
-use super::{error::ScriptError, names, outcome::place, session::Res};
+use super::{checker, error::ScriptError, names, outcome::place, session::Res};
 use crate::primitives::contract::suggest;
 
 /// Where in a step a hook stands.
@@ -133,7 +133,7 @@ pub(super) fn check(
     steps: &[String],
     renamed: &BTreeMap<String, String>,
 ) -> Vec<ScriptError> {
-    let called = called(ast);
+    let called = checker::called(ast);
     let mut problems = Vec::new();
     let mut problem = |error: ScriptError, position: Position| {
         problems.push(match place(file, position) {
@@ -229,22 +229,4 @@ fn no_such_step(
 fn all_names(steps: &[String]) -> Vec<String> {
     let of = |step: &String| Part::ALL.map(|part| format!("{}_{}", part.as_str(), identifier(step)));
     steps.iter().flat_map(of).collect()
-}
-
-/// Functions that some function of the file calls, or hands on by name.
-fn called(ast: &AST) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    ast.walk(&mut |path: &[ASTNode<'_>]| {
-        match path.last() {
-            Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
-                found.insert(call.name.to_string());
-            }
-            Some(ASTNode::Expr(Expr::StringConstant(text, _))) => {
-                found.insert(text.to_string());
-            }
-            _ => {}
-        }
-        true
-    });
-    found
 }

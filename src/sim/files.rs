@@ -76,6 +76,10 @@ impl FilesRead for World {
         })
     }
 
+    async fn owner(&self, path: &Path) -> Result<Option<(u32, u32)>, Failure> {
+        self.look(|state| Ok(state.disk.lies(path).map(|lies| lies.owner)))
+    }
+
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
         self.look(|state| Ok(state.disk.lies(path)))
     }

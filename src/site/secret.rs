@@ -78,6 +78,22 @@ impl Scrubber {
         clean
     }
 
+    /// The same of a text that was cut off somewhere: also where it ends in the beginning of a secret.
+    #[must_use]
+    pub fn scrub_cut(&self, text: &str) -> String {
+        let mut clean = self.scrub(text);
+        let needles = self.needles.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let begun = |needle: &String| {
+            let ends = needle.char_indices().map(|(at, _)| at).skip(1);
+            ends.filter(|end| clean.ends_with(&needle[..*end])).max()
+        };
+        if let Some(longest) = needles.iter().filter_map(begun).max() {
+            clean.truncate(clean.len() - longest);
+            clean.push_str(Self::MASK);
+        }
+        clean
+    }
+
     /// `value` with every string in it scrubbed, keys included.
     #[must_use]
     pub fn scrub_json(&self, value: &serde_json::Value) -> serde_json::Value {
@@ -152,6 +168,15 @@ mod tests {
         for text in [CANARY.to_owned(), url, serde_json::to_string(CANARY).unwrap()] {
             assert!(scrubber.scrub(&text).contains("[secret]"), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_text_that_was_cut_no_half_of_a_secret_is_left() {
+        let scrubber = Scrubber::default();
+        scrubber.learn(&Secret::new("hunter-of-the-snark"));
+        assert_eq!(scrubber.scrub_cut("it is hunter-of"), "it is [secret]");
+        assert_eq!(scrubber.scrub_cut("it is hunter-of-the-snark"), "it is [secret]");
+        assert_eq!(scrubber.scrub_cut("it is a hound"), "it is a hound");
     }
 
     #[test]

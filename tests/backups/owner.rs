@@ -51,6 +51,9 @@ impl FilesRead for Split {
     async fn list(&self, path: &Path) -> Result<Vec<String>, Failure> {
         self.at(path).list(path).await
     }
+    async fn owner(&self, path: &Path) -> Result<Option<(u32, u32)>, Failure> {
+        self.at(path).owner(path).await
+    }
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
         self.at(path).lies(path).await
     }

@@ -145,3 +145,25 @@ async fn what_is_not_the_runbooks_to_touch_is_refused_while_it_is_planned() {
     let all = format!("{:?}", told.ending);
     assert!(all.contains("secret_in_journal") || all.contains("would hold"), "{all}");
 }
+
+/// The page is put on, changed and changed once more: what was there before all of it comes back, byte for byte.
+#[tokio::test]
+async fn a_file_that_is_put_more_than_once_is_what_it_was_before_the_first() {
+    let put = |text: &str| format!("file_put(#{{ path: \"maintenance.html\", content: \"{text}\" }});");
+    for mode in [0o600, 0o2664] {
+        let night = night(&format!("{} {} {MADE} {FAIL}", put("one"), put("two")));
+        night.world.put_file(PAGE, "as it was\n", mode);
+        let told = run(&night).await;
+        assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
+        assert_eq!(page(&night), Some(("as it was\n".to_owned(), mode)));
+    }
+}
+
+/// Somebody may have had good reasons for those permissions.
+#[tokio::test]
+async fn a_copy_is_no_more_open_than_what_it_was_made_from() {
+    let night = night("file_put(#{ path: \"maintenance.html\", copy: \"own.txt\" });");
+    night.world.put_file("/srv/strata/own.txt", "mine\n", 0o600);
+    assert_eq!(run(&night).await.ending, Ending::Done);
+    assert_eq!(page(&night), Some(("mine\n".to_owned(), 0o600)));
+}

@@ -110,3 +110,14 @@ async fn a_wait_ends_when_it_is_so_or_its_time_is_over() {
     night.world.put_file("/srv/strata/idle", "", 0o644);
     assert_eq!(run(&night).await.ending, Ending::Done);
 }
+
+/// A runbook that only waits has something to do as well.
+#[tokio::test]
+async fn who_only_waits_does_not_say_that_nothing_is_needed() {
+    let wait = format!("wait_until(#{{ sql: \"{IDLE}\", what: \"no import runs\", timeout: \"1m\" }});");
+    let night = night(&wait);
+    assert_eq!(plan(&night).await.end, PlanEnd::Complete);
+    let told = run(&night).await;
+    let Ending::Refused { failure } = &told.ending else { panic!("{:?}", told.ending) };
+    assert_eq!(failure.code, "wait_over");
+}

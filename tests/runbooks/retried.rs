@@ -80,3 +80,14 @@ async fn a_moment_that_lies_far_ahead_is_not_waited_for() {
     assert_eq!(night.resume(None).await.ending, Ending::Done);
     assert!(night.host().await.now() < far);
 }
+
+/// Time passes on a simulated site when somebody waits, and nobody waits for what has come to its end.
+#[tokio::test]
+async fn a_budget_of_time_leaves_alone_what_is_quick() {
+    let night = Night::of(World::strata());
+    let text = "const RUNBOOK = #{ api: 1, summary: \"quick\" };\n\
+                step \"set\" with #{ timeout: \"2m\" } { env_set(#{ A: \"4\" }); }\n\
+                step \"bring\" with #{ timeout: \"15m\", retries: 1 } { compose_pull(#{ tag: \"1.1.0\" }); }\n";
+    night.world.put_file("/srv/strata/quick.rhai", text, 0o644);
+    assert_eq!(night.run("/srv/strata/quick.rhai", &[]).await.ending, Ending::Done);
+}

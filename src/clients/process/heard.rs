@@ -4,11 +4,11 @@ use std::{collections::VecDeque, io, process::ExitStatus, process::Stdio, time::
 
 use command_fds::CommandFdExt as _;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader},
+    io::{AsyncRead, AsyncWriteExt as _, BufReader},
     sync::mpsc::{UnboundedSender, unbounded_channel},
 };
 
-use super::{Group, LAST_WORDS, LINE, Program};
+use super::{Group, LAST_WORDS, Program, lines};
 
 /// The end of what a program wrote, from its two outputs.
 pub(in crate::clients) struct Said {
@@ -110,9 +110,7 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, to: &UnboundedSender<(bool, 
     let Some(pipe) = pipe else { return };
     let mut reader = BufReader::new(pipe);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line[..line.len().min(LINE)]).trim_end().to_owned();
-        line.clear();
-        let _nobody_hears = to.send((is_error, text));
+    while lines::next(&mut reader, &mut line).await.is_ok_and(|more| more) {
+        let _nobody_hears = to.send((is_error, lines::text(&line)));
     }
 }

@@ -157,6 +157,16 @@ impl Bundles {
         fits::whole(&pack, &self.catalogue)?;
         let seen = self.shelf().note().await?;
         let slot = Slot::of(&pack, &bytes);
+        if let Some(newest) =
+            seen.newest.get(&pack.shipped.name).filter(|newest| pack.shipped.version < **newest)
+        {
+            let text = format!(
+                "the bundle {} is older than {newest}, which was installed here before",
+                pack.shipped
+            );
+            let failure = Failure::new("bundle_older", text);
+            return Err(failure.hint("take a newer one; the way back is `uplift runbook revert`").into());
+        }
         let (mut from, mut notes) = (None, Vec::new());
         let mut previous = None;
         if let Some(there) = &seen.installed {
@@ -181,7 +191,7 @@ impl Bundles {
         }
         let mut change = exchange(self.layer(), (from.as_ref(), Some(&pack)), &self.catalogue).await?;
         change.notes.splice(0..0, notes);
-        let then = Note::of(Some(slot), previous);
+        let then = Note::of(Some(slot), previous).after(&seen);
         Ok(Offer { exchange: Some(change), seen, then, bytes: Some(bytes) })
     }
 
@@ -191,7 +201,7 @@ impl Bundles {
             Err(failure) if to_stock && failure.code == "bundle_damaged" => Note::damaged(),
             other => other?,
         };
-        if seen == Note::of(None, None) {
+        if seen.is_empty() {
             let text = "no bundle is installed: the runbooks are those that ship with uplift";
             return Err(HostError::Invalid(
                 Failure::new("no_bundle", text).hint("`uplift runbook list` names them"),
@@ -215,7 +225,8 @@ impl Bundles {
         let mut change = exchange(self.layer(), (from.as_ref(), to.as_ref()), &self.catalogue).await?;
         change.from = seen.installed.as_ref().map(|slot| slot.shipped.clone());
         change.notes.splice(0..0, notes);
-        Ok(Offer { exchange: Some(change), seen, then: Note::of(target, None), bytes: None })
+        let then = Note::of(target, None).after(&seen);
+        Ok(Offer { exchange: Some(change), seen, then, bytes: None })
     }
 
     /// Does what was offered, under the site's lock. Runs have their own copy of what they began with, so that none is

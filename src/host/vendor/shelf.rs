@@ -1,8 +1,12 @@
 //! Where a site keeps the bundle that is installed, and the one before it: `vendor/` in the state folder. Which of the files
 //! counts stands in one small file, so that an installation is there whole or not at all.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,6 +32,9 @@ pub(super) struct Note {
     pub(super) installed: Option<Slot>,
     /// What was installed before, for the way back.
     pub(super) previous: Option<Slot>,
+    /// The newest version that was ever installed, by name: also what was gone back from is never followed by an older one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) newest: BTreeMap<String, Version>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +54,31 @@ struct Versioned {
 
 impl Note {
     pub(super) fn of(installed: Option<Slot>, previous: Option<Slot>) -> Self {
-        Self { format: FORMAT, installed, previous }
+        Self { format: FORMAT, installed, previous, newest: BTreeMap::new() }
+    }
+
+    /// It in the place of `before`: what was ever installed is known on.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        self.newest.clone_from(&before.newest);
+        for Shipped { name, version, .. } in
+            before.installed.iter().chain(&self.installed).map(|slot| &slot.shipped)
+        {
+            let newest = self.newest.entry(name.clone()).or_insert_with(|| version.clone());
+            if *newest < *version {
+                newest.clone_from(version);
+            }
+        }
+        self
+    }
+
+    /// Nothing is installed, and there is nothing to go back to.
+    pub(super) fn is_empty(&self) -> bool {
+        self.installed.is_none() && self.previous.is_none()
     }
 
     /// Stands for one that cannot be read.
     pub(super) fn damaged() -> Self {
-        Self { format: 0, installed: None, previous: None }
+        Self { format: 0, ..Self::of(None, None) }
     }
 }
 
@@ -99,7 +125,11 @@ impl Shelf<'_> {
         let read = serde_json::from_slice(&file.bytes);
         let Versioned { format } = read.map_err(|error| damaged(error.to_string()))?;
         if format > FORMAT {
-            return Err(damaged(format!("it has format {format}, and this uplift reads format {FORMAT}")));
+            let text =
+                format!("`{}` has format {format}, and this uplift reads format {FORMAT}", path.display());
+            return Err(
+                Failure::new("bundle_format_newer", text).hint("a newer uplift wrote it: use that one here")
+            );
         }
         let note: Note = serde_json::from_slice(&file.bytes).map_err(|error| damaged(error.to_string()))?;
         match note.installed.iter().chain(&note.previous).find(|slot| !is_plain(&slot.shipped.name)) {
@@ -150,7 +180,7 @@ impl Shelf<'_> {
         let folder = self.folder();
         let what = "installed bundle of runbooks".to_owned();
         files.make_folder(&MakeFolder { path: folder.clone(), what: what.clone() }).await?;
-        let (uid, _) = files.lies(&folder).await?.unwrap_or_default().owner;
+        let (uid, _) = files.owner(&folder).await?.unwrap_or_default();
         let write = |name: String, bytes: Vec<u8>| {
             let file = File { bytes, mode: 0o600, uid, gid: OWN_GROUP };
             WriteFile { path: folder.join(name), file, what: what.clone() }

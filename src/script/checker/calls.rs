@@ -77,16 +77,22 @@ impl<'a> Check<'a> {
             }
         };
         // A library does not know the steps of whoever imports it.
-        let Some(step) = address.step().filter(|_| self.is_hooks() || self.is_main()) else { return };
+        if !(self.is_hooks() || self.is_main()) {
+            return;
+        }
         let steps = all_steps(self.known.bundle, self.known.compiled);
-        if !steps.iter().any(|known| known == step) {
-            let steps: Vec<_> = steps.iter().map(String::as_str).collect();
-            let hint = match self.known.renamed.get(step) {
-                Some(now) => format!("it is called `{now}` now"),
-                None => suggest(step, &steps),
-            };
-            let error = ScriptError::new("no_such_call", format!("there is no step `{step}`"));
-            self.error(error.hint(hint), *position);
+        let mut known: Vec<_> = steps.iter().map(String::as_str).collect();
+        for place in address.places() {
+            if !known.contains(&place) {
+                let hint = match self.known.renamed.get(place) {
+                    Some(now) => format!("it is called `{now}` now"),
+                    None => suggest(place, &known),
+                };
+                let error = ScriptError::new("no_such_call", format!("there is no step `{place}`"));
+                return self.error(error.hint(hint), *position);
+            }
+            // What follows a step may also be a hook of it.
+            known.extend(["before", "after"]);
         }
     }
 

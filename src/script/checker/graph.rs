@@ -126,11 +126,15 @@ impl Graph {
         let main = &known.bundle.main.name;
         let mut found = Vec::new();
         for (key, defined) in &self.defined {
-            let hook = ["before_", "after_", "replace_"].iter().any(|prefix| key.1.starts_with(prefix));
-            let own = (defined.own || (key.0 == *main && !hook)) && !taken(known.catalogue, &key.1);
+            let own = (defined.own || key.0 == *main) && !taken(known.catalogue, &key.1);
             if own && !self.mentioned.contains(key) && !self.calls.iter().any(|(_, called)| called == key) {
                 let text = format!("nobody calls the function `{}`", key.1);
-                let error = ScriptError::new("unused", text).hint("call it, or take it out");
+                let hook = ["before_", "after_", "replace_"].iter().any(|prefix| key.1.starts_with(prefix));
+                let error = ScriptError::new("unused", text).hint(if hook && key.0 == *main {
+                    "in a runbook it is no hook: those stand in a file of their own, `uplift/hooks/RUNBOOK.rhai`"
+                } else {
+                    "call it, or take it out"
+                });
                 found.extend(place(&key.0, defined.position).map(|place| Finding::warning(error.at(place))));
             }
         }

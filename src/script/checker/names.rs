@@ -10,6 +10,24 @@ use super::{
 };
 use crate::script::{error::ScriptError, names::taken};
 
+/// Collects the functions that are called, by name or like a method, or handed on by name.
+pub(super) struct Called(pub BTreeSet<String>);
+
+impl<'a> Visit<'a> for Called {
+    fn node(&mut self, node: Node<'a>, _: &Around<'a>) {
+        match node {
+            Node::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))
+            | Node::Stmt(Stmt::FnCall(call, _)) => {
+                self.0.insert(call.name.to_string());
+            }
+            Node::Expr(Expr::StringConstant(text, _)) => {
+                self.0.insert(text.to_string());
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Collects the keys that maps are written with, and what is set in them later.
 pub(super) struct Keys<'a>(pub BTreeSet<&'a str>);
 

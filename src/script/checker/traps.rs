@@ -35,7 +35,7 @@ impl<'a> Check<'a> {
             Node::Expr(Expr::Map(map, _)) => {
                 map.0.iter().for_each(|(_, item)| self.kept_closure(item, around));
             }
-            Node::Expr(Expr::StringConstant(text, position)) if text.contains("${") && text.contains('}') => {
+            Node::Expr(Expr::StringConstant(text, position)) if meant_to_be_filled(text) => {
                 let error = ScriptError::new(
                     "no_interpolation",
                     "in a text in `\"`, `${...}` stays as it is written",
@@ -235,4 +235,12 @@ fn code_lines(text: &str) -> Vec<(usize, &str)> {
         }
     }
     found
+}
+
+/// Whether a text looks as if something was to be put into it. `${HOME}` is what a shell reads.
+fn meant_to_be_filled(text: &str) -> bool {
+    let shells = |name: &str| {
+        name.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+    };
+    text.split("${").skip(1).any(|rest| rest.split_once('}').is_some_and(|(name, _)| !shells(name.trim())))
 }

@@ -133,6 +133,16 @@ impl FilesRead for Twin {
         Ok(names.into_iter().collect())
     }
 
+    async fn owner(&self, path: &Path) -> Result<Option<(u32, u32)>, Failure> {
+        match self.place(path) {
+            Node::Gone => Ok(None),
+            Node::File(File { uid, gid, .. }) => Ok(Some((uid, gid))),
+            Node::Assumed { .. } => Ok(Some(Lies::default().owner)),
+            Node::Live { path, .. } => self.live().files.owner(&path).await,
+            Node::Folder => Ok(self.lies(path).await?.map(|lies| lies.owner)),
+        }
+    }
+
     async fn lies(&self, path: &Path) -> Result<Option<Lies>, Failure> {
         let touched = self.lock().tree.touched_below(path);
         match self.place(path) {

@@ -79,11 +79,18 @@ async fn what_is_damaged_is_refused_by_name_until_it_is_mended() {
 async fn a_note_that_cannot_be_read_leads_to_what_ships() {
     let (night, _) = with_two(&Vendor::new()).await;
     let note = night.folder().join("vendor/installed.json");
-    for text in ["{", "{\"format\":2}", "{\"format\":1,\"installed\":null,\"previous\":null,\"more\":1}"] {
+    for text in ["{", "{\"format\":1,\"installed\":null,\"previous\":null,\"more\":1}"] {
         night.world.put_file(&note, text, 0o600);
         assert!(why_not(&night).await.contains("installed.json"));
         assert_eq!(revert(&night, false).await.unwrap_err().code, "bundle_damaged");
     }
+    // What a newer uplift wrote is whole, and not ours to throw away.
+    let whole = "{\"format\":2}";
+    night.world.put_file(&note, whole, 0o600);
+    for to_stock in [false, true] {
+        assert_eq!(revert(&night, to_stock).await.unwrap_err().code, "bundle_format_newer");
+    }
+    night.world.put_file(&note, "{", 0o600);
     revert(&night, true).await.unwrap();
     assert_eq!(bundles(&night).await.installed().await.unwrap(), None);
     night.plan("1.1.0").await;

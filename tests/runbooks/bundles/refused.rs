@@ -147,6 +147,12 @@ async fn nothing_older_and_nothing_else_takes_the_place_of_what_is_installed() {
     assert_eq!(refused(&night, &other).await.0, "bundle_same_version");
     let other = vendor.unchecked(&with("name", json!("other")), &[("look", LOOK)]);
     assert_eq!(refused(&night, &other).await.0, "bundle_other");
+    // Also where it was taken away meanwhile.
+    revert(&night, true).await.unwrap();
+    let (code, said) = refused(&night, &older).await;
+    assert_eq!(code, "bundle_older");
+    assert!(said.contains("was installed here before"), "{said}");
+    install(&night, &now).await.unwrap();
     // The same once more is no change, also if it was signed once more.
     put(&night, &pack("1.1.0", &text).await);
     assert!(bundles(&night).await.offer(BUNDLE).await.unwrap().exchange.is_none());
