@@ -24,11 +24,12 @@ mod room;
 pub mod secrets;
 pub mod trees;
 
-pub use outside::{Outside, Port};
+pub(crate) use outside::{Notes, Overlays, ends_a_plan};
+pub use outside::{Outside, Overlay, Port, Rehearsed};
 pub use room::server_room;
 
 use crate::{
-    event::Teller,
+    event::{Failure, Teller},
     site::{Scrubber, Site},
 };
 
@@ -145,17 +146,16 @@ impl<'a> Operate<'a> {
         }
     }
 
-    /// The writing side of a port from outside this crate; `None` if the embedder did not bring it.
-    #[must_use]
-    pub fn port<P: Port>(&self) -> Option<std::sync::Arc<P::Write>> {
+    /// The writing side of a port from outside this crate. Fails with `port_missing` where the embedder did not bring it; in
+    /// a plan with `port_not_rehearsed` where it brings no [`Port::rehearse`], which ends the plan there.
+    pub fn port<P: Port>(&self) -> Result<std::sync::Arc<P::Write>, Failure> {
         self.outside.write::<P>()
     }
 }
 
 impl Observe<'_> {
-    /// The reading side of a port from outside this crate; `None` if the embedder did not bring it.
-    #[must_use]
-    pub fn port<P: Port>(&self) -> Option<std::sync::Arc<P::Read>> {
+    /// The reading side of a port from outside this crate. Fails with `port_missing` where the embedder did not bring it.
+    pub fn port<P: Port>(&self) -> Result<std::sync::Arc<P::Read>, Failure> {
         self.outside.read::<P>()
     }
 

@@ -20,6 +20,7 @@ mod shared_lock;
 mod told;
 mod unwind;
 mod verify;
+mod warned;
 
 pub use away::{Away, away, left_stopped, stopped_meanwhile, touched, untouched};
 pub use context::Context;

@@ -46,6 +46,9 @@ pub enum Change {
     Program { command: String },
     /// A service elsewhere is asked for something; what that changes is its own business.
     Request { method: String, url: String },
+    /// Something of a system that an embedding program brings: `port` is what it is called there, `what` a predicate, e.g.
+    /// "turns `checkout` off".
+    Outside { port: String, what: String },
 }
 
 /// A [`Change`] with what a person would type to make it by hand.
@@ -54,6 +57,19 @@ pub struct Write {
     pub change: Change,
     /// One line for a POSIX shell, secrets left out; `None` where no single command does it.
     pub shell: Option<String>,
+}
+
+impl Write {
+    /// What a port of an embedder's own changes; `what` is a predicate, e.g. "turns `checkout` off".
+    pub fn outside(port: &str, what: impl Into<String>) -> Self {
+        Self { change: Change::Outside { port: port.to_owned(), what: what.into() }, shell: None }
+    }
+
+    /// Adds what a person would type to make it by hand: one line for a POSIX shell, secrets left out.
+    #[must_use]
+    pub fn by_hand(self, shell: impl Into<String>) -> Self {
+        Self { shell: Some(shell.into()), ..self }
+    }
 }
 
 /// One call of a plan: what it would change, in the order of the writes.

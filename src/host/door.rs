@@ -109,7 +109,7 @@ impl HostBuilder {
         };
         let site = survey::find(&ports, &self.start, self.recorded.as_ref()).await?;
         let record = Arc::new(Recorded { state: site.state.clone() });
-        ports.outside = self.outside.with::<Points>(record.clone(), record);
+        ports.outside = ports.outside.and(self.outside).with::<Points>(record.clone(), record);
         // What primitives learn on their way is taken out of everything too.
         let scrubber = ports.scrubber.clone();
         for secret in site.secrets.values() {

@@ -9,6 +9,7 @@ use crate::{event::Failure, site::Point};
 pub struct Points;
 
 impl Port for Points {
+    const NAME: &'static str = "record of runs";
     type Read = dyn PointsRead;
     type Write = dyn PointsRead;
 }

@@ -68,7 +68,7 @@ pub(super) fn logs_folder(site: Observe<'_>) -> PathBuf {
 /// Judges what every run has left, but for the one that asks. Nothing of a run that the record does not know.
 pub(super) async fn judged(site: Observe<'_>) -> Result<OldRuns, Failure> {
     // Without the record nobody can say which runs are over.
-    let Some(record) = site.port::<Points>() else { return Ok(OldRuns::default()) };
+    let Ok(record) = site.port::<Points>() else { return Ok(OldRuns::default()) };
     let mut runs = record.runs()?;
     runs.retain(|run| run.run != site.run);
     let kept = site.files.list(&kept_folder(site)).await?;

@@ -80,7 +80,7 @@ impl Effect for PgReturn {
 impl PgReturn {
     /// What the copies hold, by the record of the run that made them, where there is one.
     fn schemas(&self, site: Observe<'_>) -> Result<BTreeMap<String, Vec<String>>, Failure> {
-        let Some(record) = site.port::<Points>() else { return Ok(BTreeMap::new()) };
+        let Ok(record) = site.port::<Points>() else { return Ok(BTreeMap::new()) };
         Ok(record.point(&self.run)?.and_then(|point| Some(point.savepoint?.schemas)).unwrap_or_default())
     }
 }

@@ -123,7 +123,7 @@ impl Read for ReturnPoint {
 
 impl ReturnPoint {
     async fn find(&self, site: Observe<'_>) -> Result<Place, Failure> {
-        let record = site.port::<Points>().ok_or_else(|| {
+        let record = site.port::<Points>().map_err(|_| {
             Failure::new("no_record", "there is no record of earlier runs here")
                 .hint("return with a backup set: `uplift restore SET`")
         })?;

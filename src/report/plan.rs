@@ -231,6 +231,7 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         }
         Change::DatabaseRemoved { name } => Some(format!("drops the database `{}`", named(name))),
         Change::Tree { path, what } => Some(format!("`{path}` {what}")),
+        Change::Outside { port, what } => Some(format!("{port}: {}", named(what))),
     }
 }
 
@@ -378,9 +379,7 @@ fn result(paper: &mut Paper, plan: &Plan) {
             paper.labelled("result", "the rest only looks: nothing more is changed");
         }
         PlanEnd::NothingNeeded { why } => paper.labelled("result", &format!("nothing needed: {why}")),
-        PlanEnd::Unknown { why } => {
-            paper.labelled("result", &format!("planned up to here only: {why}"));
-        }
+        PlanEnd::Unknown { why } => paper.labelled("result", &format!("planned up to here only: {why}")),
         PlanEnd::Fails { failure, .. } => {
             let begun = plan.steps.iter().flat_map(|step| &step.calls).any(acts);
             let result = if plan.goes_on.is_some() {

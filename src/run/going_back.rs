@@ -14,6 +14,7 @@ use super::{
 use crate::{
     event::{Choice, Failure, Planned, Question, Teller},
     journal::Entry,
+    ports::ends_a_plan,
     primitives::contract::{Decision, Undone},
     sim::Twin,
 };
@@ -114,6 +115,10 @@ async fn way(context: &Context, twin: &Twin, done: &[Arc<Done>], choice: Option<
                 Some(what)
             }
             Ok(Undone::Nothing { why }) => Some(why),
+            Err(failure) if ends_a_plan(&failure) => {
+                way.unknown = Some(failure.message);
+                None
+            }
             Err(failure) => {
                 way.fails = Some(failure);
                 None

@@ -16,9 +16,11 @@ use super::{
     past::{self, Decided, Past, Replay, Settled, SoFar},
     plan::{FORMAT, Plan, PlanEnd, PlannedStep},
     room,
+    warned::Warned,
 };
 use crate::{
-    event::{Event, Failure, Planned, Question, Teller},
+    event::{Failure, Planned, Question},
+    ports::ends_a_plan,
     primitives::contract::{Call, Kind, Verb},
     script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
     sim::Twin,
@@ -34,37 +36,19 @@ pub async fn rehearse(
     so_far: SoFar,
 ) -> Plan {
     let twin = Twin::new(&context.ports, &context.site);
-    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let warned = Warned::default();
     let (made, live, bare) = (context.now(), context.clone(), so_far.bare);
-    let context = Context { ports: twin.ports(), tell: collecting(&warnings), ..context };
+    let context = Context { ports: twin.ports(), tell: warned.teller(), ..context };
     let catalogue = Arc::clone(&context.catalogue);
     let conduct = Arc::new(Rehearsal::new(context, twin, so_far).await);
     let ended = perform(Arc::clone(&runbook), catalogue, params.clone(), site, conduct.clone()).await;
-    let warnings = std::mem::take(&mut *lock(&warnings));
-    let plan = Plan { warnings, ..conduct.plan(&runbook, params, made, ended) };
+    let plan = Plan { warnings: warned.take(), ..conduct.plan(&runbook, params, made, ended) };
     if bare || !matches!(plan.end, PlanEnd::Complete | PlanEnd::Unknown { .. }) {
         return plan;
     }
     let going_back = conduct.going_back(runbook.header().on_failure == OnFailure::Undo).await;
     let room = room::needed(&live, &plan.steps).await;
     Plan { room, going_back, ..plan }
-}
-
-/// Nobody watches a rehearsal, but what it is warned of belongs into the plan.
-fn collecting(warnings: &Arc<Mutex<Vec<String>>>) -> Teller {
-    let warnings = Arc::clone(warnings);
-    Teller::new(Arc::new(move |event| {
-        if let Event::Warning { text, .. } = event {
-            let mut warnings = lock(&warnings);
-            if !warnings.contains(&text) {
-                warnings.push(text);
-            }
-        }
-    }))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Rehearsal {
@@ -119,7 +103,7 @@ impl Rehearsal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plan(
@@ -137,7 +121,7 @@ impl Rehearsal {
             (Ok(said), None) => {
                 // Who waits, or is asked, has something to do too.
                 let mut calls = state.steps.iter().flat_map(|step| &step.calls);
-                if calls.any(|call| is_effect(call) || !call.assumed.is_empty()) {
+                if would_change(&state.steps) || calls.any(|call| !call.assumed.is_empty()) {
                     PlanEnd::Complete
                 } else {
                     PlanEnd::NothingNeeded { why: why_nothing(&said) }
@@ -218,10 +202,15 @@ impl Rehearsal {
                 }
                 Ok(made_up.map_or(Answer::Known(value), |why| Answer::Unknown { why }))
             }
+            Err(failure) if ends_a_plan(&failure) => {
+                self.planned(asked, summary, undo, began);
+                self.state().unknown = Some(failure.message);
+                Err(Stop::Ends)
+            }
             Err(failure) if failure.question.is_some() => {
+                // Before anything is to be changed the person who plans is asked; later the one who watches the run.
                 let later = self.would_change();
                 self.planned(asked, summary, None, began);
-                // Before anything is to be changed the person who plans is asked; later the one who watches the run.
                 if later {
                     self.state().unknown = failure.question.map(|question| question.text);
                 } else {
@@ -313,7 +302,7 @@ impl Rehearsal {
 
     /// Something is to be changed by what was planned so far.
     fn would_change(&self) -> bool {
-        self.state().steps.iter().flat_map(|step| &step.calls).any(is_effect)
+        would_change(&self.state().steps)
     }
 
     fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {
@@ -373,8 +362,8 @@ impl Rehearsal {
 }
 
 /// Only effects can be taken back.
-fn is_effect(call: &Planned) -> bool {
-    call.undo.is_some()
+fn would_change(steps: &[PlannedStep]) -> bool {
+    steps.iter().flat_map(|step| &step.calls).any(|call| call.undo.is_some())
 }
 
 impl Conduct for Rehearsal {

@@ -29,7 +29,7 @@ use self::{containers::Containers, databases::Databases, once::Once, tree::Tree}
 use crate::{
     event::Write,
     ports::{
-        Outside, Ports,
+        Notes, Outside, Overlays, Ports,
         clock::Clock,
         compose::ComposeRead,
         docker::DockerRead,
@@ -93,6 +93,8 @@ pub struct Twin(Arc<Inner>);
 struct Inner {
     live: Reading,
     site: Site,
+    /// What was written to ports from outside this crate.
+    outside: Overlays,
     overlay: Mutex<Overlay>,
 }
 
@@ -132,7 +134,8 @@ impl Twin {
             trees: BTreeMap::new(),
             volumes: BTreeMap::new(),
         };
-        Self(Arc::new(Inner { live, site: site.clone(), overlay: Mutex::new(overlay) }))
+        let (outside, overlay) = (Overlays::begin(&live.outside), Mutex::new(overlay));
+        Self(Arc::new(Inner { live, site: site.clone(), outside, overlay }))
     }
 
     /// Another rehearsal of the same site, that begins where this one stands.
@@ -140,13 +143,15 @@ impl Twin {
     pub fn fork(&self) -> Self {
         let overlay =
             Overlay { writes: Vec::new(), assumed: Vec::new(), made_up: None, ..self.lock().clone() };
-        let Inner { live, site, .. } = &*self.0;
-        Self(Arc::new(Inner { live: live.clone(), site: site.clone(), overlay: Mutex::new(overlay) }))
+        let Inner { live, site, outside, .. } = &*self.0;
+        let (outside, overlay) = (outside.fork(), Mutex::new(overlay));
+        Self(Arc::new(Inner { live: live.clone(), site: site.clone(), outside, overlay }))
     }
 
-    /// All ports of the rehearsal. Ports from outside this crate have no twin: only their reading faces are there.
+    /// All ports of the rehearsal. Of a port from outside this crate that cannot be rehearsed only the reading face is there.
     #[must_use]
     pub fn ports(&self) -> Ports {
+        let notes: Arc<dyn Notes> = Arc::new(self.clone());
         Ports {
             docker: Arc::new(self.clone()),
             compose: Arc::new(self.clone()),
@@ -159,7 +164,7 @@ impl Twin {
             programs: Arc::new(self.clone()),
             requests: Arc::new(self.clone()),
             variables: Arc::clone(&self.live().variables),
-            outside: self.live().outside.clone(),
+            outside: self.0.outside.over(&self.live().outside, &notes),
             scrubber: self.live().scrubber.clone(),
         }
     }
@@ -242,6 +247,28 @@ impl Twin {
     /// Uplift's own files change while it works: nothing relies on them.
     fn is_ours(&self, path: &Path) -> bool {
         path.starts_with(&self.site().state)
+    }
+}
+
+impl Notes for Twin {
+    fn wrote(&self, write: Write) {
+        self.wrote(write);
+    }
+
+    fn assume(&self, text: String) {
+        self.assume(text);
+    }
+
+    fn relies_on(&self, name: String, value: String) {
+        self.remember(name, value);
+    }
+
+    fn make_up(&self, why: String) {
+        self.make_up(why);
+    }
+
+    fn pass(&self, time: Duration) {
+        self.pass(time);
     }
 }
 
