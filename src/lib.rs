@@ -7,8 +7,33 @@
 //!                 +-> journal        +-> backups-+-- survey     everything -> event -> report
 //! ```
 //!
-//! Another program begins with [`Host::at`]; `examples/embed.rs` shows the whole way. A primitive of one's own
-//! implements [`primitives::contract::Effect`] or [`primitives::contract::Read`] and is added to a [`Catalogue`].
+//! Another program begins with [`Host::at`]; what it needs stands here at the root, and `docs/embedding.md` tells how. The
+//! modules are the rooms that this is made of.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use uplift::{Ending, Host, Start, World};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let state = Some(folder.path().join(".uplift"));
+//! // On a real host: `Host::at(Start::in_folder("/srv/strata")).open().await?`
+//! let start = Start { state, ..Start::in_folder("/srv/strata") };
+//! let host = Host::at(start).ports(World::strata().ports()).open().await?;
+//!
+//! let given = BTreeMap::from([("to".to_owned(), "1.1.0".to_owned())]);
+//! let upgrade = host.runbook("compose/upgrade", &given).await?;
+//! let plan = upgrade.plan().await;
+//! assert!(plan.is_complete(), "{:?}", plan.end);
+//! let ending = upgrade.start(plan, "my program").await?.ended().await;
+//! assert_eq!(ending, Ending::Done);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A primitive of one's own implements [`Effect`] or [`Read`] and is added to a [`Catalogue`]; what it works with besides is a
+//! [`Port`].
 
 pub mod backups;
 #[cfg(feature = "cli")]
@@ -26,14 +51,21 @@ pub mod sim;
 pub mod site;
 pub mod survey;
 
-pub use event::{Ending, Event, ExitClass, Failure};
+pub use event::{
+    Change, Choice, Ending, Event, ExitClass, Failure, Planned, Progress, Question, Refusal, Write,
+};
 pub use host::who;
 pub use host::{
     Bundles, Checkup, Described, Ejected, Field, Host, HostBuilder, HostError, KeyFile, Leavings, Offer,
     Packed, Problem, Proved, Run, Runbook, Runs, Sets, Settled, Shown, SigningKey, Simulated, StockRunbook,
     Telling, Undoing, stock, stock_named,
 };
-pub use primitives::contract::{Catalogue, Decision};
-pub use run::Plan;
+pub use journal::{Entry, RunRow, RunState};
+pub use ports::{Observe, Operate, Overlay, Port, Ports, Rehearsed};
+pub use primitives::contract::{
+    Back, Catalogue, Decision, Effect, Found, Later, Left, Read, Record, Undone, WhenUnknown,
+};
+pub use run::{GoingBack, Plan, PlanEnd, PlannedStep, WayBack};
 pub use sim::World;
-pub use survey::Start;
+pub use site::{Secret, Site};
+pub use survey::{Start, Status};

@@ -16,6 +16,7 @@ mod locked;
 mod matrix;
 mod night;
 mod notices;
+mod outside;
 mod paused;
 mod pinned;
 mod placed;

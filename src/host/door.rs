@@ -133,6 +133,25 @@ impl HostBuilder {
 }
 
 /// One site, ready to be planned for, changed and looked at. Cheap to clone.
+///
+/// Everything that only looks (plans, the record, [`Host::status`]) takes no lock and makes no file. A run holds the site until
+/// it ends; a second one is refused meanwhile.
+///
+/// ```
+/// use uplift::{Host, Start, World};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), uplift::HostError> {
+/// let world = World::strata();
+/// let host = Host::at(Start::in_folder("/srv/strata")).ports(world.ports()).open().await?;
+/// assert_eq!((host.site().name.as_str(), host.site().version.as_str()), ("strata", "1.0.0"));
+///
+/// let status = host.status().await;
+/// assert!(status.unread.is_empty() && status.differs.is_empty());
+/// assert!(host.history()?.is_empty() && host.unfinished()?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Host(pub(super) Arc<Inner>);
 

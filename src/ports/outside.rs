@@ -43,7 +43,7 @@ use crate::event::Failure;
 ///
 ///     fn rehearse(live: Arc<dyn LampsRead>) -> Option<Rehearsed<Self>> {
 ///         let nothing_yet = Planned { live, lit: BTreeSet::new() };
-///         Some(Rehearsed::new(nothing_yet, |planned| (Arc::new(planned.clone()), Arc::new(planned))))
+///         Some(Rehearsed::<Self>::new(nothing_yet, |planned| (Arc::new(planned.clone()), Arc::new(planned))))
 ///     }
 /// }
 ///

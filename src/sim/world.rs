@@ -24,7 +24,32 @@ use crate::{
 /// A host with Docker, compose, PostgreSQL, files and a clock of its own, all in memory. Nothing in it is random, and
 /// time passes only when somebody waits or works.
 ///
-/// A clone is the same world.
+/// A clone is the same world; [`World::fork`] makes another one.
+///
+/// ```
+/// use uplift::{World, ports::docker::{Select, SetRestart}, sim::Fault};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), uplift::Failure> {
+/// let world = World::strata();
+/// let before = world.running();
+/// // The first change from now on goes wrong.
+/// world.fault(1, Fault::FailBefore);
+/// let ports = world.ports();
+/// let web = ports.docker.containers(&Select::All).await?.into_iter().find(|one| one.service() == Some("web"));
+/// let restart = SetRestart {
+///     id: web.expect("it runs").id,
+///     service: "web".to_owned(),
+///     from: "unless-stopped".to_owned(),
+///     to: "no".to_owned(),
+/// };
+/// assert!(ports.docker.set_restart(&restart).await.is_err());
+/// assert_eq!(world.running(), before);
+/// ports.docker.set_restart(&restart).await?;
+/// assert_ne!(world.running(), before);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct World(Arc<Mutex<State>>);
 

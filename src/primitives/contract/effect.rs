@@ -135,6 +135,82 @@ impl Undone {
 ///
 /// The laws that every effect keeps, proved by machine: planning writes nothing; executing twice equals once; undo
 /// restores the running site whether `execute` finished, stopped half way or never began.
+///
+/// ```
+/// use std::path::PathBuf;
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+/// use uplift::{
+///     Back, Catalogue, Effect, Failure, Found, Observe, Operate, Refusal, Undone, WhenUnknown,
+///     ports::files::{MakeFolder, Remove},
+/// };
+///
+/// /// Make a folder for exports in the site folder.
+/// ///
+/// /// Undo: it is removed, unless it was there before.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct ExportFolder {
+///     /// Its name.
+///     name: String,
+/// }
+///
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Intent {
+///     path: PathBuf,
+///     was_there: bool,
+/// }
+///
+/// impl Effect for ExportFolder {
+///     const NAME: &'static str = "export_folder";
+///     type Intent = Intent;
+///     type Outcome = ();
+///
+///     fn example() -> Self {
+///         Self { name: "exports".to_owned() }
+///     }
+///     fn when_unknown(&self) -> WhenUnknown {
+///         WhenUnknown::Repeat
+///     }
+///     async fn intend(&self, site: Observe<'_>) -> Result<Intent, Refusal> {
+///         let path = site.site.project.dir.join(&self.name);
+///         let was_there = site.files.lies(&path).await?.is_some();
+///         Ok(Intent { path, was_there })
+///     }
+///     fn summary(intent: &Intent) -> String {
+///         format!("make `{}`", intent.path.display())
+///     }
+///     fn result((): &()) -> String {
+///         "made".to_owned()
+///     }
+///     fn undo_summary(intent: &Intent) -> String {
+///         let what = if intent.was_there { "leaves" } else { "removes" };
+///         format!("{what} `{}`", intent.path.display())
+///     }
+///     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<()>, Failure> {
+///         let there = site.files.lies(&intent.path).await?.is_some();
+///         Ok(if there { Found::Applied(()) } else { Found::NotApplied })
+///     }
+///     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<(), Failure> {
+///         let (path, what) = (intent.path.clone(), "folder for exports".to_owned());
+///         site.files.make_folder(&MakeFolder { path, what }).await
+///     }
+///     async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
+///         if intent.was_there {
+///             return Ok(Undone::nothing("the folder was there before"));
+///         }
+///         let (path, what) = (intent.path.clone(), "folder for exports".to_owned());
+///         site.files.remove(&Remove { path, what }).await?;
+///         Ok(Undone::restored(Self::undo_summary(intent)))
+///     }
+/// }
+///
+/// let catalogue = Catalogue::stock().effect::<ExportFolder>();
+/// let verb = catalogue.get("export_folder").unwrap();
+/// assert!(verb.parse(verb.example.clone()).is_ok());
+/// let misspelt = verb.parse(serde_json::json!({ "nane": "exports" }));
+/// assert!(misspelt.is_err_and(|failure| failure.hint.unwrap().contains("did you mean `name`?")));
+/// ```
 pub trait Effect: Record {
     const NAME: &'static str;
     const VERSION: u32 = 1;

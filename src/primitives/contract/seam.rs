@@ -1,7 +1,8 @@
 //! Types end here: what the host holds is JSON and a box.
 
-use std::{future::Future, marker::PhantomData, pin::Pin};
+use std::{any::Any, future::Future, marker::PhantomData, panic::AssertUnwindSafe, pin::Pin};
 
+use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::{
@@ -127,7 +128,7 @@ impl<P: Effect> UndoCall for Kept<P> {
         intent: Value,
         site: Observe<'a>,
     ) -> Fut<'a, Result<Found<Value>, Failure>> {
-        Box::pin(async move {
+        Box::pin(guarded::<P, _>(async move {
             let intent = P::read_intent(version, intent)?;
             Ok(match P::probe(&intent, site).await? {
                 Found::Applied(outcome) => Found::Applied(to_value(&outcome)?),
@@ -135,7 +136,7 @@ impl<P: Effect> UndoCall for Kept<P> {
                 Found::Partial(what) => Found::Partial(what),
                 Found::CannotTell(why) => Found::CannotTell(why),
             })
-        })
+        }))
     }
 
     fn execute<'a>(
@@ -144,7 +145,9 @@ impl<P: Effect> UndoCall for Kept<P> {
         intent: Value,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Value, Failure>> {
-        Box::pin(async move { to_value(&P::execute(&P::read_intent(version, intent)?, site).await?) })
+        Box::pin(guarded::<P, _>(async move {
+            to_value(&P::execute(&P::read_intent(version, intent)?, site).await?)
+        }))
     }
 
     fn undo<'a>(
@@ -154,6 +157,20 @@ impl<P: Effect> UndoCall for Kept<P> {
         back: &'a Back<'a>,
         site: Operate<'a>,
     ) -> Fut<'a, Result<Undone, Failure>> {
-        Box::pin(async move { P::undo(&P::read_intent(version, intent)?, back, site).await })
+        Box::pin(guarded::<P, _>(async move { P::undo(&P::read_intent(version, intent)?, back, site).await }))
     }
+}
+
+/// A primitive that panics has failed like any other, half way: the run has its way back, and what had begun is on record.
+async fn guarded<P: Effect, T>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|panic| {
+        let text = format!("`{}` panicked: {}", P::NAME, said(&*panic));
+        Err(Failure::inside("primitive_panicked", text))
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
 }
