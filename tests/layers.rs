@@ -148,3 +148,104 @@ fn every_primitive_stands_in_the_list() {
         assert!(path.is_dir() || declared, "`{}` is not in `src/primitives.rs`", path.display());
     }
 }
+
+/// What of a file can be seen from outside and names one of these: `pub` items up to their bodies, traits and enums with
+/// them, public fields, and what is implemented for public types. `unreachable_pub` keeps every other `pub` away.
+fn shows(text: &str, names: &BTreeSet<String>) -> Vec<String> {
+    let words = |text: &str| {
+        let ends = |letter: char| !(letter.is_alphanumeric() || letter == '_');
+        text.split(ends).any(|word| names.contains(word))
+    };
+    let is_public = |name: &str| {
+        ["struct", "enum", "trait"].iter().any(|kind| text.contains(&format!("pub {kind} {name}")))
+    };
+    let (mut found, mut is_private) = (Vec::new(), false);
+    let mut rest = text.split("#[cfg(test)]").next().unwrap_or_default().lines().peekable();
+    while let Some(line) = rest.next() {
+        let own = line.trim_start();
+        // What is `pub` in a private type is seen by nobody.
+        if let Some(at) = own.find("struct ").filter(|at| own[..*at].starts_with("pub") || *at == 0) {
+            is_private = !own.starts_with("pub struct ") && at <= "pub(super) ".len();
+        }
+        let is_field = line.starts_with("    pub ") && !line.contains("fn ");
+        let whole = own.starts_with("pub enum ") || own.starts_with("pub trait ");
+        let of_a_type = own.starts_with("impl")
+            && own.split(" for ").nth(1).is_some_and(|to| {
+                is_public(to.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default())
+            });
+        if !(own.starts_with("pub ") || of_a_type)
+            || own.starts_with("pub use")
+            || own.starts_with("pub mod")
+            || (is_field && is_private)
+        {
+            continue;
+        }
+        let end: &[char] = if whole { &['}'] } else { &['{', ';', ','] };
+        let mut item = own.to_owned();
+        let closed = |line: &str| if whole { line.starts_with('}') } else { line.trim_end().ends_with(end) };
+        while !closed(item.lines().last().unwrap_or_default()) {
+            let Some(next) = rest.next() else { break };
+            item.push('\n');
+            item.push_str(next);
+        }
+        if words(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
+/// What a file calls its own of `rhai`.
+fn from_rhai(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::from(["rhai".to_owned()]);
+    for rest in text.split("use rhai::").skip(1) {
+        let list = rest.split(';').next().unwrap_or_default();
+        names.extend(
+            list.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned),
+        );
+    }
+    names
+}
+
+/// Another program has its own rhai, or none.
+#[test]
+fn rhai_stays_out_of_what_is_public() {
+    let mut read = 0;
+    for path in all_sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.contains("rhai::") {
+            continue;
+        }
+        read += 1;
+        let found = shows(&text, &from_rhai(&text));
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+    assert!(read > 15, "{read} files with rhai were found");
+}
+
+#[test]
+fn what_would_show_rhai_is_seen() {
+    let text = "use rhai::{\n    AST, Position,\n};\n";
+    for leak in [
+        "pub fn at(\n    place: Position,\n) {\n}",
+        "impl A {\n    pub fn ast(&self) -> &AST {\n    }\n}",
+        "pub struct A {\n    own: u8,\n    pub ast: AST,\n}",
+        "pub enum A {\n    One(AST),\n}",
+        "pub trait A {\n    fn at(&self) -> Position;\n}",
+        "pub struct A(());\nimpl From<Position> for A {\n}",
+        "pub type A = rhai::Map;",
+    ] {
+        assert_eq!(shows(&format!("{text}{leak}"), &from_rhai(text)).len(), 1, "{leak}");
+    }
+    for own in [
+        "pub struct A {\n    ast: AST,\n}",
+        "pub(super) fn at(place: Position) {\n}",
+        "pub(super) struct A {\n    pub at: Position,\n}",
+        "struct B;\nimpl From<Position> for B {\n}",
+        "pub fn of(text: &str) {\n    AST::empty();\n}",
+    ] {
+        assert_eq!(shows(&format!("{text}{own}"), &from_rhai(text)), Vec::<String>::new(), "{own}");
+    }
+}
