@@ -8,6 +8,7 @@
 
 mod backups;
 mod contract;
+mod examples;
 mod guide;
 mod journal;
 mod lab;
