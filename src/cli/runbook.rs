@@ -64,9 +64,23 @@ async fn list(session: &Session) -> Result<ExitClass, Trouble> {
     let (bundle, bundled) = bundle.unzip();
     let bundled = bundled.unwrap_or_default();
     names.extend(bundled.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    let mut exit = ExitClass::Done;
     for name in names {
-        let header = host(session).header(&name).await?;
         let is_own = own.contains(&name);
+        let header = match host(session).header(&name).await {
+            Ok(header) => header,
+            // One that is not in order must not hide the others.
+            Err(error) => {
+                exit = ExitClass::Invalid;
+                if session.json() {
+                    session.lines().json(&json!({ "name": name, "own": is_own, "error": error.failure() }));
+                } else {
+                    let how = format!("is not in order: `uplift runbook check {name}` says why");
+                    session.sheet().line(&format!("{name:<20}{how}"));
+                }
+                continue;
+            }
+        };
         if session.json() {
             let bundle = bundle.as_ref().filter(|_| !is_own && bundled.contains(&name));
             session.lines().json(&json!({ "name": name, "header": header, "own": is_own, "bundle": bundle }));
@@ -79,7 +93,7 @@ async fn list(session: &Session) -> Result<ExitClass, Trouble> {
             session.sheet().line(&format!("{name:<20}{}{note}", header.summary));
         }
     }
-    Ok(ExitClass::Done)
+    Ok(exit)
 }
 
 async fn check(session: &Session, names: &[String]) -> Result<ExitClass, Trouble> {

@@ -123,6 +123,13 @@ pub(super) fn brought(calls: &[Entry]) -> bool {
     did("compose_pull") && did("env_set") && did("verify_running")
 }
 
+/// What hooks of the site's own have done and nobody has taken back, in the order in which they did.
+pub(super) fn of_hooks(calls: &[Entry]) -> Vec<String> {
+    let hook = |call: &&Entry| call.address.contains("/before/") || call.address.contains("/after/");
+    let done = calls.iter().filter(|call| call.kind == Kind::Effect && call.state == State::Succeeded);
+    done.filter(hook).map(|call| format!("what the site's own hook did: {} (`{}`)", call.summary, call.address)).collect()
+}
+
 /// The tag that the run has proved to be what runs.
 pub(super) fn proved(calls: &[Entry]) -> Option<String> {
     let proof =

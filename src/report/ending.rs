@@ -59,6 +59,7 @@ pub fn ending(paper: &mut Paper, page: &Page<'_>, ending: &Ending) {
         Ending::Closed { why } => {
             paper.heading(&format!("CLOSED: {why}"));
             now(paper, page);
+            list(paper, "stays", &calls::of_hooks(page.calls));
             kept(paper, page);
             Next::new().then("see how the site is", page.see_status()).print(paper);
         }

@@ -131,10 +131,12 @@ impl Rehearsal {
                 let (address, cause) = match (error.failure(), state.failed.take()) {
                     (Some(failure), Some((address, last))) if *failure == last => (address, last),
                     (Some(failure), _) => (String::new(), failure.clone()),
-                    // The script itself went wrong: its lines show where.
-                    (None, _) => (String::new(), error.into_failure(runbook.bundle())),
+                    (None, _) => (String::new(), error.as_failure()),
                 };
-                PlanEnd::Fails { address, failure: cause }
+                // The script itself went wrong, or a call of the site's own: its lines show where.
+                let shows = error.failure().is_none() || error.is_of_the_site();
+                let excerpt = shows.then(|| error.into_failure(runbook.bundle()).excerpt).flatten();
+                PlanEnd::Fails { address, failure: Failure { excerpt: cause.excerpt.or(excerpt), ..cause } }
             }
         };
         let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });

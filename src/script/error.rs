@@ -60,6 +60,13 @@ impl ScriptError {
         self.failure.as_deref()
     }
 
+    /// It came up in a file that does not ship with uplift.
+    #[must_use]
+    pub fn is_of_the_site(&self) -> bool {
+        let own = |place: &Place| place.file.starts_with("uplift/") || place.file.ends_with(".rhai");
+        self.places.first().is_some_and(own)
+    }
+
     /// The error as a failure, without its places.
     #[must_use]
     pub fn as_failure(&self) -> Failure {
