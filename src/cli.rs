@@ -25,6 +25,7 @@ mod show;
 mod signals;
 mod stage;
 mod status;
+mod testing;
 mod trouble;
 mod upgrade;
 mod watch;

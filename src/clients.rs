@@ -28,6 +28,7 @@ mod process;
 mod programs;
 #[cfg(feature = "docker")]
 mod requests;
+mod scratch;
 #[cfg(feature = "docker")]
 mod tls;
 #[cfg(feature = "docker")]
@@ -42,6 +43,7 @@ pub use download::download;
 pub use environment::Environment;
 #[cfg(feature = "docker")]
 pub use hands::Hands;
+pub use scratch::Scratch;
 pub use who::{Who, who};
 #[cfg(not(feature = "docker"))]
 pub use without::{Hands, download};

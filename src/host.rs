@@ -29,6 +29,7 @@ mod sets;
 mod settle;
 mod simulated;
 mod telling;
+mod testing;
 mod vendor;
 mod words;
 mod zero;
@@ -37,7 +38,7 @@ pub use check::{Checkup, Problem};
 pub use door::{Host, HostBuilder};
 pub use eject::Ejected;
 pub use error::HostError;
-pub use library::{StockRunbook, stock, stock_named};
+pub use library::{StockRunbook, stock, stock_named, stock_tests};
 pub use past::Shown;
 pub use reference::{Described, Field};
 pub use runbook::Runbook;
@@ -47,6 +48,7 @@ pub use sets::{Proved, Sets};
 pub use settle::Settled;
 pub use simulated::Simulated;
 pub use telling::Telling;
+pub use testing::{Failing, Proof, Suite, Summary, Whose};
 pub use vendor::{Bundles, KeyFile, Offer, Packed, SigningKey};
 
 // What the command line works with, so that it needs to know no room below this one.

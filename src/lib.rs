@@ -56,9 +56,9 @@ pub use event::{
 };
 pub use host::who;
 pub use host::{
-    Bundles, Checkup, Described, Ejected, Field, Host, HostBuilder, HostError, KeyFile, Leavings, Offer,
-    Packed, Problem, Proved, Run, Runbook, Runs, Sets, Settled, Shown, SigningKey, Simulated, StockRunbook,
-    Telling, Undoing, stock, stock_named,
+    Bundles, Checkup, Described, Ejected, Failing, Field, Host, HostBuilder, HostError, KeyFile, Leavings,
+    Offer, Packed, Problem, Proof, Proved, Run, Runbook, Runs, Sets, Settled, Shown, SigningKey, Simulated,
+    StockRunbook, Suite, Summary, Telling, Undoing, Whose, stock, stock_named, stock_tests,
 };
 pub use journal::{Entry, RunRow, RunState};
 pub use ports::{Observe, Operate, Overlay, Port, Ports, Rehearsed};

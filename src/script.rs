@@ -21,6 +21,7 @@ mod runbook;
 mod session;
 mod source;
 mod syntax;
+mod testing;
 mod value;
 
 pub use conduct::{Answer, Asked, Budget, Conduct, Place, Stop};
@@ -32,3 +33,7 @@ pub use hooks::{Hook, Part};
 pub use perform::perform;
 pub use runbook::Runbook;
 pub use source::{Bundle, Source};
+pub use testing::{
+    Bench, Block, ExaminedTests, TestCall, TestWord, Tested, Tests, WordKind, examine_tests, holds_tests,
+    perform_test, test_words,
+};

@@ -70,6 +70,7 @@ fn the_package_holds_what_a_host_needs() {
         "usr/share/doc/uplift/primitives.md",
         "usr/share/doc/uplift/runbooks.md",
         "usr/share/doc/uplift/simulate.md",
+        "usr/share/doc/uplift/testing.md",
         "usr/share/doc/uplift/third-party.txt.gz",
         "usr/share/fish/vendor_completions.d/uplift.fish",
         "usr/share/lintian/overrides/uplift",

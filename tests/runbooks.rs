@@ -31,4 +31,6 @@ mod routed;
 mod stopped;
 mod stories;
 mod taken_up;
+mod tested;
+mod tested_page;
 mod twice;

@@ -13,6 +13,7 @@ mod sites;
 mod taught;
 mod thousand;
 mod told;
+mod tried;
 mod typed;
 
 use desk::Desk;

@@ -1,7 +1,7 @@
 //! What can be typed. Flags that come from a runbook's header are added by [`super::flags`], examples and what a command
 //! touches by [`super::lessons`].
 
-mod books;
+pub(super) mod books;
 pub(super) mod bundles;
 
 use std::path::PathBuf;

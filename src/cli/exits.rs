@@ -68,6 +68,20 @@ pub(super) const CHECKS: Exits = &[
     (130, "interrupted"),
 ];
 
+pub(super) const TESTS: Exits = &[
+    (0, "at least one test was run, and all passed"),
+    (1, "a test failed"),
+    (2, "a file of tests is invalid, there is no such test, or usage invalid"),
+    (130, "interrupted"),
+];
+
+pub(super) const PACKS: Exits = &[
+    (0, "written"),
+    (1, "could not be written"),
+    (2, "it does not pass the checks or its own tests, or usage invalid; nothing was written"),
+    (130, "interrupted"),
+];
+
 pub(super) const WRITES: Exits = &[
     (0, "written"),
     (1, "could not be written"),

@@ -6,11 +6,12 @@ use super::{
     arguments::Books,
     bundles, docs,
     session::{Session, quoted},
+    testing,
     trouble::Trouble,
 };
 use crate::{
     event::ExitClass,
-    host::{Checkup, HostBuilder, Shipped, stock, stock_named},
+    host::{Checkup, HostBuilder, Shipped, stock, stock_named, stock_tests},
 };
 
 /// `uplift runbook`.
@@ -27,6 +28,7 @@ pub(super) async fn runbook(session: &mut Session, what: Books) -> Result<ExitCl
             Ok(ExitClass::Done)
         }
         Books::Check { names } => check(session, &names).await,
+        Books::Test(asked) => testing::test(session, &asked).await,
         Books::Docs { name, definitions } => {
             docs::docs(session, name.as_deref(), definitions.as_deref()).await
         }
@@ -46,6 +48,9 @@ pub(super) fn host(session: &Session) -> HostBuilder {
 /// The text that would run here, the bundle that it is of, and whether it is the site's own. Where no folder of a site is
 /// named, what ships with uplift.
 async fn shown(session: &Session, name: &str) -> Result<(String, Option<Shipped>, bool), Trouble> {
+    if let Some(tests) = stock_tests().iter().find(|tests| tests.name == name) {
+        return Ok((tests.text.to_owned(), None, false));
+    }
     match bundles::known(session) {
         Some(bundles) => Ok(bundles?.shown(name).await?),
         None => Ok((stock_named(name)?.text.to_owned(), None, false)),
@@ -121,7 +126,7 @@ async fn eject(session: &Session, name: &str, file: Option<&Path>) -> Result<Exi
     let ejected = host(session).eject(name, file).await?;
     let runbook = ejected.runbook.display().to_string();
     if session.json() {
-        session.lines().json(&json!({ "from": name, "runbook": runbook, "imported": ejected.imported }));
+        session.lines().json(&json!({ "from": name, "runbook": runbook, "imported": ejected.imported, "tests": ejected.tests }));
         return Ok(ExitClass::Done);
     }
     if session.common.quiet {
@@ -132,9 +137,15 @@ async fn eject(session: &Session, name: &str, file: Option<&Path>) -> Result<Exi
     for path in &ejected.imported {
         paper.line(&format!("wrote `{}`, which it imports", path.display()));
     }
+    if let Some(path) = &ejected.tests {
+        paper.line(&format!("wrote `{}`, its tests", path.display()));
+    }
     let typed = quoted(&runbook);
     paper.blank();
     paper.line(&format!("look it through:  uplift runbook check {typed}"));
+    if let Some(path) = &ejected.tests {
+        paper.line(&format!("try it:           uplift runbook test {}", quoted(&path.display().to_string())));
+    }
     paper.line(&format!("run it:           uplift run {typed} --help"));
     paper.blank();
     paper.paragraph(
@@ -158,8 +169,11 @@ fn told(session: &Session, checkup: &Checkup) {
         (_, 0) => counted(errors, "error"),
         _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
     };
-    let (steps, calls) = (counted(checkup.steps, "step"), counted(checkup.calls, "call"));
-    sheet.line(&format!("`{}`: {steps}, {calls}, {found}", checkup.runbook));
+    let what = match checkup.tests {
+        Some(tests) => counted(tests, "test"),
+        None => format!("{}, {}", counted(checkup.steps, "step"), counted(checkup.calls, "call")),
+    };
+    sheet.line(&format!("`{}`: {what}, {found}", checkup.runbook));
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     door::{HostBuilder, SITE},
     error::HostError,
+    library,
 };
 use crate::{
     event::Failure,
@@ -20,6 +21,9 @@ pub struct Checkup {
     pub steps: usize,
     /// Calls of primitives that are written in it and in what it imports.
     pub calls: usize,
+    /// Tests that are written in it, where it is a file of tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tests: Option<usize>,
     #[serde(skip)]
     pub problems: Vec<Problem>,
 }
@@ -60,11 +64,23 @@ impl HostBuilder {
             Err(HostError::Invalid(failure)) => return Ok(not_read(name, &failure)),
             Err(error) => return Err(error),
         };
+        if library::is_file(name) && script::holds_tests(&bundle.main.text) {
+            let bundle = match self.test_file(name).await {
+                Ok(bundle) => bundle,
+                Err(HostError::Invalid(failure)) => return Ok(not_read(name, &failure)),
+                Err(error) => return Err(error),
+            };
+            let examined = script::examine_tests(bundle.clone(), self.offered());
+            let problems = examined.findings.iter().map(|finding| problem(finding, &bundle)).collect();
+            let tests = Some(examined.blocks.len());
+            return Ok(Checkup { runbook: name.to_owned(), steps: 0, calls: 0, tests, problems });
+        }
         let examined = script::examine(bundle.clone(), self.offered(), &SITE);
         Ok(Checkup {
             runbook: name.to_owned(),
             steps: examined.steps,
             calls: examined.calls,
+            tests: None,
             problems: examined.findings.iter().map(|finding| problem(finding, &bundle)).collect(),
         })
     }
@@ -99,5 +115,5 @@ fn not_read(name: &str, failure: &Failure) -> Checkup {
         hint: failure.hint.clone(),
         text,
     };
-    Checkup { runbook: name.to_owned(), steps: 0, calls: 0, problems: vec![problem] }
+    Checkup { runbook: name.to_owned(), steps: 0, calls: 0, tests: None, problems: vec![problem] }
 }

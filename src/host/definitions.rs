@@ -10,6 +10,7 @@ use super::{
     error::HostError,
     reference::Described,
 };
+use crate::script::{self, WordKind};
 
 /// Colours `step`, `on`, `together` and `with` in editors that read `TextMate` grammars.
 const GRAMMAR: &str = include_str!("../../docs/editors/uplift.injection.tmLanguage.json");
@@ -21,6 +22,7 @@ impl HostBuilder {
         let texts = vec![
             ("uplift.d.rhai".to_owned(), calls(&all)),
             ("site.d.rhai".to_owned(), site()),
+            ("tests.d.rhai".to_owned(), tests()),
             ("uplift.injection.tmLanguage.json".to_owned(), GRAMMAR.to_owned()),
         ];
         self.publish(folder, texts).await
@@ -55,6 +57,23 @@ fn calls(all: &[Described]) -> String {
     text.push_str("fn fail(code: String, message: String) -> ();\n");
     text.push_str("\n/// What an earlier call of this run has given, by its address: `outcome(\"prepare/backup#1\").path`.\n");
     text.push_str("fn outcome(address: String) -> ?;\n");
+    text
+}
+
+/// What only files of tests have.
+fn tests() -> String {
+    let mut text = "module static;\n".to_owned();
+    for word in script::test_words() {
+        let place = match word.kind {
+            WordKind::Function => "",
+            WordKind::Call => "a call of a simulated site: ",
+            // No function: an editor knows them by this name only.
+            WordKind::Seen | WordKind::OfRun | WordKind::OfPlan => continue,
+        };
+        for form in word.forms {
+            let _ = write!(text, "\n/// {place}{}.\nfn {form} -> ?;\n", word.what);
+        }
+    }
     text
 }
 

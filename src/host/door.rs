@@ -10,7 +10,7 @@ use super::{
     points::Recorded,
     runbook::Runbook,
     settle::Settled,
-    vendor::{Shelf, served, untold},
+    vendor::{Pack, Shelf, served, untold},
     words,
 };
 use crate::{
@@ -32,6 +32,7 @@ pub struct HostBuilder {
     outside: Outside,
     recorded: Option<Project>,
     scripts: Option<(Arc<dyn Files>, PathBuf)>,
+    pack: Option<Arc<Pack>>,
 }
 
 impl HostBuilder {
@@ -54,6 +55,12 @@ impl HostBuilder {
     #[must_use]
     pub fn scripts(mut self, files: Arc<dyn Files>, folder: PathBuf) -> Self {
         self.scripts = Some((files, folder));
+        self
+    }
+
+    /// A bundle whose runbooks are on top, whatever is installed.
+    pub(super) fn with_pack(mut self, pack: Arc<Pack>) -> Self {
+        self.pack = Some(pack);
         self
     }
 
@@ -128,7 +135,8 @@ impl HostBuilder {
         let typed = words::typed(&site, self.start.project.as_deref());
         let own = || (Arc::clone(&ports.files), site.project.dir.clone());
         let scripts = self.scripts.unwrap_or_else(own);
-        Ok(Host(Arc::new(Inner { ports, hands, site: Arc::new(site), scrubber, catalogue, typed, scripts })))
+        let (site, pack) = (Arc::new(site), self.pack);
+        Ok(Host(Arc::new(Inner { ports, hands, site, scrubber, catalogue, typed, scripts, pack })))
     }
 }
 
@@ -166,6 +174,8 @@ pub(super) struct Inner {
     pub(super) typed: String,
     /// Where runbooks that are files are read, and the folder that has the site's own.
     pub(super) scripts: (Arc<dyn Files>, PathBuf),
+    /// The bundle that is taken for the installed one.
+    pub(super) pack: Option<Arc<Pack>>,
 }
 
 impl Host {
@@ -179,6 +189,7 @@ impl Host {
             outside: Outside::default(),
             recorded: None,
             scripts: None,
+            pack: None,
         }
     }
 
@@ -218,7 +229,7 @@ impl Host {
         let (files, folder) = &self.0.scripts;
         let Site { state, project, .. } = &*self.0.site;
         let bundles = Shelf { files: &*self.0.ports.files, state, site: &project.dir };
-        Layer { files: &**files, site: folder, bundles: Some(bundles) }
+        Layer { files: &**files, site: folder, bundles: Some(bundles), given: self.0.pack.as_deref() }
     }
 
     /// Parses and checks; every problem is found before anything runs.

@@ -25,6 +25,8 @@ pub struct Ejected {
     pub runbook: PathBuf,
     /// The files that it imports, copied too.
     pub imported: Vec<PathBuf>,
+    /// Its tests, copied so that they run the copy.
+    pub tests: Option<PathBuf>,
 }
 
 impl HostBuilder {
@@ -46,6 +48,9 @@ impl HostBuilder {
         for library in bundle.libs.iter().filter(|library| imports(&bundle.main.text, &library.name)) {
             files.push((folder.join(format!("{}.rhai", library.name)), copied(library)));
         }
+        let tests = tests_of(name, &runbook);
+        let tests_path = tests.as_ref().map(|(path, _)| path.clone());
+        files.extend(tests);
         let port = self.own_disk()?;
         for (path, _) in &files {
             if port.read(path).await?.is_some() {
@@ -70,8 +75,9 @@ impl HostBuilder {
                 _ => failure,
             })?;
         }
-        let imported = files.into_iter().skip(1).map(|(path, _)| path).collect();
-        Ok(Ejected { runbook, imported })
+        let others = files.into_iter().skip(1).map(|(path, _)| path);
+        let imported = others.filter(|path| Some(path) != tests_path.as_ref()).collect();
+        Ok(Ejected { runbook, imported, tests: tests_path })
     }
 }
 
@@ -83,6 +89,25 @@ impl HostBuilder {
             _ => Ok(clients::real()?.0.files),
         }
     }
+}
+
+/// The tests of a stock runbook, with where they go so that they run the copy: where it takes the place of the stock one at a
+/// site, by its name, else by its path. `None` where they do not say what they run.
+fn tests_of(name: &str, copy: &Path) -> Option<(PathBuf, String)> {
+    let tests = library::stock_tests().iter().find(|tests| tests.name == format!("tests/{name}"))?;
+    let says = format!("const BOOK = \"{name}\";");
+    let file = copy.file_name()?.to_string_lossy();
+    let of_site = copy.ancestors().skip(1).find(|above| above.ends_with("uplift"));
+    let (path, book) = match of_site {
+        Some(folder) => {
+            let inside = copy.strip_prefix(folder).ok()?;
+            (folder.join("tests").join(inside), inside.with_extension("").display().to_string())
+        }
+        None => (copy.parent()?.join("tests").join(&*file), format!("../{file}")),
+    };
+    let text = tests.text.replacen(&says, &format!("const BOOK = \"{book}\";"), 1);
+    let source = Source { name: tests.name.to_owned(), text };
+    tests.text.contains(&says).then(|| (path, copied(&source)))
 }
 
 fn imports(text: &str, name: &str) -> bool {

@@ -20,6 +20,7 @@ use super::{
 /// The folder, and what names of files in it begin with.
 const FOLDER: &str = "uplift";
 const HOOKS: &str = "uplift/hooks/";
+pub(super) const TESTS: &str = "uplift/tests/";
 const LIBRARY: &str = "uplift/lib/";
 
 /// One site's own scripts.
@@ -30,11 +31,16 @@ pub(super) struct Layer<'a> {
     pub(super) site: &'a Path,
     /// Where the vendor's bundle is installed, if the site's own folder is known.
     pub(super) bundles: Option<Shelf<'a>>,
+    /// A bundle that is taken for the installed one.
+    pub(super) given: Option<&'a Pack>,
 }
 
 impl Layer<'_> {
     /// The bundle that the vendor ships, if one is installed.
     pub(super) async fn shipped(&self) -> Result<Option<Pack>, Failure> {
+        if let Some(given) = self.given {
+            return Ok(Some(given.clone()));
+        }
         match &self.bundles {
             Some(bundles) => bundles.installed().await,
             None => Ok(None),
@@ -83,6 +89,11 @@ impl Layer<'_> {
     pub(super) async fn library(&self) -> Result<Vec<String>, Failure> {
         let names = self.below(LIBRARY, |_| true).await?;
         Ok(names.into_iter().map(|name| format!("{LIBRARY}{name}")).collect())
+    }
+
+    /// Names of the site's files of tests, sorted: `compose/upgrade`, by what they are about.
+    pub(super) async fn tests(&self) -> Result<Vec<String>, Failure> {
+        self.below(TESTS, |_| true).await
     }
 
     /// Names of the runbooks that the site changes steps of, sorted.
@@ -197,7 +208,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 /// Whether it lies in a folder that has no runbooks.
 fn is_room(name: &str) -> bool {
-    matches!(name.split('/').next(), Some("hooks" | "lib"))
+    matches!(name.split('/').next(), Some("hooks" | "lib" | "tests"))
 }
 
 /// Names of library files that a script imports, or mentions: one too many does no harm.

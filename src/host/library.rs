@@ -36,6 +36,37 @@ const RUNBOOKS: &[StockRunbook] = &[
 const LIBRARY: &[StockRunbook] =
     &[StockRunbook { name: "lib/checks", text: include_str!("../../runbooks/lib/checks.rhai") }];
 
+/// Their tests, each named after what it is about.
+const TESTS: &[StockRunbook] = &[
+    StockRunbook {
+        name: "tests/compose/upgrade",
+        text: include_str!("../../runbooks/tests/compose/upgrade.rhai"),
+    },
+    StockRunbook {
+        name: "tests/compose/rollback",
+        text: include_str!("../../runbooks/tests/compose/rollback.rhai"),
+    },
+    StockRunbook {
+        name: "tests/compose/restore",
+        text: include_str!("../../runbooks/tests/compose/restore.rhai"),
+    },
+    StockRunbook {
+        name: "tests/compose/backup",
+        text: include_str!("../../runbooks/tests/compose/backup.rhai"),
+    },
+    StockRunbook { name: "tests/compose/pull", text: include_str!("../../runbooks/tests/compose/pull.rhai") },
+    StockRunbook {
+        name: "tests/compose/prune",
+        text: include_str!("../../runbooks/tests/compose/prune.rhai"),
+    },
+];
+
+/// The tests of the runbooks that ship with uplift.
+#[must_use]
+pub fn stock_tests() -> &'static [StockRunbook] {
+    TESTS
+}
+
 /// All runbooks that ship with uplift.
 #[must_use]
 pub fn stock() -> &'static [StockRunbook] {

@@ -10,9 +10,9 @@ use super::{
     error::HostError,
     layer::{self, Layer},
     library,
-    vendor::Shelf,
+    vendor::{Pack, Shelf},
 };
-use crate::{clients, ports::files::Files, primitives::contract::Catalogue, script};
+use crate::{clients, ports::files::Files, primitives::contract::Catalogue, script, survey::Start};
 
 /// Files, the site's folder there, and its state folder.
 type Place = (Arc<dyn Files>, PathBuf, PathBuf);
@@ -36,7 +36,7 @@ impl HostBuilder {
             Some((site, runbook)) => (site, runbook),
             None => (folder, name.to_owned()),
         };
-        library::find(&name, Layer { files: &*files, site: &folder, bundles }).await
+        library::find(&name, Layer { files: &*files, site: &folder, bundles, given: None }).await
     }
 
     /// Runbooks that are files are read somewhere else than on the site's own host.
@@ -55,7 +55,7 @@ impl HostBuilder {
     /// Names of the site's own runbooks, sorted: no site is looked for.
     pub async fn own_runbooks(&self) -> Result<Vec<String>, HostError> {
         let (files, folder) = self.own_scripts()?;
-        Ok(Layer { files: &*files, site: &folder, bundles: None }.names().await?)
+        Ok(Layer { files: &*files, site: &folder, bundles: None, given: None }.names().await?)
     }
 
     /// Where runbooks that are files lie, and the folder that has the site's own.
@@ -70,6 +70,18 @@ impl HostBuilder {
 
     pub(super) fn own_files(&self) -> Result<Arc<dyn Files>, HostError> {
         Ok(self.own_scripts()?.0)
+    }
+
+    /// The bundle that is installed at the site that this builder was told.
+    pub(super) async fn shipped(&self) -> Result<Option<Pack>, HostError> {
+        let Some((files, site, state)) = self.place()? else { return Ok(None) };
+        Ok(Shelf { files: &*files, state: &state, site: &site }.installed().await?)
+    }
+
+    /// The bundle that is installed at the site in this folder.
+    pub(super) async fn shipped_in(&self, site: &Path) -> Result<Option<Pack>, HostError> {
+        let (files, state) = (self.own_files()?, Start::in_folder(site).state().unwrap_or_default());
+        Ok(Shelf { files: &*files, state: &state, site }.installed().await?)
     }
 
     /// Where the site itself lies, if this builder was told: its files, its folder and its state folder.

@@ -15,12 +15,22 @@ pub struct Shipment<'a> {
     pub bundle: &'a Path,
     /// The id of the key that has signed it, and what a site that trusts it writes down.
     pub by: Option<(&'a str, &'a str)>,
+    /// How many of its tests were run, all of which passed; `None` where none was to be run.
+    pub tests: Option<usize>,
 }
 
 pub fn packed(paper: &mut Paper, packed: &Shipment<'_>) {
-    let Shipment { name, version, files, path, bundle, by } = packed;
+    let Shipment { name, version, files, path, bundle, by, tests } = packed;
     let files = files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
     paper.paragraph(0, &format!("packed `{name}` {version}: {files}"));
+    paper.paragraph(
+        0,
+        &match tests {
+            Some(0) => "tests: it has none".to_owned(),
+            Some(passed) => format!("tests: all {passed} passed"),
+            None => "tests: not run, because of `--untested`".to_owned(),
+        },
+    );
     let path = path.display();
     let Some((id, public)) = by else {
         paper.paragraph(0, &format!("wrote `{path}`, which nobody has signed: no site installs it"));
@@ -61,6 +71,24 @@ pub fn exchange(paper: &mut Paper, change: &Exchange) {
     }
     for note in &change.notes {
         paper.labelled("note", note);
+    }
+}
+
+/// What the tests say of it: how many passed and failed, and why. `None`: they were not run.
+pub fn exchange_tests(paper: &mut Paper, summary: Option<(usize, usize)>, failing: &[String]) {
+    paper.blank();
+    let text = match summary {
+        None => "not run, because of `--untested`".to_owned(),
+        Some((0, 0)) => "neither the bundle nor this site has any".to_owned(),
+        Some((passed, 0)) => format!("all {passed} passed: the bundle's, and the site's own with it"),
+        Some((passed, failed)) => {
+            format!("{failed} FAILED, {passed} passed: the bundle's, and the site's own with it")
+        }
+    };
+    paper.labelled("tests", &text);
+    for text in failing {
+        paper.blank();
+        text.lines().for_each(|line| paper.line(&format!("  {line}")));
     }
 }
 

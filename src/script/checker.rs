@@ -11,6 +11,7 @@ mod imports;
 mod names;
 mod options;
 mod outcomes;
+mod testing;
 mod traps;
 mod tree;
 
@@ -45,6 +46,8 @@ pub(super) struct Known<'a> {
     /// Steps that had another name before, by that name.
     pub renamed: &'a BTreeMap<String, String>,
     pub site: &'a [&'a str],
+    /// The main file has tests in it, and is no runbook.
+    pub tests: bool,
 }
 
 /// What was found, with what was counted on the way.
@@ -67,6 +70,8 @@ struct Check<'a> {
     graph: &'a mut Graph,
     findings: Vec<Finding>,
     calls: usize,
+    /// Tests of this file by name, each with whether something is expected in it, as far as can be told.
+    tested: BTreeMap<String, (Position, bool)>,
 }
 
 /// All that is to be said, file by file, in the order of the text.
@@ -89,6 +94,7 @@ pub(super) fn check(known: &Known<'_>) -> Checked {
             graph: &mut graph,
             findings: Vec::new(),
             calls: 0,
+            tested: BTreeMap::new(),
         };
         let mut keys = names::Keys(BTreeSet::new());
         file.walk(&mut keys);
@@ -100,7 +106,9 @@ pub(super) fn check(known: &Known<'_>) -> Checked {
             let problems = hooks::check(&file.name, ast, &steps, known.renamed);
             check.findings.extend(problems.into_iter().map(Finding::error));
         }
+        check.top_of_tests();
         file.walk(&mut check);
+        check.expecting();
         checked.calls += check.calls;
         found.insert(&file.name, check.findings);
     }
@@ -151,7 +159,11 @@ pub(super) fn all_steps(bundle: &Bundle, compiled: &Compiled) -> Vec<String> {
 
 /// The value of the constant `RUNBOOK`, as it is written.
 pub(super) fn header(ast: &AST) -> Option<(&Expr, Position)> {
-    ast.statements().iter().find_map(|statement| match statement {
+    header_of(ast.statements())
+}
+
+fn header_of(statements: &[Stmt]) -> Option<(&Expr, Position)> {
+    statements.iter().find_map(|statement| match statement {
         Stmt::Var(variable, flags, position)
             if variable.0.name == "RUNBOOK" && flags.contains(ASTFlags::CONSTANT) =>
         {
@@ -193,6 +205,10 @@ impl Check<'_> {
         self.known.bundle.hooks.as_ref().is_some_and(|hooks| hooks.name == self.file.name)
     }
 
+    fn is_tests(&self) -> bool {
+        self.known.tests && self.is_main()
+    }
+
     fn is_main(&self) -> bool {
         self.file.name == self.known.bundle.main.name
     }
@@ -202,6 +218,7 @@ impl<'a> Visit<'a> for Check<'a> {
     fn node(&mut self, node: Node<'a>, around: &Around<'a>) {
         self.call(node, around);
         self.own_block(node, around);
+        self.of_test(node, around);
         self.outcome(node, around);
         self.trap(node, around);
         if let Node::Stmt(Stmt::Import(import, position)) = node {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use rhai::Engine;
 use serde_json::{Value, json};
 
 use super::{
@@ -9,10 +10,12 @@ use super::{
     error::ScriptError,
     finding::Finding,
     hooks::Hooks,
-    limits, read_header, resolver,
+    limits, read_header,
+    resolver::{self, Compiled},
     runbook::Runbook,
     session::Session,
     source::Bundle,
+    testing,
 };
 use crate::primitives::contract::Catalogue;
 
@@ -45,30 +48,12 @@ impl Examined {
 /// Parses and checks a bundle without running any of it. `site` are the names that `site::` has.
 #[must_use]
 pub fn examine(bundle: Bundle, catalogue: &Catalogue, site: &[&str]) -> Examined {
-    if let Err(error) = limits::proved() {
-        return Examined::refused(vec![error]);
-    }
-    let too_large: Vec<_> = bundle
-        .sources()
-        .filter(|source| source.text.len() > limits::FILE)
-        .map(|source| {
-            ScriptError::new("too_large", format!("`{}` is larger than 1 MiB", source.name))
-                .hint("move functions into files of their own, and `import` them")
-        })
-        .collect();
-    if !too_large.is_empty() {
-        return Examined::refused(too_large);
-    }
     let members: serde_json::Map<_, _> = site.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
-    let mute = Arc::new(Session::new(
-        Arc::new(Nobody),
-        Arc::new(catalogue.clone()),
-        &bundle.main.name,
-        &Value::Null,
-        Arc::default(),
-    ));
-    let engine = engine(&mute, &json!({}), &Value::Object(members));
-    let (compiled, unread) = resolver::compile(&engine, &bundle);
+    let Opened { engine, compiled, unread } = match opened(&bundle, catalogue, &Value::Object(members), false)
+    {
+        Ok(opened) => opened,
+        Err(errors) => return Examined::refused(errors),
+    };
     let names: Vec<_> =
         unread.iter().flat_map(|error| &error.places).map(|place| place.file.clone()).collect();
     let Some(main) = compiled.get(&bundle.main.name) else { return Examined::refused(unread) };
@@ -83,6 +68,7 @@ pub fn examine(bundle: Bundle, catalogue: &Catalogue, site: &[&str]) -> Examined
         header_fits: reading.header.is_some(),
         renamed: &reading.renamed,
         site,
+        tests: false,
     };
     let checked = checker::check(&known);
     let steps = checker::steps(main);
@@ -102,6 +88,48 @@ pub fn examine(bundle: Bundle, catalogue: &Catalogue, site: &[&str]) -> Examined
     let hooks = hooks.unwrap_or_default();
     let runbook = reading.header.filter(|_| fit).map(|header| Runbook::new(bundle, header, steps, hooks));
     Examined { runbook, findings, steps: count, calls }
+}
+
+/// The files of a bundle as they are looked through, by the engine that would run them.
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) compiled: Compiled,
+    /// Of each file that cannot be read, the first error.
+    pub(super) unread: Vec<ScriptError>,
+}
+
+/// Reads all files of a bundle; an error where that cannot even be tried. `tests`: it is a file of tests.
+pub(super) fn opened(
+    bundle: &Bundle,
+    catalogue: &Catalogue,
+    site: &Value,
+    tests: bool,
+) -> Result<Opened, Vec<ScriptError>> {
+    limits::proved().map_err(|error| vec![error])?;
+    let too_large: Vec<_> = bundle
+        .sources()
+        .filter(|source| source.text.len() > limits::FILE)
+        .map(|source| {
+            ScriptError::new("too_large", format!("`{}` is larger than 1 MiB", source.name))
+                .hint("move functions into files of their own, and `import` them")
+        })
+        .collect();
+    if !too_large.is_empty() {
+        return Err(too_large);
+    }
+    let mute = Arc::new(Session::new(
+        Arc::new(Nobody),
+        Arc::new(catalogue.clone()),
+        &bundle.main.name,
+        &Value::Null,
+        Arc::default(),
+    ));
+    let mut engine = engine(&mute, &json!({}), site);
+    if tests {
+        testing::register(&mut engine, None);
+    }
+    let (compiled, unread) = resolver::compile(&engine, bundle);
+    Ok(Opened { engine, compiled, unread })
 }
 
 /// The conductor of a script that is only checked.

@@ -46,6 +46,13 @@ pub(super) fn set(engine: &mut Engine) {
         .set_max_map_size(10_000);
 }
 
+/// What `work` gives, and how long it took.
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let since = Instant::now();
+    let done = work();
+    (done, since.elapsed())
+}
+
 /// Another crate in the same program may have switched rhai's limits off.
 pub(super) fn proved() -> Result<(), ScriptError> {
     let mut engine = Engine::new_raw();

@@ -4,7 +4,7 @@ use std::{
     thread,
 };
 
-use rhai::{Dynamic, Scope};
+use rhai::{Dynamic, Engine, Scope};
 use serde_json::Value;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     resolver::Imports,
     runbook::{Runbook, compiled},
     session::Session,
+    source::Bundle,
     value::to_json,
 };
 use crate::primitives::contract::Catalogue;
@@ -34,14 +35,21 @@ pub fn perform(
     conduct: Arc<dyn Conduct>,
 ) -> Result<Value, ScriptError> {
     let runbook = runbook.clone();
+    on_its_thread("runbook", move || run(&runbook, catalogue, &params, &site, conduct))
+}
+
+/// Does `work` on a thread of its own, which is large enough for scripts; a panic in there is an error like others.
+pub(super) fn on_its_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, ScriptError> + Send + 'static,
+) -> Result<T, ScriptError> {
+    let guarded = || {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        done.unwrap_or_else(|_| Err(ScriptError::internal("the script host panicked")))
+    };
     // Debug builds need this much for the deepest nesting that the limits let through.
-    let work = thread::Builder::new().name("runbook".to_owned()).stack_size(limits::STACK).spawn(move || {
-        let guarded = catch_unwind(AssertUnwindSafe(|| run(&runbook, catalogue, &params, &site, conduct)));
-        guarded.unwrap_or_else(|_| Err(ScriptError::internal("the script host panicked")))
-    });
-    match work.map(thread::JoinHandle::join) {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(ScriptError::internal("the script host panicked")),
+    match thread::Builder::new().name(name.to_owned()).stack_size(limits::STACK).spawn(guarded) {
+        Ok(work) => work.join().unwrap_or_else(|_| Err(ScriptError::internal("the script host panicked"))),
         Err(error) => Err(ScriptError::internal(&format!("no thread for the script: {error}"))),
     }
 }
@@ -56,9 +64,19 @@ fn run(
     let session =
         Arc::new(Session::new(conduct, catalogue, runbook.name(), site, Arc::clone(runbook.hung())));
     let mut engine = engine(&session, params, site);
-    let compiled = compiled(&engine, runbook.bundle())?;
+    evaluated(&mut engine, &session, runbook.bundle())
+}
+
+/// Runs the main file of a bundle on an engine that is ready for it.
+pub(super) fn evaluated(
+    engine: &mut Engine,
+    session: &Session,
+    bundle: &Bundle,
+) -> Result<Value, ScriptError> {
+    let compiled = compiled(engine, bundle)?;
     let closures = closures(&compiled);
-    let main = compiled[runbook.name()].clone();
+    let name = &bundle.main.name;
+    let main = compiled[name].clone();
     engine.set_module_resolver(Imports::new(compiled));
     match engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &main) {
         // What a runbook ends with is for people; a value that cannot be recorded is no reason to fail.
@@ -67,7 +85,7 @@ fn run(
             if let Some(why) = session.unknown() {
                 return Err(ScriptError::new("unknown_outcome", why));
             }
-            let made = script_error(*error, runbook.name(), &closures);
+            let made = script_error(*error, name, &closures);
             match session.watch.over() {
                 Some(over) if made.code == "ended" => {
                     let places = made.places;

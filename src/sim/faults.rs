@@ -115,10 +115,10 @@ impl State {
             Fault::FailBefore => {}
             Fault::NoRoom => return Err(Failure::new("no_room", "no space left on the disk")),
             Fault::FailAfter | Fault::TimeoutAfter => drop(work(self)?),
-            Fault::KillBefore => self.end_process(),
+            Fault::KillBefore => return Err(self.end_process()),
             Fault::KillAfter => {
                 let _nobody_hears = work(self);
-                self.end_process();
+                return Err(self.end_process());
             }
             Fault::Lose => {
                 let before = self.clone();
@@ -135,8 +135,12 @@ impl State {
         Err(if fault == Fault::TimeoutAfter { failure.unknown() } else { failure })
     }
 
-    /// Without a word, and without a chance for anything else to end well.
-    fn end_process(&mut self) -> ! {
+    /// Without a word, and without a chance for anything else to end well. Where somebody outlives it, what is left here can
+    /// only fail.
+    fn end_process(&mut self) -> Failure {
+        if self.bequeath() {
+            return Failure::new("fault", "this process was made to end here").unknown();
+        }
         let _nobody_hears = self.keep();
         std::process::abort()
     }

@@ -1,4 +1,5 @@
-//! Somebody who looks on: each write of a world is shown before it and after it.
+//! Somebody who looks on: each write of a world is shown before it and after it, and whoever outlives a process that dies
+//! in it is left the world.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -7,13 +8,17 @@ use crate::ports::{docker::Container, files::File};
 
 /// Who looks on at a world, if somebody does. What is forked off is another world: nobody looks on there.
 #[derive(Clone, Default)]
-pub(super) struct Onlooker(Option<Arc<Watch>>);
+pub(super) struct Onlooker {
+    watch: Option<Arc<Watch>>,
+    heir: Option<Arc<Heir>>,
+}
 
 type Watch = dyn Fn(&Moment<'_>) + Send + Sync;
+type Heir = dyn Fn(World) + Send + Sync;
 
 impl fmt::Debug for Onlooker {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(if self.0.is_some() { "Onlooker" } else { "nobody" })
+        to.write_str(if self.watch.is_some() { "Onlooker" } else { "nobody" })
     }
 }
 
@@ -77,9 +82,19 @@ impl Moment<'_> {
 
 impl State {
     pub(super) fn show(&self, number: usize, line: &str, is_after: bool) {
-        if let Some(watch) = &self.onlooker.0 {
+        if let Some(watch) = &self.onlooker.watch {
             watch(&Moment { state: self, number, line, is_after });
         }
+    }
+
+    /// Leaves the world as it is to whoever outlives this process; false where nobody does.
+    pub(super) fn bequeath(&self) -> bool {
+        let Some(heir) = &self.onlooker.heir else { return false };
+        let left = World::of(Self { faults: self.faults.clone(), ..self.forked() });
+        // No session of a process outlives it.
+        left.lose_lock();
+        heir(left);
+        true
     }
 }
 
@@ -87,7 +102,13 @@ impl World {
     /// From now on `see` is shown this world before and after each write. Writes of one call that are counted one by one are
     /// shown inside the call's own. It must not ask the world for anything: that would wait for itself.
     pub fn watch(&self, see: impl Fn(&Moment<'_>) + Send + Sync + 'static) {
-        self.lock().onlooker = Onlooker(Some(Arc::new(see)));
+        self.lock().onlooker.watch = Some(Arc::new(see));
+    }
+
+    /// From now on a fault that would end this process leaves the world to `heir` instead, as another process would find it.
+    /// What is done in this one after that counts for nothing. `heir` must not ask this world for anything.
+    pub fn outlive(&self, heir: impl Fn(World) + Send + Sync + 'static) {
+        self.lock().onlooker.heir = Some(Arc::new(heir));
     }
 
     /// Shows this world as it is now.

@@ -3,6 +3,8 @@
 
 mod forms;
 
+use serde_json::Value;
+
 use self::forms::{Failing, Written};
 use super::{
     faults::Seeded,
@@ -32,7 +34,31 @@ impl World {
     ///
     /// `world_invalid` with the line, or with what the file asks for and the plain site does not have.
     pub fn written(text: &str) -> Result<Self, Failure> {
-        let written: Written = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        Self::of_written(&toml::from_str(text).map_err(|error| unreadable(text, &error))?)
+    }
+
+    /// The world of a file with more said over it, by the same names: what is in a map goes into the map, a list is put
+    /// behind the list, and anything else takes the place of what the file says.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::written`]; what is wrong with `more` is told with its place there.
+    pub fn written_with(text: &str, more: &Value) -> Result<Self, Failure> {
+        let _alone: Written = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+        let mut whole = serde_json::to_value(table).map_err(|error| invalid(error.to_string()))?;
+        said_over(&mut whole, more);
+        Self::of_written(&serde_path_to_error::deserialize(whole).map_err(|error| {
+            let (at, why) = (error.path().to_string(), error.into_inner().to_string());
+            let failure = invalid(format!("`{at}`: {why}"));
+            match meant(&why) {
+                Some(hint) => failure.hint(hint),
+                None => failure.hint(TOLD),
+            }
+        })?)
+    }
+
+    fn of_written(written: &Written) -> Result<Self, Failure> {
         if written.format != FORMAT {
             let why = format!("format {} is not known", written.format);
             return Err(invalid(why).hint(format!("this uplift reads `format = {FORMAT}`")));
@@ -40,7 +66,7 @@ impl World {
         if let Some(now) = written.now.filter(|now| !CENTURY.contains(&now.as_second())) {
             return Err(invalid(format!("`now` is {now}")).hint("write a moment of this century"));
         }
-        let mut state = setup::strata(&shape(&written)?);
+        let mut state = setup::strata(&shape(written)?);
         state.now = written.now.map_or(state.now, setup::days_before);
         let world = Self::of(state);
         // What the site was started with.
@@ -51,11 +77,11 @@ impl World {
             }
         }
         setup::start(&world);
-        world.take_site(&written)?;
-        world.take_host(&written)?;
-        world.take_registry(&written)?;
-        world.take_server(&written)?;
-        world.take_faults(&written)?;
+        world.take_site(written)?;
+        world.take_host(written)?;
+        world.take_registry(written)?;
+        world.take_server(written)?;
+        world.take_faults(written)?;
         Ok(world)
     }
 
@@ -279,14 +305,32 @@ fn unreadable(text: &str, error: &toml::de::Error) -> Failure {
     let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
     let message = error.message().trim();
     let failure = invalid(format!("line {line}: {message}"));
-    // serde lists what it knows after the word that it does not.
-    let mut words = message.split('`').skip(1).step_by(2);
-    let (Some(wrong), known) = (words.next(), words.collect::<Vec<_>>()) else { return failure };
     if message.contains("missing field `format`") {
         return failure.hint(format!("begin it with `format = {FORMAT}`"));
     }
-    if message.starts_with("unknown") && !known.is_empty() {
-        return failure.hint(suggest(wrong, &known));
+    match meant(message) {
+        Some(hint) => failure.hint(hint),
+        None => failure.hint(TOLD),
     }
-    failure.hint("`docs/simulate.md` tells what a world file holds")
+}
+
+const TOLD: &str = "`docs/simulate.md` tells what a world file holds";
+
+/// serde lists what it knows after the word that it does not.
+fn meant(message: &str) -> Option<String> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let (wrong, known) = (words.next()?, words.collect::<Vec<_>>());
+    (message.starts_with("unknown") && !known.is_empty()).then(|| suggest(wrong, &known))
+}
+
+fn said_over(whole: &mut Value, more: &Value) {
+    match (whole, more) {
+        (Value::Object(whole), Value::Object(more)) => {
+            for (name, value) in more {
+                said_over(whole.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(whole), Value::Array(more)) => whole.extend(more.iter().cloned()),
+        (whole, more) => more.clone_into(whole),
+    }
 }

@@ -57,3 +57,27 @@ async fn hung_up() {
     let seen = desk.types("uplift upgrade --to 1.1.0 -y").await;
     assert_eq!(seen.exit, ExitClass::Done, "{}", seen.page());
 }
+
+#[test]
+fn a_signal_stops_the_tests_of_runbooks() {
+    in_a_child("words::signals::stopped_while_testing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "sends a signal to its own process"]
+async fn stopped_while_testing() {
+    let desk = Desk::new();
+    let text = "test \"first\" { expect(true); }\n\
+                test \"long\" { for _day in 0..500 { expect(simulated(\"plain\").run(\"compose/backup\").code, 0); } }";
+    desk.world.put_file("/srv/strata/uplift/tests/long.rhai", text, 0o644);
+    let seen = desk.types("uplift runbook test long --only first").await;
+    assert_eq!(seen.exit.code(), 0, "{}", seen.page());
+    let stopping = tokio::spawn(async {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+    });
+    let seen = desk.types("uplift runbook test long").await;
+    stopping.await.unwrap();
+    assert_eq!(seen.exit.code(), 130, "{}", seen.page());
+    assert!(!seen.out.contains("FAIL"), "{}", seen.page());
+}

@@ -27,6 +27,8 @@ pub(in crate::cli) enum Books {
         #[arg(value_name = "FILE|NAME", required = true, value_hint = ValueHint::FilePath)]
         names: Vec<String>,
     },
+    /// Try runbooks, hooks and bundles on simulated sites: no site is needed, none is touched
+    Test(Test),
     /// What a runbook can call, with all options: a page, or one of them
     Docs {
         /// e.g. `compose_up`; else all
@@ -58,4 +60,18 @@ pub(in crate::cli) enum Books {
     Revert(Revert),
     /// In what this site differs from what ships with uplift
     Delta,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Test {
+    /// Files of tests, the folder of a bundle or of a site, or names of runbooks; else the site's own tests and those that
+    /// ship with uplift
+    #[arg(value_name = "FILE|DIR|NAME", value_hint = ValueHint::AnyPath)]
+    pub(in crate::cli) names: Vec<String>,
+    /// Only tests with this in their names, or in the name of their file
+    #[arg(long, value_name = "TEXT", env = "UPLIFT_ONLY", value_hint = ValueHint::Other)]
+    pub(in crate::cli) only: Option<String>,
+    /// Name the tests and stop: nothing is run
+    #[arg(long)]
+    pub(in crate::cli) list: bool,
 }

@@ -14,6 +14,9 @@ pub(in crate::cli) struct Pack {
     /// The minisign secret key that signs it; its password is asked for, or taken from `UPLIFT_KEY_PASSWORD`
     #[arg(long, value_name = "FILE", env = "UPLIFT_KEY", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) key: Option<PathBuf>,
+    /// Do not run its tests
+    #[arg(long)]
+    pub(in crate::cli) untested: bool,
     /// The file to write [initially NAME-VERSION.bundle in this folder]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) out: Option<PathBuf>,
@@ -24,6 +27,9 @@ pub(in crate::cli) struct Install {
     /// The bundle: a file, or an address that begins with `https://`
     #[arg(value_name = "FILE|URL", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) source: String,
+    /// Run neither the site's own tests with it nor the bundle's
+    #[arg(long)]
+    pub(in crate::cli) untested: bool,
     /// Show what it changes and stop: nothing is touched
     #[arg(long, env = "UPLIFT_DRY_RUN", value_parser = truth)]
     pub(in crate::cli) dry_run: bool,

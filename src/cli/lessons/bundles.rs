@@ -10,15 +10,17 @@ pub(super) const LESSONS: &[Lesson] = &[
             "The folder has `manifest.toml`, with `name`, `version`, `api` (1), `product` (strata), `serves` (the releases that \
              it is made for, e.g. >=1.0, <2.0), `stops` (releases that no upgrade may jump over) and `summary`; runbooks by \
              the names that they are run by (compose/upgrade.rhai); and, if you like, lib/NAME.rhai and tests/NAME.rhai. All \
-             of it is checked before anything is written.",
+             of it is checked, and its tests are run on simulated sites with its own runbooks, before anything is written: \
+             one that fails is not packed.",
             "Without `--key` the file is not signed, and what signs it with the program `minisign` is printed.",
         ],
         examples: &[
             ("uplift runbook pack ./patch --key minisign.key", "checked, signed, one file"),
             ("uplift runbook pack ./patch", "not signed yet; says what signs it"),
+            ("uplift runbook test ./patch", "run its tests alone"),
             ("uplift runbook pack ./patch --key minisign.key --out patch.bundle", "under another name"),
         ],
-        exits: exits::PRINTS,
+        exits: exits::PACKS,
     },
     Lesson {
         verb: &["runbook", "install"],
@@ -28,6 +30,8 @@ pub(super) const LESSONS: &[Lesson] = &[
             "The bundle must be signed by a key that `uplift.toml` names under `[trust]` (`uplift init --trust KEY`), must be \
              newer than what is installed, and must fit what the site itself changes: a hook whose step has another name \
              now is refused, with the new name. What was installed before is kept for `uplift runbook revert`.",
+            "The site's own tests (`uplift/tests/`) are run with it on simulated sites, and the bundle's by this uplift; what \
+             they say is shown before the question. With `-y` a bundle with which one fails is refused.",
             "An upgrade to a release that the bundle is not made for, or over one at which it says to stop, is refused when it \
              is planned.",
         ],

@@ -47,6 +47,14 @@ pub struct Offer {
     seen: Note,
     then: Note,
     bytes: Option<Vec<u8>>,
+    /// The bundle that it would bring.
+    pack: Option<Pack>,
+}
+
+impl Offer {
+    pub(in crate::host) fn pack(&self) -> Option<&Pack> {
+        self.pack.as_ref()
+    }
 }
 
 /// The bundles of one site. The engine and the databases are not asked: procedures must be mended also while they are down.
@@ -117,6 +125,11 @@ impl Packed {
         self.content.manifest.version.to_string()
     }
 
+    /// What it would be on a site, and where the files of its maker lie.
+    pub(in crate::host) fn pack(&self) -> (Pack, Arc<dyn Files>) {
+        (Pack::unsigned(self.content.clone()), Arc::clone(&self.files))
+    }
+
     /// Names of the files in it.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
@@ -181,7 +194,7 @@ impl Bundles {
             let same_version = there.shipped.version == pack.shipped.version;
             match &from {
                 Some(from) if same_version && from.hash == pack.hash => {
-                    return Ok(Offer { exchange: None, then: seen.clone(), seen, bytes: None });
+                    return Ok(Offer { exchange: None, then: seen.clone(), seen, bytes: None, pack: None });
                 }
                 None if same_version && there.content == pack.hash => previous.clone_from(&seen.previous),
                 _ if same_version => return Err(other_content(&pack.shipped).into()),
@@ -192,7 +205,7 @@ impl Bundles {
         let mut change = exchange(self.layer(), (from.as_ref(), Some(&pack)), &self.catalogue).await?;
         change.notes.splice(0..0, notes);
         let then = Note::of(Some(slot), previous).after(&seen);
-        Ok(Offer { exchange: Some(change), seen, then, bytes: Some(bytes) })
+        Ok(Offer { exchange: Some(change), seen, then, bytes: Some(bytes), pack: Some(pack) })
     }
 
     /// Looks at the way back: to the bundle before this one, else, or with `to_stock`, to what ships with uplift.
@@ -226,7 +239,7 @@ impl Bundles {
         change.from = seen.installed.as_ref().map(|slot| slot.shipped.clone());
         change.notes.splice(0..0, notes);
         let then = Note::of(target, None).after(&seen);
-        Ok(Offer { exchange: Some(change), seen, then, bytes: None })
+        Ok(Offer { exchange: Some(change), seen, then, bytes: None, pack: None })
     }
 
     /// Does what was offered, under the site's lock. Runs have their own copy of what they began with, so that none is
@@ -276,13 +289,23 @@ impl Bundles {
         Ok(pack.map(|pack| (pack.shipped.clone(), pack.runbooks().map(str::to_owned).collect())))
     }
 
+    /// Where the site's own scripts lie.
+    pub(in crate::host) fn own_scripts(&self) -> (&Arc<dyn Files>, &Path) {
+        (&self.scripts.0, &self.scripts.1)
+    }
+
+    /// What runbooks can call.
+    pub(in crate::host) fn offered(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     pub(super) fn shelf(&self) -> Shelf<'_> {
         Shelf { files: &*self.ports.files, state: &self.state, site: &self.site }
     }
 
     pub(super) fn layer(&self) -> Layer<'_> {
         let (files, folder) = &self.scripts;
-        Layer { files: &**files, site: folder, bundles: Some(self.shelf()) }
+        Layer { files: &**files, site: folder, bundles: Some(self.shelf()), given: None }
     }
 
     async fn bytes(&self, source: &str) -> Result<Vec<u8>, Failure> {

@@ -12,7 +12,7 @@ use crate::{
         library::{self, stock},
     },
     primitives::contract::Catalogue,
-    script::{Bundle, Runbook, Source},
+    script::{Bundle, Runbook, Source, examine_tests, holds_tests},
 };
 
 /// Names of all runbooks that a site has with this bundle: those that ship with uplift, the bundle's and its own.
@@ -47,13 +47,9 @@ fn checked(bundle: &Bundle, catalogue: &Catalogue) -> Result<Runbook, Vec<String
 
 /// Checks all of a bundle as runbooks are checked before they run, and what ships with uplift on the bundle's library.
 pub(super) fn whole(pack: &Pack, catalogue: &Catalogue) -> Result<(), Failure> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
     let mut check = |bundle: &Bundle| {
-        for problem in checked(bundle, catalogue).err().into_iter().flatten() {
-            if !problems.contains(&problem) {
-                problems.push(problem);
-            }
-        }
+        problems.extend(checked(bundle, catalogue).err().into_iter().flatten());
     };
     for name in pack.runbooks() {
         pack.file(name).into_iter().for_each(|main| check(&library::around(main, Some(pack))));
@@ -64,11 +60,19 @@ pub(super) fn whole(pack: &Pack, catalogue: &Catalogue) -> Result<(), Failure> {
             Some(pack),
         ));
     }
-    // A file of the library that nothing imports, and a test, are looked at by what would import them.
+    for main in pack.tests().filter(|main| holds_tests(&main.text)) {
+        let mut bundle = library::around(main, Some(pack));
+        bundle.libs.extend(pack.tests().filter(|other| other.name != main.name).cloned());
+        let found = examine_tests(bundle.clone(), catalogue).findings;
+        problems.extend(found.iter().filter(|one| one.is_error()).map(|one| one.render(&bundle)));
+    }
+    let mut check = |bundle: &Bundle| {
+        problems.extend(checked(bundle, catalogue).err().into_iter().flatten());
+    };
+    // A file of the library that nothing imports, and what tests share, are looked at by what would import them.
     let used: Vec<String> = pack.content.files.iter().flat_map(mentioned).collect();
-    for file in
-        pack.content.files.iter().filter(|file| super::is_room(&file.name) && !used.contains(&file.name))
-    {
+    let alone = |file: &&Source| super::is_room(&file.name) && !used.contains(&file.name);
+    for file in pack.content.files.iter().filter(alone).filter(|file| !holds_tests(&file.text)) {
         let text =
             format!("import \"{}\" as it;\nconst RUNBOOK = #{{ api: 1, summary: \"a look\" }};\n", file.name);
         let mut bundle = library::around(&Source { name: "a look".to_owned(), text }, Some(pack));
@@ -77,6 +81,8 @@ pub(super) fn whole(pack: &Pack, catalogue: &Catalogue) -> Result<(), Failure> {
         }
         check(&bundle);
     }
+    let mut seen = BTreeSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
     if problems.is_empty() {
         return Ok(());
     }

@@ -147,6 +147,10 @@ impl Pack {
     pub(in crate::host) fn library(&self) -> impl Iterator<Item = &Source> {
         self.content.files.iter().filter(|file| file.name.starts_with("lib/"))
     }
+
+    pub(in crate::host) fn tests(&self) -> impl Iterator<Item = &Source> {
+        self.content.files.iter().filter(|file| file.name.starts_with("tests/"))
+    }
 }
 
 pub(super) fn too_large(what: &str, bound: &str) -> Failure {

@@ -29,6 +29,10 @@ impl<'a> Check<'a> {
         match node {
             Node::Stmt(Stmt::Switch(switch, _)) => self.switch(&switch.1),
             Node::Expr(expr) => match own_block(expr) {
+                Some(("test", [Expr::StringConstant(name, position), _])) => {
+                    self.test(name, *position, around);
+                }
+                Some((word, _)) if self.is_tests() => self.block_in_test(word, expr.start_position()),
                 Some(("step", [Expr::StringConstant(name, position), rest @ ..])) => {
                     self.step(name, *position, around);
                     if let [with, _] = rest {

@@ -16,10 +16,12 @@ use crate::{
         engine::{CLOSED, OUTCOME},
         error::ScriptError,
         names,
+        testing::TAKEN,
     },
 };
 
 const SHOWN: &str = "`uplift runbook docs` lists what a runbook can call";
+const SHOWN_TESTS: &str = "`docs/testing.md` lists what a test can say";
 
 impl<'a> Check<'a> {
     pub(super) fn call(&mut self, node: Node<'a>, around: &Around<'a>) {
@@ -44,6 +46,9 @@ impl<'a> Check<'a> {
             return self.module_function(module.name.as_ref(), call, position, around);
         }
         if let Some(verb) = self.known.catalogue.get(&call.name) {
+            if self.is_tests() {
+                return self.call_in_test(verb.name, position);
+            }
             return self.primitive(verb, call, position, around);
         }
         if call.name == "Fn" {
@@ -107,15 +112,22 @@ impl<'a> Check<'a> {
         true
     }
 
-    fn no_function(&mut self, name: &str, position: Position) {
+    pub(super) fn no_function(&mut self, name: &str, position: Position) {
         let known: Vec<_> = self.callable.keys().map(String::as_str).collect();
-        let own: Vec<_> = self.known.catalogue.iter().map(|verb| verb.name).collect();
+        let own: Vec<_> = match self.is_tests() {
+            true => TAKEN.to_vec(),
+            false => self.known.catalogue.iter().map(|verb| verb.name).collect(),
+        };
         let text = format!("there is no function `{name}`");
         let likely =
             |known: &[&str]| Some(suggest(name, known)).filter(|hint| hint.starts_with("did you mean"));
         // A misspelt primitive is the likelier mistake.
-        let hint = likely(&own).or_else(|| likely(&known)).unwrap_or_else(|| SHOWN.to_owned());
+        let hint = likely(&own).or_else(|| likely(&known)).unwrap_or_else(|| self.shown().to_owned());
         self.error(ScriptError::new("no_such_function", text).hint(hint), position);
+    }
+
+    fn shown(&self) -> &'static str {
+        if self.is_tests() { SHOWN_TESTS } else { SHOWN }
     }
 
     /// `Fn("name")`: somebody will call it, nobody knows where.
@@ -130,6 +142,9 @@ impl<'a> Check<'a> {
     }
 
     fn method(&mut self, call: &'a FnCallExpr, position: Position, around: &Around<'a>) {
+        if self.is_tests() {
+            return self.test_method(call, position, around);
+        }
         if let Some(verb) = self.known.catalogue.get(&call.name) {
             return self.stands_well(verb, position, around);
         }
@@ -245,6 +260,9 @@ impl<'a> Check<'a> {
         }
         if !known.contains(&name) {
             let hint = match (module, known.is_empty()) {
+                _ if self.is_tests() => {
+                    "a test asks the site that it has made: `site.version`, `site.services.web`".to_owned()
+                }
                 ("params", true) => {
                     "this runbook has no parameters: list them in `RUNBOOK` under `params`".to_owned()
                 }
@@ -256,7 +274,12 @@ impl<'a> Check<'a> {
     }
 }
 
-fn wrong_arguments(name: &str, takes: &BTreeSet<usize>, given: usize, written: &[String]) -> ScriptError {
+pub(super) fn wrong_arguments(
+    name: &str,
+    takes: &BTreeSet<usize>,
+    given: usize,
+    written: &[String],
+) -> ScriptError {
     let counts: Vec<_> = takes.iter().map(ToString::to_string).collect();
     let noun = if takes.iter().eq([&1]) { "argument" } else { "arguments" };
     let text = format!("`{name}` takes {} {noun}, not {given}", counts.join(" or "));

@@ -8,7 +8,7 @@ use super::{
     Check,
     tree::{Around, Is, Name, Node, Visit},
 };
-use crate::script::{error::ScriptError, names::taken};
+use crate::script::{error::ScriptError, names::taken, testing::TAKEN};
 
 /// Collects the functions that are called, by name or like a method, or handed on by name.
 pub(super) struct Called(pub BTreeSet<String>);
@@ -54,7 +54,8 @@ impl<'a> Check<'a> {
     /// A function of such a name would be called instead of uplift's own.
     pub(super) fn shadows(&mut self, ast: &AST) {
         for function in ast.iter_functions() {
-            if taken(self.known.catalogue, function.name) {
+            let of_tests = self.known.tests && TAKEN.contains(&function.name);
+            if of_tests || taken(self.known.catalogue, function.name) {
                 let text = format!(
                     "`{}` is uplift's own: no file may define a function of that name",
                     function.name

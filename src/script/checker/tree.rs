@@ -97,6 +97,7 @@ pub(super) enum Node<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Block<'a> {
     Step(&'a str),
+    Test(&'a str),
     On,
     Together,
     Loop,
@@ -127,6 +128,8 @@ pub(super) struct Around<'a> {
     pub names: Vec<Name<'a>>,
     /// Names of which something is changed somewhere in this body.
     changed: BTreeSet<&'a str>,
+    /// Those among them that are set to another value.
+    set_again: BTreeSet<&'a str>,
 }
 
 impl<'a> Around<'a> {
@@ -140,6 +143,16 @@ impl<'a> Around<'a> {
 
     pub(super) fn name(&self, name: &str) -> Option<&Name<'a>> {
         self.names.iter().rev().find(|known| known.text == name)
+    }
+
+    fn of(function: Option<&'a Function>, changes: Changes<'a>) -> Self {
+        let Changes { changed, set_again } = changes;
+        Self { function, blocks: Vec::new(), names: Vec::new(), changed, set_again }
+    }
+
+    /// Whether it is set to another value somewhere.
+    pub(super) fn is_set_again(&self, name: &str) -> bool {
+        self.set_again.contains(name)
     }
 
     /// What a variable was set to, if it can have no other value.
@@ -185,13 +198,13 @@ pub(super) fn root(expr: &Expr) -> Option<&str> {
 
 impl<'a, 'v> Walk<'a, 'v> {
     fn over(visit: &'v mut dyn Visit<'a>, function: Option<&'a Function>, body: &'a [Stmt]) {
-        let around = Around { function, blocks: Vec::new(), names: Vec::new(), changed: BTreeSet::new() };
-        let mut changes = Changes(BTreeSet::new());
+        let around = Around::of(function, Changes::default());
+        let mut changes = Changes::default();
         // The same names again: nothing is told to `visit` yet.
         let mut first = Walk { around, visit: &mut changes };
         first.params(function);
         first.body(body);
-        let around = Around { function, blocks: Vec::new(), names: Vec::new(), changed: changes.0 };
+        let around = Around::of(function, changes);
         let mut walk = Walk { around, visit };
         walk.params(function);
         walk.body(body);
@@ -334,6 +347,7 @@ impl<'a, 'v> Walk<'a, 'v> {
         let Some((body, before)) = parts.split_last() else { return };
         let block = match (keyword, before.first()) {
             ("step", Some(Expr::StringConstant(name, _))) => Block::Step(name),
+            ("test", Some(Expr::StringConstant(name, _))) => Block::Test(name),
             ("on", _) => Block::On,
             ("together", _) => Block::Together,
             _ => Block::Branch,
@@ -349,16 +363,24 @@ impl<'a, 'v> Walk<'a, 'v> {
 }
 
 /// Collects the names of which something is changed: by an assignment, by a method, by a closure that has hold of them.
-struct Changes<'a>(BTreeSet<&'a str>);
+#[derive(Default)]
+struct Changes<'a> {
+    changed: BTreeSet<&'a str>,
+    set_again: BTreeSet<&'a str>,
+}
 
 impl<'a> Visit<'a> for Changes<'a> {
     fn node(&mut self, node: Node<'a>, _: &Around<'a>) {
         match node {
-            Node::Stmt(Stmt::Assignment(assignment)) => self.0.extend(root(&assignment.1.lhs)),
-            Node::Stmt(Stmt::Share(shared)) => {
-                self.0.extend(shared.iter().map(|(name, _)| name.name.as_str()));
+            Node::Stmt(Stmt::Assignment(assignment)) => {
+                let to = &assignment.1.lhs;
+                self.changed.extend(root(to));
+                self.set_again.extend(root(to).filter(|_| matches!(to, Expr::Variable(..))));
             }
-            Node::Expr(Expr::Dot(chain, ..)) if calls(&chain.rhs) => self.0.extend(root(&chain.lhs)),
+            Node::Stmt(Stmt::Share(shared)) => {
+                self.changed.extend(shared.iter().map(|(name, _)| name.name.as_str()));
+            }
+            Node::Expr(Expr::Dot(chain, ..)) if calls(&chain.rhs) => self.changed.extend(root(&chain.lhs)),
             _ => {}
         }
     }
