@@ -65,6 +65,7 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
     let environment = Arc::new(environment);
     let processes = process::Processes::new(Arc::clone(&environment));
     let engine = docker::EngineClient::new(processes.clone());
+    let elsewhere = Arc::new(requests::Elsewhere::new(&environment)?);
     let postgres = postgres::PostgresClient::new(processes.clone());
     let ports = Ports {
         docker: Arc::new(engine.clone()),
@@ -74,9 +75,12 @@ pub fn real_in(environment: Environment) -> Result<(Ports, Hands), Failure> {
         trees: Arc::new(trees::HostTrees),
         http: Arc::new(http::WebClient::new()?),
         clock: Arc::new(clock::HostClock),
-        notices: Arc::new(notices::NoticeCommand(processes.clone())),
+        notices: Arc::new(notices::NoticeCommand {
+            processes: processes.clone(),
+            elsewhere: elsewhere.clone(),
+        }),
         programs: Arc::new(programs::HostPrograms(processes.clone())),
-        requests: Arc::new(requests::Elsewhere::new(&environment)?),
+        requests: elsewhere,
         variables: environment,
         outside: crate::ports::Outside::default(),
         scrubber: crate::site::Scrubber::default(),

@@ -12,7 +12,7 @@ mod progress;
 pub use change::{Change, Planned, Sureness, Write};
 pub use ending::{Choice, Ending, ExitClass, Question};
 pub use failure::{Failure, Refusal, suggest};
-pub use moment::{moment, moment_of};
+pub use moment::{moment, moment_of, span};
 pub use progress::{Progress, Teller, Unit, pace};
 
 use serde::{Deserialize, Serialize};

@@ -45,6 +45,7 @@ pub struct Observe<'a> {
     pub http: &'a dyn http::Http,
     pub programs: &'a dyn programs::ProgramsRead,
     pub requests: &'a dyn requests::RequestsRead,
+    pub notices: &'a dyn notices::NoticesRead,
     pub variables: &'a dyn secrets::Variables,
     pub clock: &'a dyn clock::Clock,
     /// Takes secrets out of what is about to be shown or written.
@@ -67,11 +68,13 @@ pub struct Operate<'a> {
     pub http: &'a dyn http::Http,
     pub programs: &'a dyn programs::Programs,
     pub requests: &'a dyn requests::Requests,
+    pub notices: &'a dyn notices::Notices,
     pub variables: &'a dyn secrets::Variables,
     pub clock: &'a dyn clock::Clock,
     pub scrubber: &'a Scrubber,
     pub tell: &'a Teller,
     pub run: &'a str,
+    begun: Option<&'a notices::Begun>,
     outside: &'a Outside,
 }
 
@@ -88,7 +91,6 @@ pub struct Ports {
     pub requests: std::sync::Arc<dyn requests::Requests>,
     pub variables: std::sync::Arc<dyn secrets::Variables>,
     pub clock: std::sync::Arc<dyn clock::Clock>,
-    /// For the host alone: no primitive tells anybody.
     pub notices: std::sync::Arc<dyn notices::Notices>,
     pub outside: Outside,
     /// Knows the secrets that primitives have used. A clone knows the same.
@@ -108,11 +110,13 @@ impl Ports {
             http: &*self.http,
             programs: &*self.programs,
             requests: &*self.requests,
+            notices: &*self.notices,
             variables: &*self.variables,
             scrubber: &self.scrubber,
             clock: &*self.clock,
             tell,
             run,
+            begun: None,
             outside: &self.outside,
         }
     }
@@ -137,6 +141,7 @@ impl<'a> Operate<'a> {
             http: self.http,
             programs: self.programs,
             requests: self.requests,
+            notices: self.notices,
             variables: self.variables,
             scrubber: self.scrubber,
             clock: self.clock,
@@ -144,6 +149,25 @@ impl<'a> Operate<'a> {
             run: self.run,
             outside: self.outside,
         }
+    }
+
+    /// The same, in a run that began so.
+    #[must_use]
+    pub fn in_run(self, begun: &'a notices::Begun) -> Self {
+        Self { begun: Some(begun), ..self }
+    }
+
+    /// How the run began. Outside of a run everything begins now.
+    #[must_use]
+    pub fn begun(&self) -> notices::Begun {
+        self.begun.cloned().unwrap_or_else(|| notices::Begun {
+            started: self.clock.now(),
+            runbook: String::new(),
+            command: String::new(),
+            by: String::new(),
+            host: String::new(),
+            again: false,
+        })
     }
 
     /// The writing side of a port from outside this crate. Fails with `port_missing` where the embedder did not bring it; in

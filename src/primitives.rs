@@ -91,8 +91,11 @@ stock! {
     effect env_set::EnvSet,
     effect compose_up::ComposeUp,
     effect compose_release::ComposeRelease,
+    effect docker_run::DockerRun,
+    effect docker_remove::DockerRemove,
     effect exec::Exec,
     effect http_request::HttpRequest,
     effect file_put::FilePut,
     effect template::Template,
+    effect notify::Notify,
 }

@@ -22,6 +22,7 @@ mod requests;
 mod server;
 mod setup;
 mod state;
+mod tasks;
 mod trees;
 mod twin;
 mod users;

@@ -1,6 +1,7 @@
 //! How ports behave, whoever is behind them: one suite, run on the simulated world, on the rehearsal above it, and
 //! on the real clients. A behaviour that only one of them has fails here.
 
+mod beside;
 mod called;
 mod compose;
 mod data;
@@ -121,6 +122,12 @@ behaviours! {
         containers_know_their_names_on_networks,
         a_container_has_what_its_files_and_its_image_set,
     }
+    beside {
+        networks_are_known_by_their_names,
+        a_container_of_ones_own_stays,
+        a_task_says_how_it_ended (needs_a_site),
+        a_port_that_is_taken_starts_nothing (needs_a_site),
+    }
     compose {
         settings_fill_in_the_configuration,
         overrides_win_over_the_env_file,
@@ -190,6 +197,7 @@ behaviours! {
         nobody_there_is_known (needs_a_site),
         silence_after_a_change_leaves_a_doubt (needs_a_site),
         a_redirect_leads_to_what_is_granted_alone (needs_a_site),
+        a_chat_takes_a_line_for_people (needs_a_site),
     }
     notices {
         a_command_that_is_missing_is_named,

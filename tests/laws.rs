@@ -20,12 +20,12 @@ use std::{
 
 use uplift::{
     event::Failure,
-    primitives::contract::{Catalogue, Found, Kind, Undone, Verb},
+    primitives::contract::{Found, Kind, Undone, Verb},
     sim::Fault,
 };
 
 use trial::Trial;
-use worlds::{Start, WORLDS};
+use worlds::{Start, WORLDS, verbs};
 
 const FAULTS: [Fault; 3] = [Fault::FailBefore, Fault::FailAfter, Fault::TimeoutAfter];
 
@@ -246,7 +246,7 @@ async fn every_write_counts(ways: &Ways<'_>) -> Vec<String> {
 #[tokio::test]
 async fn each_effect_is_taken_back_without_a_question_on_some_world() {
     let mut asks = Vec::new();
-    for verb in Catalogue::stock().iter().filter(|verb| verb.kind == Kind::Effect) {
+    for verb in verbs().iter().filter(|verb| verb.kind == Kind::Effect) {
         let mut goes = false;
         for start in WORLDS {
             let Ok(begun) = Trial::begin(verb, start).await else { continue };
@@ -262,7 +262,7 @@ async fn each_effect_is_taken_back_without_a_question_on_some_world() {
 #[tokio::test]
 async fn every_reason_to_undo_nothing_was_reviewed() {
     let mut reasons = BTreeSet::new();
-    for verb in Catalogue::stock().iter().filter(|verb| verb.kind == Kind::Effect) {
+    for verb in verbs().iter().filter(|verb| verb.kind == Kind::Effect) {
         for start in WORLDS {
             let Ok(begun) = Trial::begin(verb, start).await else { continue };
             let done = begun.executed().await;
@@ -280,8 +280,7 @@ async fn every_reason_to_undo_nothing_was_reviewed() {
 /// On as many threads as there are cores.
 #[test]
 fn every_stock_primitive_keeps_the_laws() {
-    let catalogue = Catalogue::stock();
-    let (verbs, next): (Vec<_>, _) = (catalogue.iter().collect(), AtomicUsize::new(0));
+    let (verbs, next) = (verbs(), AtomicUsize::new(0));
     let all = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {

@@ -11,6 +11,7 @@ mod names;
 mod place;
 mod pull;
 mod recreate;
+mod run;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -39,8 +40,8 @@ use crate::{
     event::{Failure, Teller},
     ports::{
         docker::{
-            Container, Docker, DockerRead, Engine, Image, LogLine, Pull, Recreate, RemoveContainer, Select,
-            SetRestart, Snapshot, Start, State, Stop, Tag,
+            Container, Docker, DockerRead, Engine, Image, LogLine, Pull, Recreate, RemoveContainer,
+            RunContainer, Said, Select, SetRestart, Snapshot, Start, State, Stop, Tag,
         },
         project::{repository, tag},
     },
@@ -201,6 +202,14 @@ impl DockerRead for EngineClient {
         }
     }
 
+    async fn said(&self, id: &str) -> Result<Said, Failure> {
+        self.has_said(id).await
+    }
+
+    async fn network(&self, name: &str) -> Result<bool, Failure> {
+        self.has_network(name).await
+    }
+
     async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure> {
         let found = self.api().await?.inspect_container(id, None).await;
         snapshot::Definition::of(found.map_err(|error| self.about(id, &error))?)?.recorded()
@@ -266,6 +275,10 @@ impl Docker for EngineClient {
 
     async fn recreate(&self, request: &Recreate) -> Result<String, Failure> {
         self.made_again(request).await
+    }
+
+    async fn run(&self, request: &RunContainer) -> Result<String, Failure> {
+        self.ran(request).await
     }
 
     async fn set_restart(&self, request: &SetRestart) -> Result<(), Failure> {

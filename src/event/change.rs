@@ -34,6 +34,8 @@ pub enum Change {
     RestartPolicy { service: String, from: String, to: String },
     /// A container of the new release runs beside the site, where no user reaches it.
     Trial { service: String, image: String },
+    /// A container of the runbook's own runs beside the site: to its end, or until it is taken away.
+    Container { name: String, image: String, stays: bool },
     /// Something about a database changes; `what` is a predicate, e.g. "keeps everybody out".
     Database { name: String, what: String },
     /// A database is added on the server beside those that are there.
@@ -44,6 +46,8 @@ pub enum Change {
     DatabaseRemoved { name: String },
     /// A program of the operator's is started; what it changes is its own business.
     Program { command: String },
+    /// Somebody is told something; nothing of the site changes.
+    Told { to: String, text: String },
     /// A service elsewhere is asked for something; what that changes is its own business.
     Request { method: String, url: String },
     /// Something of a system that an embedding program brings: `port` is what it is called there, `what` a predicate, e.g.

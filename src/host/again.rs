@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     door::{Host, script_site},
     error::HostError,
-    held::{For, Held, at_work, context, hold, told},
+    held::{For, Held, at_work, begun, context, hold, told},
     layer, library,
     running::Run,
     zero::EntryZero,
@@ -55,7 +55,8 @@ impl Host {
                 }
             }
         }
-        let (context, listener) = context(self, &row.id, Arc::clone(&site));
+        let begun = begun(self, (&row.runbook, command), Some(&row));
+        let (context, listener) = context(self, &row.id, Arc::clone(&site), begun);
         if self.has_changed(&pinned).await {
             context.tell.warn(format!(
                 "`{}`, or what it imports, was changed since: this run goes on with what it began with",
@@ -70,7 +71,7 @@ impl Host {
             before: zero.before,
             held_to: zero.held_to,
         };
-        let messenger = told((self, command), &context, &held, (&row.runbook, true));
+        let messenger = told(self, &context, &held, (&row.runbook, true));
         let held = (held, messenger);
         let id = row.id;
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| run::execute(context, record, job)))
@@ -93,8 +94,9 @@ impl Host {
         let OpenRun { row, zero, .. } = open;
         self.learn_from_set(&row.params).await;
         held.record.writer.adopt(&row.id)?;
-        let (context, listener) = context(self, &row.id, self.frozen(zero.site));
-        let messenger = told((self, command), &context, &held, (&row.runbook, true));
+        let begun = begun(self, (&row.runbook, command), Some(&row));
+        let (context, listener) = context(self, &row.id, self.frozen(zero.site), begun);
+        let messenger = told(self, &context, &held, (&row.runbook, true));
         let held = (held, messenger);
         let (id, before) = (row.id, zero.before);
         Ok(at_work(&id, listener, context.cancel.clone(), held, |record| {
@@ -111,7 +113,7 @@ impl Host {
         let pinned = bundle_of(&self.reader()?.ok_or(HostError::NoRun("resume"))?, &row.id)?;
         let script = self.check(&pinned).map_err(|error| other_words(error, &row))?;
         let site = self.frozen(zero.site);
-        let context = self.rehearsal(Arc::clone(&site), &row.id);
+        let context = self.rehearsal(Arc::clone(&site), &row.id, Some(&row));
         let so_far = SoFar { entries, held_to: zero.held_to, bare: false };
         // A run of before this was recorded has no bundle.
         let changed = if zero.changed.is_empty() { layer::changes(&script, None) } else { zero.changed };
@@ -127,17 +129,18 @@ impl Host {
         let asks = open.asks();
         let OpenRun { row, zero, entries, .. } = open;
         self.learn_from_set(&row.params).await;
-        let context = self.rehearsal(self.frozen(zero.site), &row.id);
+        let context = self.rehearsal(self.frozen(zero.site), &row.id, Some(&row));
         Ok(Box::pin(run::plan_back(&context, &entries, asks)).await)
     }
 
     /// What a rehearsal works with: nobody watches it.
-    pub(super) fn rehearsal(&self, site: Arc<Site>, run: &str) -> Context {
+    pub(super) fn rehearsal(&self, site: Arc<Site>, run: &str, earlier: Option<&RunRow>) -> Context {
         Context {
             catalogue: Arc::clone(&self.0.catalogue),
             ports: self.0.ports.clone(),
             site,
             run: run.to_owned(),
+            begun: Arc::new(begun(self, ("", ""), earlier)),
             tell: Teller::silent(),
             cancel: CancellationToken::new(),
             runtime: tokio::runtime::Handle::current(),
@@ -161,7 +164,7 @@ impl Host {
         if open.asks() || !run::asked(&open.entries, None).is_empty() {
             return open;
         }
-        let context = self.rehearsal(self.frozen(open.zero.site.clone()), &open.row.id);
+        let context = self.rehearsal(self.frozen(open.zero.site.clone()), &open.row.id, Some(&open.row));
         let question = Box::pin(run::plan_back(&context, &open.entries, false)).await.question;
         OpenRun { would_ask: question, ..open }
     }
@@ -244,7 +247,8 @@ impl Host {
         let endpoint = self.0.site.databases.endpoint.clone();
         let databases = Databases { endpoint, ..site.databases };
         let today = &self.0.site;
-        Arc::new(Site { secrets: today.secrets.clone(), grants: today.grants.clone(), databases, ..site })
+        let (grants, notify) = (today.grants.clone(), today.notify.clone());
+        Arc::new(Site { secrets: today.secrets.clone(), grants, notify, databases, ..site })
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::{
     door::script_site,
     error::HostError,
-    held::{For, at_work, context, hold, told},
+    held::{For, at_work, begun, context, hold, told},
     runbook::Runbook,
     running::Run,
     zero::EntryZero,
@@ -47,7 +47,8 @@ pub(super) async fn start(
     if !changes.is_empty() {
         return Err(HostError::Stale { changes });
     }
-    let (context, listener) = context(host, &id, Arc::clone(&host.0.site));
+    let (context, listener) =
+        context(host, &id, Arc::clone(&host.0.site), begun(host, (runbook.name(), command), None));
     let unknown = forget_never_begun(&context, &held.record.reader).await?;
     forget_notes(&context, &held.record.reader).await?;
     let mut before = survey::before(context.ports.observe(&context.site, &id, &context.tell)).await?;
@@ -78,7 +79,7 @@ pub(super) async fn start(
         before,
         held_to,
     };
-    let messenger = told((host, command), &context, &held, (runbook.name(), false));
+    let messenger = told(host, &context, &held, (runbook.name(), false));
     for text in unknown {
         context.tell.warn(text);
     }

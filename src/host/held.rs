@@ -10,8 +10,8 @@ use super::{door::Host, error::HostError, log, notices::Messenger, running::Run,
 use crate::{
     clients,
     event::{Ending, Event, Failure},
-    journal::{Folder, Holder, Lock, Reader, Writer},
-    ports::postgres::LockSite,
+    journal::{Folder, Holder, Lock, Reader, RunRow, Writer},
+    ports::{notices::Begun, postgres::LockSite},
     run::{Context, Record, SharedLock},
     site::Site,
     survey,
@@ -101,10 +101,24 @@ pub(super) async fn hold(
     Ok(Held { record, without, hands: host.0.hands.clone(), _lock: lock })
 }
 
+/// How the work of this command begins: a run that is there already has begun before.
+pub(super) fn begun(host: &Host, (runbook, command): (&str, &str), earlier: Option<&RunRow>) -> Begun {
+    let who = clients::who();
+    Begun {
+        started: earlier.map_or_else(|| host.now(), |row| row.started),
+        runbook: runbook.to_owned(),
+        command: command.to_owned(),
+        by: who.to_string(),
+        host: who.host.clone(),
+        again: earlier.is_some(),
+    }
+}
+
 pub(super) fn context(
     host: &Host,
     run: &str,
     site: Arc<Site>,
+    begun: Begun,
 ) -> (Context, mpsc::UnboundedReceiver<log::Told>) {
     let (listener, events) = mpsc::unbounded_channel();
     let log = host.0.ports.files.log(&log_path(&site, run));
@@ -113,6 +127,7 @@ pub(super) fn context(
         ports: host.0.ports.clone(),
         site,
         run: run.to_owned(),
+        begun: Arc::new(begun),
         tell: log::teller(host.0.scrubber.clone(), Arc::clone(&host.0.ports.clock), listener, log),
         cancel: CancellationToken::new(),
         runtime: tokio::runtime::Handle::current(),
@@ -126,7 +141,7 @@ fn log_path(site: &Site, run: &str) -> std::path::PathBuf {
 
 /// Tells that the run begins; gives who is to tell how it ended.
 pub(super) fn told(
-    (host, command): (&Host, &str),
+    host: &Host,
     context: &Context,
     held: &Held,
     (runbook, again): (&str, bool),
@@ -145,7 +160,7 @@ pub(super) fn told(
              left alone"
         ));
     }
-    let mut messenger = Messenger::of(host, context, &held.record.reader, command)?;
+    let mut messenger = Messenger::of(host, context, &held.record.reader)?;
     messenger.begins();
     Some(messenger)
 }

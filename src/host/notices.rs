@@ -1,37 +1,42 @@
-//! Tells the operator's own command that a run begins, asks, or has ended. Whatever becomes of that, the run is as it
+//! Tells the operator's own command, and his chat, that a run begins, asks, or has ended. Whatever becomes of that, the run is as it
 //! would be without it: a notice that cannot be given is a warning.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{door::Host, words};
 use crate::{
-    clients,
     event::{Ending, Failure, Teller},
     journal::{Reader, RunRow},
     ports::{
         Ports,
-        notices::{GiveNotice, Notice},
+        notices::{self, Begun, Notice},
     },
     run::{Context, away},
-    site::{Notify, Occasion, Scrubber},
+    site::{Notify, Occasion, Scrubber, Site},
 };
 
 /// Why nobody will be told of a run, if somebody wants to be.
-pub(super) async fn untold(host: &Host) -> Option<String> {
+pub(super) async fn untold(host: &Host) -> Vec<String> {
     let inner = &host.0;
-    let failure =
-        inner.ports.notices.ready(inner.site.notify.as_ref()?, &inner.site.project.dir).await.err()?;
-    let hint = failure.hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default();
-    Some(format!("nobody will be told of this run: {failure}{hint}"))
+    let Some(to) = &inner.site.notify else { return Vec::new() };
+    let tell = Teller::silent();
+    let why = notices::untold(to, inner.ports.observe(&inner.site, "plan", &tell)).await;
+    let nobody = if to.command.is_empty() || to.webhook.is_none() || why.len() > 1 {
+        "nobody"
+    } else {
+        "not everybody"
+    };
+    why.iter().map(|failure| format!("{nobody} will be told of this run: {}", all_of(failure))).collect()
 }
 
 /// Gives the notices of one run, from one taking of its site to the end of that.
 pub(super) struct Messenger {
     notify: Notify,
     ports: Ports,
+    site: Arc<Site>,
     scrubber: Scrubber,
     tell: Teller,
     reader: Arc<Reader>,
@@ -45,39 +50,21 @@ pub(super) struct Messenger {
 
 impl Messenger {
     /// `None` if nobody wants to be told.
-    pub(super) fn of(host: &Host, context: &Context, reader: &Arc<Reader>, command: &str) -> Option<Self> {
+    pub(super) fn of(host: &Host, context: &Context, reader: &Arc<Reader>) -> Option<Self> {
         let site = &host.0.site;
-        let who = clients::who();
-        let row = reader.run(&context.run).ok();
-        let now = host.now();
-        let blank = Notice {
-            notice: Notice::FORMAT,
-            event: Occasion::Start,
-            at: now,
-            site: site.name.clone(),
-            folder: site.project.dir.clone(),
-            host: who.host.clone(),
-            run: context.run.clone(),
-            runbook: row.as_ref().map(|row| row.runbook.clone()).unwrap_or_default(),
-            command: command.to_owned(),
-            by: who.to_string(),
-            started: row.as_ref().map_or(now, |row| row.started),
-            again: row.is_some_and(|row| row.resumed > 0),
-            result: None,
-            exit: None,
-            code: None,
-            message: String::new(),
-            away_ms: BTreeMap::new(),
-            away_since: BTreeMap::new(),
-            next: Vec::new(),
-        };
+        let mut begun = Begun::clone(&context.begun);
+        if let Ok(row) = reader.run(&context.run) {
+            begun.started = row.started;
+            begun.again = row.resumed > 0;
+        }
         Some(Self {
             notify: site.notify.clone()?,
             ports: host.0.ports.clone(),
+            site: Arc::clone(site),
             scrubber: host.0.scrubber.clone(),
             tell: context.tell.clone(),
             reader: Arc::clone(reader),
-            blank,
+            blank: Notice::of(Occasion::Start, host.now(), (site, &context.run), &begun),
             typed: host.0.typed.clone(),
             begun: None,
         })
@@ -116,13 +103,13 @@ impl Messenger {
             result: words::result(ending),
             exit: Some(ending.exit().code()),
             code: words::cause(ending).map(|failure| failure.code.clone()),
-            message: words::ended(&self.blank, ending),
             ..self.blank.clone()
         };
         // What the record does not give is left out: that it has ended is told in any case.
         if let Ok(row) = self.reader.run(&notice.run) {
             self.add_record(&mut notice, &row, ending);
         }
+        notice.message = words::ended(&notice, &self.site.web.name, ending);
         notice
     }
 
@@ -143,8 +130,8 @@ impl Messenger {
         let to = self.notify.clone();
         let wanted = to.on.contains(&notice.event);
         let notice = wanted.then(|| scrubbed(&self.scrubber, notice))?;
-        let (ports, tell) = (self.ports.clone(), self.tell.clone());
-        Some(Letter { ports, tell, request: GiveNotice { to, notice } })
+        let (ports, site, tell) = (self.ports.clone(), Arc::clone(&self.site), self.tell.clone());
+        Some(Letter { ports, site, tell, to, notice })
     }
 }
 
@@ -154,19 +141,27 @@ fn millis(from: Timestamp, until: Timestamp) -> u64 {
 
 struct Letter {
     ports: Ports,
+    site: Arc<Site>,
     tell: Teller,
-    request: GiveNotice,
+    to: Notify,
+    notice: Notice,
 }
 
 impl Letter {
     async fn sent(self) {
-        let Err(failure) = self.ports.notices.give(&self.request).await else { return };
-        let what = match self.request.notice.event {
+        let what = match self.notice.event {
             Occasion::Start => "has begun",
             Occasion::Question => "waits for an answer",
-            Occasion::End => "has ended",
+            Occasion::End | Occasion::Message => "has ended",
         };
-        self.tell.warn(format!("nobody was told that this run {what}: {}", all_of(&failure)));
+        let run = self.notice.run.clone();
+        let site = self.ports.observe(&self.site, &run, &self.tell);
+        let both = !self.to.command.is_empty() && self.to.webhook.is_some();
+        let failures = notices::tell_all(&self.to, self.notice, &*self.ports.notices, site).await;
+        let nobody = if both && failures.len() == 1 { "not everybody" } else { "nobody" };
+        for failure in failures {
+            self.tell.warn(format!("{nobody} was told that this run {what}: {}", all_of(&failure)));
+        }
     }
 }
 

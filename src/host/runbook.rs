@@ -54,7 +54,7 @@ impl Runbook {
 
     async fn rehearse(&self, so_far: SoFar) -> Plan {
         let inner = &self.host.0;
-        let context = self.host.rehearsal(Arc::clone(&inner.site), "plan");
+        let context = self.host.rehearsal(Arc::clone(&inner.site), "plan", None);
         let site = script_site(&inner.site);
         let script = Arc::clone(&self.script);
         let plan = Box::pin(run::rehearse(context, script, self.params.clone(), site, so_far)).await;

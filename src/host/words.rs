@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    event::{Ending, Failure, Question},
+    event::{Ending, Failure, Question, span},
     journal::{Entry, RunRow},
     ports::{
         files::{quote, quoted},
@@ -22,9 +22,23 @@ pub(super) fn begun(notice: &Notice) -> String {
     line(&format!("{site}: {what}: `{command}` by {by}"))
 }
 
-pub(super) fn ended(notice: &Notice, ending: &Ending) -> String {
+/// The times come before the reason: a long one is cut. `first` is the service that people miss first.
+pub(super) fn ended(notice: &Notice, first: &str, ending: &Ending) -> String {
     let Notice { site, command, .. } = notice;
-    line(&format!("{site}: {}: `{command}`{}", state(ending), why(ending)))
+    line(&format!("{site}: {} ({}): `{command}`{}", state(ending), times(notice, first), why(ending)))
+}
+
+/// How long it all took, and for how long services were away.
+fn times(notice: &Notice, first: &str) -> String {
+    let took = notice.at.duration_since(notice.started).as_millis();
+    let mut names: Vec<_> = notice.away_ms.keys().collect();
+    names.sort_by_key(|name| *name != first);
+    let away = names.into_iter().map(|name| match notice.away_since.get(name) {
+        Some(since) => format!("{name} away since {}", since.strftime("%H:%M:%S UTC")),
+        None => format!("{name} away {}", span(notice.away_ms[name])),
+    });
+    let all: Vec<_> = std::iter::once(span(u64::try_from(took).unwrap_or(0))).chain(away).collect();
+    all.join(", ")
 }
 
 /// How it ended, in a few words.

@@ -98,6 +98,17 @@ pub struct RunAside {
     pub overrides: BTreeMap<String, String>,
 }
 
+/// Variables that have another value in what runs beside the product's own containers: those by which proxies find what to
+/// publish, and the one by which web works off jobs itself. A job that runs in the dark would run once more after the databases
+/// have gone back.
+pub const SILENCED: [(&str, &str); 5] = [
+    ("VIRTUAL_HOST", ""),
+    ("VIRTUAL_PORT", ""),
+    ("VIRTUAL_PATH", ""),
+    ("LETSENCRYPT_HOST", ""),
+    ("HANDLE_JOBS_IN_WEB_SERVER", "false"),
+];
+
 impl RunAside {
     /// The first compose that can take values out of a file, with `!reset`.
     pub const SINCE: semver::Version = semver::Version::new(2, 24, 4);

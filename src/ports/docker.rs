@@ -1,10 +1,14 @@
 //! The Docker Engine of one host.
 
+mod run;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use run::{LikeService, RunContainer, RunMount, Said};
 
 use super::files::quote;
 use crate::{
@@ -267,6 +271,10 @@ pub trait DockerRead: Send + Sync {
     async fn gateway(&self) -> Result<Option<String>, Failure>;
     /// Where a named volume lies on the host; `None` if there is no such volume.
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure>;
+    /// The end of what a container has written to each of its two outputs; nothing if it is gone.
+    async fn said(&self, id: &str) -> Result<Said, Failure>;
+    /// Whether there is a network of this name.
+    async fn network(&self, name: &str) -> Result<bool, Failure>;
     /// All that is needed to make this container again.
     async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure>;
 }
@@ -282,6 +290,8 @@ pub trait Docker: DockerRead {
     /// The new container's id. Does nothing and gives the id if a container with that name and definition is there.
     async fn recreate(&self, request: &Recreate) -> Result<String, Failure>;
     async fn set_restart(&self, request: &SetRestart) -> Result<(), Failure>;
+    /// The container's id. Fails with `port_taken`, and is `unknown` where nobody has heard what became of it.
+    async fn run(&self, request: &RunContainer) -> Result<String, Failure>;
 }
 
 impl Pull {

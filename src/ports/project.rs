@@ -30,10 +30,28 @@ pub fn trial_name(project: &Project, run: &str) -> String {
 
 const TRIAL: &str = "-trial-";
 
-/// The run that tries a release in this container, if that is what it is for.
+/// How the container is called in which a run does a task of its runbook; `mark` tells several apart.
 #[must_use]
-pub fn trial_of<'a>(container: &'a Container, project: &Project) -> Option<&'a str> {
-    container.name.strip_prefix(project.name.as_str())?.strip_prefix(TRIAL)
+pub fn task_name(project: &Project, run: &str, mark: &str) -> String {
+    format!("{}{TASK}{run}-{mark}", project.name)
+}
+
+const TASK: &str = "-task-";
+
+/// Whether a run does a task of its runbook in this container.
+#[must_use]
+pub fn is_task(container: &Container, project: &Project) -> bool {
+    container.name.strip_prefix(project.name.as_str()).is_some_and(|rest| rest.starts_with(TASK))
+}
+
+/// The run that tries a release in this container, or does a task of its runbook, if that is what it is for.
+#[must_use]
+pub fn run_of<'a>(container: &'a Container, project: &Project) -> Option<&'a str> {
+    let rest = container.name.strip_prefix(project.name.as_str())?;
+    rest.strip_prefix(TRIAL).or_else(|| {
+        let marked = rest.strip_prefix(TASK)?.trim_end_matches("-undo");
+        marked.rsplit_once('-').map(|(run, _)| run)
+    })
 }
 
 /// The containers whose surroundings the product's are: those of its web, or, where that has none, all of its project.

@@ -63,9 +63,7 @@ async fn in_file(path: &std::path::Path, site: Observe<'_>) -> Result<Option<Sec
 fn missing(from: &Reference) -> Failure {
     let (text, hint) = match from {
         Reference::Variable(name) => (
-            format!(
-                "uplift was started without the variable `{name}`, which the runbook takes a secret from"
-            ),
+            format!("uplift was started without the variable `{name}`, which a secret is taken from"),
             format!(
                 "`export {name}=...` before the command; behind `sudo` name it: `sudo --preserve-env={name}`"
             ),
@@ -75,7 +73,7 @@ fn missing(from: &Reference) -> Failure {
             "put it there, in a file that only its owner may read: `chmod 600`".to_owned(),
         ),
         Reference::Setting(name) => (
-            format!("the site's env file does not set `{name}`, which the runbook takes a secret from"),
+            format!("the site's env file does not set `{name}`, which a secret is taken from"),
             "set it there, or refer to where it is: `env:NAME`, `file:PATH`".to_owned(),
         ),
     };

@@ -70,15 +70,13 @@ impl Asking {
 
     /// Refuses what cannot be sent from this site.
     pub(super) async fn check(&self, site: Observe<'_>) -> Result<(), Refusal> {
-        let wrong = |text: String, hint: &str| {
-            Refusal(Failure::new("bad_option", format!("`http_request`: {text}")).hint(hint))
-        };
+        let wrong = |text: String, hint: &str| Refusal(Failure::new("bad_option", text).hint(hint));
         if !METHODS.contains(&self.method.as_str()) {
             let hint = format!("known: {}", METHODS.map(|one| format!("`{one}`")).join(", "));
             return Err(wrong(format!("`{}` is no method", self.method), &hint));
         }
         if self.json.is_some() && self.body.is_some() {
-            return Err(wrong("it takes one of `json` and `body`".to_owned(), "take one of them out"));
+            return Err(wrong("a request takes one of `json` and `body`".to_owned(), "take one of them out"));
         }
         let secret =
             |name: &&String| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());

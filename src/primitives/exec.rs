@@ -179,12 +179,10 @@ impl Effect for Exec {
         let mut programs = Vec::new();
         for words in [command, self.probe.words(), self.undo.words()].into_iter().filter(|words| !words.is_empty()) {
             let words = placed(&words, dir)?;
-            granted::program(Path::new(&words[0]), &site)?;
-            site.programs.ready(Path::new(&words[0])).await?;
+            may_start(Path::new(&words[0]), site).await?;
             programs.push(words);
         }
-        for (name, reference) in &self.secrets {
-            variable(name)?;
+        for reference in self.secrets.values() {
             lent(reference, site).await?;
         }
         let mut programs = programs.into_iter();
@@ -286,24 +284,13 @@ impl Exec {
     /// What is to be started, once it is clear that it can be meant.
     fn words(&self) -> Result<Vec<String>, Refusal> {
         let wrong = |text: &str, hint: &str| Refusal(Failure::new("bad_option", text).hint(hint));
-        for name in self.env.keys() {
-            variable(name)?;
-        }
-        if let Some(name) = self.secrets.keys().find(|name| self.env.contains_key(*name)) {
-            return Err(wrong(
-                &format!("`exec`: `{name}` stands in `env` and in `secrets`"),
-                "take one of them out",
-            ));
-        }
         if self.leaves_nothing && !self.undo.is_empty() {
             let hint = "take one of them out";
             return Err(wrong("`exec`: there is nothing for `undo` where it `leaves_nothing`", hint));
         }
         let (probe, undo) = (self.probe.words(), self.undo.words());
         let texts = self.command.iter().chain(&probe).chain(&undo).chain(self.env.values());
-        if texts.chain(&self.shell).chain([&self.stdin]).any(|text| text.contains('\0')) {
-            return Err(wrong("`exec`: a text holds a byte 0", "no program can be given that"));
-        }
+        named(self.env.keys(), &self.secrets, texts.chain(&self.shell).chain([&self.stdin]))?;
         match (&self.shell, self.command.is_empty()) {
             (None, false) => Ok(self.command.clone()),
             (Some(text), true) => Ok(Line::Shell(text.clone()).words()),
@@ -340,8 +327,36 @@ async fn run(intent: &Intent, words: &[String], site: Operate<'_>) -> Result<Ran
     site.programs.run(&request, site.tell).await
 }
 
+/// Refuses a program that is not granted, or cannot be started.
+pub(super) async fn may_start(program: &Path, site: Observe<'_>) -> Result<(), Failure> {
+    granted::program(program, &site).map_err(|refusal| refusal.0)?;
+    site.programs.ready(program).await
+}
+
+/// Refuses names that no variable can have or that come twice, and texts that no program can be given.
+pub(super) fn named<'a>(
+    plain: impl Iterator<Item = &'a String>,
+    secrets: &BTreeMap<String, Reference>,
+    mut texts: impl Iterator<Item = &'a String>,
+) -> Result<(), Refusal> {
+    let wrong = |text: &str, hint: &str| Err(Refusal(Failure::new("bad_option", text).hint(hint)));
+    for name in plain {
+        variable(name)?;
+        if secrets.contains_key(name) {
+            return wrong(&format!("`{name}` stands in `env` and in `secrets`"), "take one of them out");
+        }
+    }
+    for name in secrets.keys() {
+        variable(name)?;
+    }
+    if texts.any(|text| text.contains('\0')) {
+        return wrong("a text holds a byte 0", "no program can be given that");
+    }
+    Ok(())
+}
+
 /// The command with the program's whole path.
-fn placed(words: &[String], dir: &Path) -> Result<Vec<String>, Refusal> {
+pub(super) fn placed(words: &[String], dir: &Path) -> Result<Vec<String>, Refusal> {
     let program = &words[0];
     if !program.contains('/') {
         let failure = Failure::new("bad_option", format!("`exec`: `{program}` is no path of a program"));
@@ -359,11 +374,11 @@ fn variable(name: &str) -> Result<(), Refusal> {
     {
         return Ok(());
     }
-    let failure = Failure::new("bad_option", format!("`exec`: `{name}` cannot be the name of a variable"));
+    let failure = Failure::new("bad_option", format!("`{name}` cannot be the name of a variable"));
     Err(Refusal(failure.hint("use letters, digits and `_`")))
 }
 
-fn line(words: &[String]) -> String {
+pub(super) fn line(words: &[String]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -24,6 +24,17 @@ pub(super) fn program(program: &Path, site: &Observe<'_>) -> Result<(), Refusal>
     Err(Refusal(Failure::new("not_granted", text).hint(to_add(site, "exec", names))))
 }
 
+/// Refuses an image that is not granted.
+pub(super) fn image(image: &str, site: &Observe<'_>) -> Result<(), Refusal> {
+    let granted = &site.site.grants.images;
+    if granted.iter().any(|known| known == image) {
+        return Ok(());
+    }
+    let text = format!("this site does not let runbooks run `{image}`");
+    let names = granted.iter().cloned().chain([image.to_owned()]);
+    Err(Refusal(Failure::new("not_granted", text).hint(to_add(site, "images", names))))
+}
+
 /// Refuses a host that is not granted.
 pub(super) fn host(host: &Host, site: &Observe<'_>) -> Result<(), Refusal> {
     let granted = &site.site.grants;

@@ -19,11 +19,14 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 10] = [
+const DARK: [&str; 12] = [
     "compose_create",
     "compose_release",
     "compose_trial",
     "config_return",
+    // Neither lets a container of the product stay, or publish a port: what a task writes goes back with the rest.
+    "docker_remove",
+    "docker_run",
     "env_set",
     "pg_return",
     "pg_savepoint",

@@ -14,7 +14,7 @@ use crate::{
 
 /// What lies in a run's kept folder, by the names that stock primitives and the run itself give. Anything else is somebody
 /// else's, and stays with all that is beside it.
-const OURS: [&str; 12] = [
+const OURS: [&str; 15] = [
     "before",
     "config",
     "containers",
@@ -22,8 +22,11 @@ const OURS: [&str; 12] = [
     "files",
     "loaded.json",
     "logs",
+    "made",
     "never-begun",
     "restart-policies.json",
+    "tasks",
+    "told",
     "unpacked.json",
     "uploads.json",
     "trial-",

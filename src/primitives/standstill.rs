@@ -3,7 +3,11 @@
 
 use crate::{
     event::Failure,
-    ports::{Observe, Operate, docker::Stop, project::of_service},
+    ports::{
+        Observe, Operate,
+        docker::{Container, Select, Stop},
+        project::{is_task, of_service, repository},
+    },
 };
 
 /// Refuses while a container of the product runs: a copy of what is being written to would be of no moment.
@@ -20,7 +24,23 @@ pub(super) async fn still(site: Observe<'_>) -> Result<(), Failure> {
             }
         }
     }
+    if let Some(task) = tasks(site).await?.first() {
+        let text =
+            format!("the task in `{}` still runs, so the product's databases cannot be moved", task.name);
+        return Err(Failure::new("still_running", text)
+            .hint("let the runbook do it before or after, and not beside (`together`) what moves them"));
+    }
     Ok(())
+}
+
+/// Tasks of runbooks that run from the product's image: they write to its databases as the product does.
+async fn tasks(site: Observe<'_>) -> Result<Vec<Container>, Failure> {
+    let mut all = site.docker.containers(&Select::All).await?;
+    all.retain(|one| {
+        let is_ours = is_task(one, &site.site.project);
+        is_ours && one.is_up() && repository(&one.image) == site.site.web.repository
+    });
+    Ok(all)
 }
 
 /// Stops whatever of the product runs. Sessions of a database could be ended, and come back at once; a folder that takes
@@ -33,6 +53,9 @@ pub(super) async fn stop_what_runs(site: Operate<'_>) -> Result<(), Failure> {
                 site.docker.stop(&stop).await?;
             }
         }
+    }
+    for task in tasks(site.observe()).await? {
+        site.docker.stop(&Stop { id: task.id, service: task.name, timeout: None }).await?;
     }
     still(site.observe()).await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     paper::{Mark, Paper},
-    words::{count, size, span, step_of, time},
+    words::{count, named, size, span, step_of, time},
 };
 use crate::{
     event::{Change, Planned, Write},
@@ -203,7 +203,8 @@ fn several(first: &Change, all: &[Write]) -> Option<String> {
 fn one(change: &Change, detail: Detail) -> Option<String> {
     let full = detail == Detail::Full;
     match change {
-        Change::Added { .. } | Change::Program { .. } | Change::Request { .. } => None,
+        Change::Added { .. } | Change::Program { .. } | Change::Request { .. } | Change::Told { .. } => None,
+        Change::Container { stays: false, .. } => None,
         Change::File { path, .. } => full.then(|| format!("changes `{path}`")),
         Change::Removed { path, what } => Some(format!("removes `{}` ({what})", named(path))),
         Change::Image { reference, digest, bytes } => {
@@ -224,6 +225,9 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         Change::Trial { service, image } => {
             Some(format!("tries `{image}` as `{service}` where no user reaches it"))
         }
+        Change::Container { name, image, .. } => {
+            Some(format!("`{name}` runs from `{image}` until it is removed"))
+        }
         Change::Database { name, what } => Some(format!("database `{}`: {}", named(name), named(what))),
         Change::DatabaseAdded { name, bytes, what } => {
             let bytes = bytes.map(|bytes| format!(", {}", size(bytes))).unwrap_or_default();
@@ -233,23 +237,6 @@ fn one(change: &Change, detail: Detail) -> Option<String> {
         Change::Tree { path, what } => Some(format!("`{path}` {what}")),
         Change::Outside { port, what } => Some(format!("{port}: {}", named(what))),
     }
-}
-
-/// The run's name is not known before it begins.
-fn named(text: &str) -> String {
-    let before = [
-        "uplift-restore-",
-        "backups/",
-        "backups/.uploads-",
-        "kept/",
-        "-trial-",
-        "__pre_",
-        "__failed_",
-        "__restore_",
-    ];
-    before
-        .iter()
-        .fold(text.to_owned(), |text, begin| text.replace(&format!("{begin}plan"), &format!("{begin}RUN")))
 }
 
 fn summary(paper: &mut Paper, plan: &Plan) {

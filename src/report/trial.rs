@@ -1,4 +1,4 @@
-//! The container in which a release is tried where no user reaches it: it outlives the uplift that started it.
+//! The container in which a release is tried, or a task is done, where no user reaches it: it outlives the uplift that started it.
 
 use super::{paper::Paper, status::image};
 use crate::{
@@ -12,7 +12,7 @@ pub(super) fn there(paper: &mut Paper, status: &Status, open: Option<&RunRow>, t
         let run = &trial.run;
         let fate = match open.filter(|open| open.id == *run) {
             Some(open) if open.state == RunState::Running && !open.interrupted => {
-                format!("run {run} is trying it now")
+                format!("run {run} works with it now")
             }
             Some(open) if open.going_back => format!("`{typed} rollback {run}` removes it"),
             Some(_) => format!(
@@ -29,7 +29,7 @@ pub(super) fn there(paper: &mut Paper, status: &Status, open: Option<&RunRow>, t
             image(&trial.image),
             trial.state
         );
-        paper.labelled("trial", &text);
+        paper.labelled(if trial.task { "task" } else { "trial" }, &text);
     }
 }
 

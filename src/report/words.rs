@@ -2,19 +2,6 @@
 
 use jiff::Timestamp;
 
-/// `0.8 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
-#[must_use]
-pub fn span(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0..10 => format!("{seconds}.{} s", millis % 1000 / 100),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
-
 /// The time from `start` to `end`, in words.
 #[must_use]
 pub fn between(start: Timestamp, end: Timestamp) -> String {
@@ -31,7 +18,7 @@ pub(super) fn size(bytes: u64) -> String {
     bytesize::ByteSize(bytes).display().iec().to_string()
 }
 
-pub use crate::event::moment as time;
+pub use crate::event::{moment as time, span};
 
 /// The hour alone, for what happened tonight.
 pub(super) fn hour(at: Timestamp) -> String {
@@ -43,6 +30,24 @@ pub(super) fn minute(at: Timestamp, now: Timestamp) -> String {
     let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
     let format = if day(at) == day(now) { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
     at.strftime(format).to_string()
+}
+
+/// The run's name is not known before it begins.
+pub(super) fn named(text: &str) -> String {
+    let before = [
+        "uplift-restore-",
+        "backups/",
+        "backups/.uploads-",
+        "kept/",
+        "-trial-",
+        "-task-",
+        "__pre_",
+        "__failed_",
+        "__restore_",
+    ];
+    before
+        .iter()
+        .fold(text.to_owned(), |text, begin| text.replace(&format!("{begin}plan"), &format!("{begin}RUN")))
 }
 
 /// `1 change`, `2 changes`.

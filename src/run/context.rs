@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     event::{Failure, Teller},
-    ports::{Observe, Operate, Ports},
+    ports::{Observe, Operate, Ports, notices::Begun},
     primitives::contract::{Catalogue, UndoCall, Verb},
     site::Site,
 };
@@ -18,6 +18,8 @@ pub struct Context {
     pub site: Arc<Site>,
     /// The run's id.
     pub run: String,
+    /// How it began; a plan begins when it is made.
+    pub begun: Arc<Begun>,
     pub tell: Teller,
     pub cancel: CancellationToken,
     pub runtime: tokio::runtime::Handle,
@@ -30,7 +32,7 @@ impl Context {
     }
 
     pub(super) fn operate<'a>(&'a self, tell: &'a Teller) -> Operate<'a> {
-        self.ports.operate(&self.site, &self.run, tell)
+        self.ports.operate(&self.site, &self.run, tell).in_run(&self.begun)
     }
 
     pub(super) fn now(&self) -> Timestamp {

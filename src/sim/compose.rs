@@ -149,6 +149,7 @@ impl State {
             restart_at: None,
             prepare: Prepare::Ahead,
             logs: Vec::new(),
+            task: None,
         };
         self.host.instances.insert(id.clone(), instance);
         id

@@ -11,7 +11,7 @@ use super::{instance::Instance, registry::Built, state::State, world::World};
 use crate::{
     event::Failure,
     ports::docker::{
-        Container, DockerRead, Engine, Image, LARGEST_FILE, LogLine, Select, Snapshot, State as Running,
+        Container, DockerRead, Engine, Image, LARGEST_FILE, LogLine, Said, Select, Snapshot, State as Running,
     },
     site::Secret,
 };
@@ -190,6 +190,18 @@ impl DockerRead for World {
             let logs = &state.host.get(id)?.logs;
             let skip = tail.map_or(0, |tail| logs.len().saturating_sub(tail));
             Ok(logs[skip..].to_vec())
+        })
+    }
+
+    async fn said(&self, id: &str) -> Result<Said, Failure> {
+        self.look(|state| state.host.reach().map(|()| state.said(id)))
+    }
+
+    async fn network(&self, name: &str) -> Result<bool, Failure> {
+        self.look(|state| {
+            state.host.reach()?;
+            let own = format!("{}_default", state.model.project.name);
+            Ok(["bridge", "host", "none", own.as_str()].contains(&name))
         })
     }
 

@@ -123,8 +123,10 @@ impl State {
             Fault::Lose => {
                 let before = self.clone();
                 let answer = work(self);
-                let changed =
-                    self.disk != before.disk || self.host != before.host || self.server != before.server;
+                let changed = self.disk != before.disk
+                    || self.host != before.host
+                    || self.server != before.server
+                    || self.told != before.told;
                 let mut faults = std::mem::take(&mut self.faults);
                 faults.lost |= changed;
                 *self = Self { faults, ..before };

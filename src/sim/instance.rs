@@ -9,6 +9,7 @@ use super::{
     registry::{Exit, Release, WebHealth},
     server::{Backend, Prepared},
     state::{State, later},
+    tasks::Task,
 };
 use crate::ports::docker::{Container, LogLine, State as Running};
 
@@ -42,6 +43,9 @@ pub(super) struct Instance {
     pub prepare: Prepare,
     #[serde(skip)]
     pub logs: Vec<LogLine>,
+    /// It is none of compose's.
+    #[serde(skip)]
+    pub task: Option<Task>,
 }
 
 impl Instance {
@@ -55,12 +59,18 @@ impl Instance {
             restart_at: None,
             prepare: Prepare::Ahead,
             logs: Vec::new(),
+            task: None,
         }
     }
 
     /// The process is the product's web server, not its worker.
     pub(super) fn is_web(&self) -> bool {
-        self.command.is_empty()
+        self.command.is_empty() && self.task.is_none()
+    }
+
+    /// It has sessions in the product's databases while it runs.
+    pub(super) fn knows_the_server(&self) -> bool {
+        self.environment.contains_key("DB_HOST")
     }
 
     /// It runs `db:prepare` before it serves.
@@ -90,6 +100,9 @@ impl Instance {
         self.shown.health = self.has_healthcheck.then(|| "starting".to_owned());
         self.restart_at = None;
         self.prepare = Prepare::Ahead;
+        if self.task.is_some() {
+            return;
+        }
         let what = if self.is_web() { "=> Booting Puma" } else { "=> Starting the worker" };
         self.say(at, what);
     }
@@ -175,6 +188,9 @@ impl State {
     /// The next thing that one container did by now, if there is one.
     fn advance(&mut self, id: &str) -> bool {
         let now = self.now;
+        if self.host.instances.get(id).is_some_and(|one| one.task.is_some()) {
+            return self.end_task(id);
+        }
         let Some(instance) = self.host.instances.get_mut(id) else { return false };
         if let Some(at) = instance.restart_at.filter(|at| *at <= now) {
             instance.shown.restarts += 1;
@@ -263,6 +279,9 @@ impl State {
     /// A process that begins is kept out of what lets nobody in; everywhere else it has sessions.
     pub(super) fn connect(&mut self, id: &str) {
         self.server.cut.retain(|(container, _)| container != id);
+        if !self.host.instances.get(id).is_some_and(Instance::knows_the_server) {
+            return;
+        }
         let closed = self.server.databases.values().filter(|db| !db.facts.open).map(|db| db.facts.oid);
         self.server.cut.extend(closed.map(|oid| (id.to_owned(), oid)).collect::<Vec<_>>());
     }

@@ -1,4 +1,4 @@
-//! Commands of a world that are told of runs.
+//! Commands of a world that are told of runs, and chats.
 
 use std::{
     collections::BTreeMap,
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{state::State, world::World};
 use crate::{
     event::Failure,
-    ports::notices::{GiveNotice, Notice, Notices, NoticesRead, missing, not_executable},
-    site::Notify,
+    ports::notices::{GiveNotice, Notice, Notices, NoticesRead, PostNotice, missing, not_executable},
+    site::{Notify, Occasion},
 };
 
 /// What a command does with what it is told.
@@ -28,11 +28,14 @@ pub enum Notifier {
 }
 
 /// Who was told what.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Told {
     pub notifiers: BTreeMap<PathBuf, Notifier>,
     /// What commands were started with, whatever they made of it.
     pub given: Vec<Notice>,
+    /// Lines that were posted to chats.
+    #[serde(default)]
+    pub posted: Vec<String>,
 }
 
 impl World {
@@ -46,6 +49,12 @@ impl World {
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {
         self.lock().told.given.clone()
+    }
+
+    /// What chats were told so far.
+    #[must_use]
+    pub fn posted(&self) -> Vec<String> {
+        self.lock().told.posted.clone()
     }
 }
 
@@ -73,19 +82,43 @@ impl NoticesRead for World {
     }
 }
 
-/// No write of the site's: it counts as none, and no fault is in its way.
+impl State {
+    fn give(&mut self, request: &GiveNotice) -> Result<(), Failure> {
+        let path = self.notifier(&request.to, &request.notice.folder)?;
+        self.told.given.push(request.notice.clone());
+        self.keeper.changed = true;
+        match self.told.notifiers.get(&path).copied().unwrap_or_default() {
+            Notifier::Takes => Ok(()),
+            Notifier::Fails => Err(request.failed("exit code 3", vec!["the room is closed".to_owned()])),
+            Notifier::Hangs => Err(request.hangs()),
+        }
+    }
+
+    fn post(&mut self, request: &PostNotice) -> Result<(), Failure> {
+        let reply = self.ask(&request.request())?;
+        self.told.posted.push(request.text.clone());
+        request.heard(&reply)
+    }
+}
+
+/// What the host tells is no write of the site's: it counts as none, and no fault is in its way. What a runbook tells is.
 #[async_trait]
 impl Notices for World {
     async fn give(&self, request: &GiveNotice) -> Result<(), Failure> {
-        self.look(|state| {
-            let path = state.notifier(&request.to, &request.notice.folder)?;
-            state.told.given.push(request.notice.clone());
-            state.keeper.changed = true;
-            match state.told.notifiers.get(&path).copied().unwrap_or_default() {
-                Notifier::Takes => Ok(()),
-                Notifier::Fails => Err(request.failed("exit code 3", vec!["the room is closed".to_owned()])),
-                Notifier::Hangs => Err(request.hangs()),
+        match request.notice.event {
+            Occasion::Message => {
+                self.act(&format!("tell {}", request.to.program()), |state| state.give(request))
             }
-        })
+            _ => self.look(|state| state.give(request)),
+        }
+    }
+
+    async fn post(&self, request: &PostNotice) -> Result<(), Failure> {
+        match request.event {
+            Occasion::Message => {
+                self.act(&format!("tell {}", request.to.shown()), |state| state.post(request))
+            }
+            _ => self.look(|state| state.post(request)),
+        }
     }
 }

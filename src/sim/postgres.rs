@@ -63,7 +63,7 @@ impl State {
     /// Sessions of running containers, those that wait for a statement left out: they show as its own.
     fn application_sessions(&self, databases: &[String]) -> Vec<Session> {
         let running = self.host.instances.values().filter(|one| one.shown.state == Running::Running);
-        let running: Vec<_> = running.filter(|one| one.environment.contains_key("DB_HOST")).collect();
+        let running: Vec<_> = running.filter(|one| one.knows_the_server()).collect();
         let product = |name: &&String| self.server.product.contains(name);
         let known = databases.iter().filter(product).filter_map(|name| self.server.databases.get(name));
         let pairs = known.flat_map(|db| running.iter().map(move |one| (*one, db)));
@@ -108,7 +108,8 @@ impl State {
         if !open {
             let polling = self.server.foreign.iter_mut().filter(|one| one.session.database == name);
             polling.filter(|one| one.manner == Manner::ComesBack).for_each(|one| one.away = true);
-            let running = self.host.instances.values().filter(|one| one.shown.is_running());
+            let running = self.host.instances.values();
+            let running = running.filter(|one| one.shown.is_running() && one.knows_the_server());
             let ids: Vec<_> = running.map(|one| (one.shown.id.clone(), oid)).collect();
             self.server.cut.extend(ids);
         }

@@ -90,7 +90,7 @@ impl World {
 }
 
 impl State {
-    fn ask(&mut self, request: &SendRequest) -> Result<Reply, Failure> {
+    pub(super) fn ask(&mut self, request: &SendRequest) -> Result<Reply, Failure> {
         self.keeper.changed = true;
         let mut url = request.address.reveal().to_owned();
         for _ in 0..=crate::ports::requests::REDIRECTS {

@@ -102,6 +102,7 @@ pub(super) fn strata(shape: &Shape) -> State {
         tools: super::programs::Tools::default(),
         services: super::requests::Elsewhere::default(),
         queries: Vec::new(),
+        tasks: BTreeMap::new(),
         keeper: Keeper::default(),
         onlooker: Onlooker::default(),
     }

@@ -37,6 +37,9 @@ pub(super) struct State {
     /// What the server answers to what runbooks ask it.
     #[serde(default)]
     pub queries: Vec<super::postgres::Told>,
+    /// What containers do that runbooks run, by image.
+    #[serde(default)]
+    pub tasks: BTreeMap<String, Vec<super::programs::Does>>,
     #[serde(skip)]
     pub keeper: Keeper,
     #[serde(skip)]

@@ -12,6 +12,7 @@ mod once;
 mod postgres;
 mod programs;
 mod requests;
+mod tasks;
 mod tree;
 mod trees;
 mod web;

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     event::{Failure, suggest},
-    ports::postgres::{Obstacle, Session},
+    ports::{
+        postgres::{Obstacle, Session},
+        project::repository,
+    },
 };
 
 /// Another number wherever a file would mean something else.
@@ -101,6 +104,13 @@ impl World {
                 return Err(invalid(text).hint("e.g. `path = \"/usr/local/bin/haproxyctl\"`"));
             }
             self.put_program(&one.path, &one.does);
+        }
+        for one in &written.task {
+            // The product's images are what `[[release]]` says.
+            if repository(&one.image) != setup::REPOSITORY {
+                self.put_image(&one.image, one.size.map_or(48 << 20, |size| size.0), one.here);
+            }
+            self.put_tasks(&one.image, &one.does);
         }
         self.put_answers(&written.answer);
         self.put_queries(&written.query);

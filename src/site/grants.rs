@@ -7,6 +7,8 @@ pub struct Grants {
     pub exec: Vec<PathBuf>,
     /// Hosts that may be asked over HTTP: `NAME`, which means its usual port, or `NAME:PORT`.
     pub http: Vec<String>,
+    /// Images that may be run, as they are asked for.
+    pub images: Vec<String>,
     /// Whole paths of files, and of folders with all that is in them, outside of the site folder that may be put and copied.
     pub files: Vec<PathBuf>,
 }

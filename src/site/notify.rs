@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, is_secret};
+use super::{Reference, Secret, is_secret};
 
 /// When somebody is told of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,10 +14,12 @@ pub enum Occasion {
     Question,
     /// It is over, or stopped in the middle.
     End,
+    /// Its runbook says something on the way.
+    Message,
 }
 
 impl Occasion {
-    pub const ALL: [Self; 3] = [Self::Start, Self::Question, Self::End];
+    pub const ALL: [Self; 4] = [Self::Start, Self::Question, Self::End, Self::Message];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -25,17 +27,21 @@ impl Occasion {
             Self::Start => "start",
             Self::Question => "question",
             Self::End => "end",
+            Self::Message => "message",
         }
     }
 }
 
-/// The command that is told of runs, by the settings file.
+/// Who is told of runs, by the settings file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Notify {
-    /// The program and its arguments, which no shell reads. Arguments may hold a key: they are never shown.
+    /// The program and its arguments, which no shell reads; empty where there is only a chat. Arguments may hold a key:
+    /// they are never shown.
     pub command: Vec<String>,
+    /// Where the address of a chat is that takes `{"text": ...}`. Whoever has it may write there, so it is a secret.
+    pub webhook: Option<Reference>,
     pub on: Vec<Occasion>,
-    /// For how long one call of it may last.
+    /// For how long one call of either may last.
     pub timeout: Duration,
 }
 
@@ -71,6 +77,7 @@ impl fmt::Debug for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notify")
             .field("program", &self.program())
+            .field("webhook", &self.webhook)
             .field("on", &self.on)
             .finish_non_exhaustive()
     }
@@ -92,7 +99,7 @@ mod tests {
             "https://chat.example/T0/B0",
         ];
         let command = words.map(str::to_owned).to_vec();
-        let notify = Notify { command, on: Occasion::ALL.to_vec(), timeout: Notify::TIMEOUT };
+        let notify = Notify { command, webhook: None, on: Occasion::ALL.to_vec(), timeout: Notify::TIMEOUT };
         let found: Vec<_> = notify.secrets().iter().map(|secret| secret.reveal().to_owned()).collect();
         assert_eq!(found, ["t-123456", "k-123456", "https://chat.example/T0/B0"]);
         assert!(!format!("{notify:?}").contains("123456"), "{notify:?}");

@@ -9,7 +9,7 @@ use crate::{
         docker::{Container, Select, State},
         http::Probe,
         postgres::{Kept, KeptDatabase},
-        project::trial_of,
+        project::{is_task, run_of},
     },
     site::Service,
 };
@@ -76,12 +76,15 @@ pub struct ServiceStatus {
     pub health: Option<String>,
 }
 
-/// The container of a trial.
+/// The container of a trial, or of a task of a runbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrialStatus {
     pub name: String,
     pub run: String,
     pub image: String,
+    /// It is a task's.
+    #[serde(default)]
+    pub task: bool,
     /// In words, as for a service.
     pub state: String,
 }
@@ -179,7 +182,8 @@ async fn trials_of(site: Observe<'_>) -> Result<Vec<TrialStatus>, Failure> {
     let all = site.docker.containers(&Select::All).await?;
     let shown = |one: &Container| {
         Some(TrialStatus {
-            run: trial_of(one, &site.site.project)?.to_owned(),
+            run: run_of(one, &site.site.project)?.to_owned(),
+            task: is_task(one, &site.site.project),
             name: one.name.clone(),
             image: one.image.clone(),
             state: state(one, site.clock.now()),

@@ -43,7 +43,7 @@ fn given(fixture: &dyn Fixture, to: Notify, message: &str) -> GiveNotice {
 
 fn calling(command: &[&str]) -> Notify {
     let command = command.iter().map(|word| (*word).to_owned()).collect();
-    Notify { command, on: Occasion::ALL.to_vec(), timeout: Duration::from_secs(1) }
+    Notify { command, webhook: None, on: Occasion::ALL.to_vec(), timeout: Duration::from_secs(1) }
 }
 
 pub(super) async fn a_command_that_is_missing_is_named(fixture: &dyn Fixture) {

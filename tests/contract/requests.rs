@@ -11,11 +11,12 @@ use std::{
 
 use uplift::{
     ports::{
+        notices::PostNotice,
         requests::{ANSWERED, Address, Host, SendRequest},
         secrets::Lent,
     },
     sim::{Answers, World},
-    site::{Grants, Reference, Secret},
+    site::{Grants, Occasion, Reference, Secret},
 };
 
 use super::{Fixture, code, here::Here};
@@ -184,6 +185,27 @@ pub(super) async fn a_redirect_leads_to_what_is_granted_alone(fixture: &dyn Fixt
     assert_eq!(code(requests.send(&request(&service, "GET", "/round")).await), "http_no_answer");
 }
 
+pub(super) async fn a_chat_takes_a_line_for_people(fixture: &dyn Fixture) {
+    let gone = Answers { status: 404, body: "\nno_team\n".to_owned(), ..Answers::to("POST", "/gone") };
+    let service = fixture.service(&[Answers::to("POST", "/hook"), gone]);
+    let notices = fixture.ports().notices;
+    let post = |path: &str| {
+        let (from, value) = (Reference::Variable("HOOK".to_owned()), format!("{}{path}", service.url));
+        PostNotice {
+            to: Address::Hidden(Lent { from, value: Secret::new(value) }),
+            event: Occasion::Message,
+            text: "done: `a` \"b\" \\".to_owned(),
+            timeout: Duration::from_secs(2),
+        }
+    };
+    notices.post(&post("/hook")).await.unwrap();
+    let heard = (service.heard)().pop().unwrap();
+    assert_eq!(heard.body, "{\"text\":\"done: `a` \\\"b\\\" \\\\\"}");
+    let failure = notices.post(&post("/gone")).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.evidence), ("webhook_refused", vec!["no_team".to_owned()]));
+    assert_eq!(failure.message, "the chat in env:HOOK answered with 404");
+}
+
 #[tokio::test]
 async fn services_are_asked_from_this_host_as_from_the_world() {
     let here = Here::new();
@@ -191,6 +213,7 @@ async fn services_are_asked_from_this_host_as_from_the_world() {
     nobody_there_is_known(&here).await;
     silence_after_a_change_leaves_a_doubt(&here).await;
     a_redirect_leads_to_what_is_granted_alone(&here).await;
+    a_chat_takes_a_line_for_people(&here).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use uplift::{
 
 use super::{
     Fixture,
+    beside::SCRIPT,
     requests::{self, Service},
 };
 
@@ -20,6 +21,10 @@ impl Simulated {
     pub(super) fn new() -> Self {
         let world = World::strata();
         world.put_file("/srv/strata/scratch/.keep", "", 0o600);
+        let args = ["/bin/sh", "-c", SCRIPT].map(str::to_owned).to_vec();
+        let (stdout, stderr) = ("one\n".to_owned(), "two\n".to_owned());
+        let task = Does { args: Some(args), code: 3, stdout, stderr, ..Does::default() };
+        world.put_tasks("registry.example/strata/server", &[task]);
         Self(world)
     }
 }
@@ -53,7 +58,12 @@ impl Fixture for Simulated {
     fn notifier(&self, does: Notifier) -> Notify {
         let path = "/srv/strata/tell";
         self.0.put_notifier(path, does);
-        Notify { command: vec![path.to_owned()], on: Occasion::ALL.to_vec(), timeout: Notify::TIMEOUT }
+        Notify {
+            command: vec![path.to_owned()],
+            webhook: None,
+            on: Occasion::ALL.to_vec(),
+            timeout: Notify::TIMEOUT,
+        }
     }
 
     fn program(&self, does: &Does) -> PathBuf {

@@ -181,9 +181,10 @@ impl<'v> Trial<'v> {
         (self.world.running(), self.world.images())
     }
 
-    /// All of it, with what lies in the state folder.
-    pub(super) fn everything(&self) -> (Picture, BTreeMap<String, String>, BTreeSet<PathBuf>) {
+    /// All of it, with what lies in the state folder, and what people were told.
+    pub(super) fn everything(&self) -> (Picture, BTreeMap<String, String>, BTreeSet<PathBuf>, Vec<String>) {
         let (running, images) = self.picture();
-        (running, images, self.world.files_in(&self.site.state))
+        let told = self.world.notices().into_iter().map(|notice| notice.message).collect();
+        (running, images, self.world.files_in(&self.site.state), told)
     }
 }

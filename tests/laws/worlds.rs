@@ -15,9 +15,9 @@ use uplift::{
         docker::{RemoveContainer, Stop},
         postgres::{CopyDatabase, Kept, Mark, Session},
     },
-    primitives::contract::Catalogue,
-    sim::{Answers, Does, Manner, Shape, ToldQuery, World},
-    site::{Grants, Site},
+    primitives::contract::{Catalogue, Verb},
+    sim::{Answers, Does, Manner, Notifier, Shape, ToldQuery, World},
+    site::{Grants, Notify, Occasion, Site},
 };
 
 /// One way for a world to begin.
@@ -37,6 +37,9 @@ impl Start {
 
 /// A program that takes web out of a load balancer and in again.
 const BALANCER: &str = "/usr/local/bin/haproxyctl";
+
+/// A command that is told of runs.
+const TELL: &str = "/usr/local/bin/tell-the-team";
 
 /// With what the site's runbooks may reach besides.
 fn equipped(world: World) -> World {
@@ -64,14 +67,47 @@ fn equipped(world: World) -> World {
     let idle = serde_json::json!({ "idle": true });
     let sql = "select count(*) = 0 as idle from orders".to_owned();
     world.put_queries(&[ToldQuery { sql, rows: vec![idle], where_is: None }]);
+    let kept = |word: &str| Does { args: Some(vec![word.to_owned()]), ..Does::default() };
+    let held = Path::new("/srv/strata/held").to_owned();
+    world.put_image("caddy:2", 48 << 20, true);
+    world.put_tasks(
+        "caddy:2",
+        &[
+            Does { makes: vec![held.clone()], stdout: "held\n".to_owned(), ..kept("hold") },
+            Does { removes: vec![held], ..kept("let-go") },
+        ],
+    );
+    world.put_file("/srv/strata/uplift/page/index.html", "<p>soon</p>\n", 0o644);
+    done_with(&world, "docker_run", RUN, |options| {
+        options["name"] = "waiting-page".into();
+        options["publish"] = serde_json::json!(["8081:80"]);
+    });
+    world.put_notifier(TELL, Notifier::Takes);
     world.put_variable("HAPROXY_TOKEN", "canary-of-the-balancer");
-    world
+    // What was done so far is no write of the one that is tried.
+    world.fork()
+}
+
+/// The stock primitives, and those once more whose one example is not all that they do.
+pub(super) fn verbs() -> Vec<Verb> {
+    let mut verbs: Vec<_> = Catalogue::stock().iter().cloned().collect();
+    let mut task = verbs.iter().find(|verb| verb.name == "docker_run").expect("it is in stock").clone();
+    task.example = serde_json::json!({
+        "image": "caddy:2", "command": ["hold"], "undo": ["let-go"], "network": "project",
+        "secrets": { "TOKEN": "env:HAPROXY_TOKEN" },
+    });
+    verbs.push(task);
+    verbs
 }
 
 /// The site as its settings file grants things to its runbooks.
 pub(super) fn site(world: &World) -> Site {
     let http = vec!["lb.internal:8443".to_owned()];
-    Site { grants: Grants { exec: vec![BALANCER.into()], http, files: Vec::new() }, ..world.site() }
+    let (command, on) = (vec![TELL.to_owned()], Occasion::ALL.to_vec());
+    let notify = Some(Notify { command, webhook: None, on, timeout: Notify::TIMEOUT });
+    let grants =
+        Grants { exec: vec![BALANCER.into()], http, images: vec!["caddy:2".to_owned()], ..Grants::default() };
+    Site { grants, notify, ..world.site() }
 }
 
 pub(super) const WORLDS: &[Start] = &[
@@ -118,10 +154,17 @@ fn proxied() -> World {
 
 /// A stock primitive's example is executed.
 fn done(world: &World, verb: &str, run: &str) {
-    let (ports, site, tell) = (world.ports(), world.site(), Teller::silent());
+    done_with(world, verb, run, |_| {});
+}
+
+/// The same with other options.
+fn done_with(world: &World, verb: &str, run: &str, other: impl FnOnce(&mut serde_json::Value)) {
+    let (ports, site, tell) = (world.ports(), site(world), Teller::silent());
     let catalogue = Catalogue::stock();
     let verb = catalogue.get(verb).expect("it is in stock");
-    let call = verb.parse(verb.example.clone()).expect("its example is one");
+    let mut options = verb.example.clone();
+    other(&mut options);
+    let call = verb.parse(options).expect("its example is one");
     let intent = at_once(call.intend(ports.observe(&site, run, &tell))).expect("it is decided on");
     let intent = intent.0.expect("it is an effect");
     let kept = verb.kept().expect("it is an effect");

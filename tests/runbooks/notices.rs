@@ -10,7 +10,7 @@ use uplift::{
     journal::{Folder, Reader},
     ports::{
         Ports,
-        notices::{GiveNotice, Notice, Notices, NoticesRead},
+        notices::{GiveNotice, Notice, Notices, NoticesRead, PostNotice},
     },
     sim::{Exit, Fault, Notifier, Release},
     site::{Notify, Occasion},
@@ -65,7 +65,10 @@ async fn a_run_is_told_at_its_beginning_and_its_end() {
     );
     assert!(first.next[0].starts_with("uplift -C /srv/strata --state "), "{:?}", first.next);
     assert!(first.next[0].ends_with(&format!("show {} --follow", row.id)), "{:?}", first.next);
-    assert_eq!(last.message, "strata: done: `uplift upgrade`");
+    let told = last.message.strip_prefix("strata: done (").expect("how it ended comes first");
+    let times = told.strip_suffix("): `uplift upgrade`").expect("and the command last");
+    let words: Vec<_> = times.split(", ").map(|one| one.split_once(char::is_numeric).unwrap().0).collect();
+    assert_eq!(words, ["", "web away ", "job away "], "{times}");
     assert_eq!(last.away_ms.keys().collect::<Vec<_>>(), ["job", "web"]);
     assert!(last.away_ms["job"] > last.away_ms["web"] && last.away_ms["web"] > 1000, "{:?}", last.away_ms);
     assert!(last.away_since.is_empty() && last.at > first.at, "{last:?}");
@@ -89,7 +92,9 @@ async fn the_fields_of_a_notice_stay() {
     assert_eq!(last["code"], "container_died");
     let message = last["message"].as_str().unwrap();
     assert!(
-        message.contains("failed and was taken back: `uplift upgrade`: the trial's container of `web` died"),
+        message.starts_with("strata: failed and was taken back (")
+            && message.contains(", web away ")
+            && message.contains("): `uplift upgrade`: the trial's container of `web` died"),
         "{message}"
     );
 }
@@ -105,6 +110,7 @@ async fn every_way_to_stand_still_or_end_is_told() {
         asked.next.iter().any(|line| line.ends_with(&format!("rollback {run} --choose stay --reason TEXT")))
     );
     assert!(asked.away_since.contains_key("job"), "{asked:?}");
+    assert!(asked.message.contains(", job away since 0"), "{}", asked.message);
     night.rollback(Some("return-code")).await;
     assert_eq!(heard(&night)[2..], ["start: -", "end: rolled_back 0"]);
     let again = &night.world.notices()[2];
@@ -226,6 +232,10 @@ impl Notices for Looks {
         let holder = Reader::open(&folder).unwrap().unwrap().holder();
         let free = holder.is_none() && self.world.lock_holder().is_none();
         self.seen.lock().unwrap().push((request.notice.event, free));
+        Ok(())
+    }
+
+    async fn post(&self, _: &PostNotice) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -4,20 +4,10 @@ use super::{ComposeCommand, failed, not_started};
 use crate::{
     event::Failure,
     ports::{
-        compose::{ComposeRead as _, RunAside, project_arguments},
+        compose::{ComposeRead as _, RunAside, SILENCED, project_arguments},
         docker::{Container, Docker as _, DockerRead as _, RemoveContainer, Select, State},
     },
 };
-
-/// Variables that have another value there: those by which proxies find what to publish, and the one by which web
-/// works off jobs itself. A job that runs in the dark would run once more after the databases have gone back.
-const SILENCED: [(&str, &str); 5] = [
-    ("VIRTUAL_HOST", ""),
-    ("VIRTUAL_PORT", ""),
-    ("VIRTUAL_PATH", ""),
-    ("LETSENCRYPT_HOST", ""),
-    ("HANDLE_JOBS_IN_WEB_SERVER", "false"),
-];
 
 impl ComposeCommand {
     /// One container of a service, where no user and no proxy finds it. Compose gives such a container neither the

@@ -6,7 +6,8 @@ use super::{not_on_host, same_definition};
 use crate::{
     event::{Failure, Teller, Unit},
     ports::docker::{
-        Docker, Image, Pull, Recreate, RemoveContainer, SetRestart, Start, State as Running, Stop, Tag,
+        Docker, Image, Pull, Recreate, RemoveContainer, RunContainer, SetRestart, Start, State as Running,
+        Stop, Tag,
     },
     sim::{instance::Instance, state::State, world::World},
 };
@@ -150,6 +151,13 @@ impl Docker for World {
             state.host.reach()?;
             state.recreate(request)
         })
+    }
+
+    async fn run(&self, request: &RunContainer) -> Result<String, Failure> {
+        let mut state = self.lock();
+        state.host.reach()?;
+        state.settle();
+        state.run(request)
     }
 
     async fn set_restart(&self, request: &SetRestart) -> Result<(), Failure> {

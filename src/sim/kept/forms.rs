@@ -113,7 +113,10 @@ pub(in crate::sim) mod instances {
 
     use crate::{
         ports::docker::LogLine,
-        sim::instance::{Instance, Prepare},
+        sim::{
+            instance::{Instance, Prepare},
+            tasks::Task,
+        },
     };
 
     #[derive(Serialize, Deserialize)]
@@ -122,6 +125,8 @@ pub(in crate::sim) mod instances {
         restart_at: Option<Timestamp>,
         prepare: Prepare,
         logs: Vec<LogLine>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<Task>,
     }
 
     pub(in crate::sim) fn serialize<S: Serializer>(
@@ -132,6 +137,7 @@ pub(in crate::sim) mod instances {
             restart_at: one.restart_at,
             prepare: one.prepare,
             logs: one.logs.clone(),
+            task: one.task.clone(),
             instance: one.clone(),
         };
         to.collect_map(all.iter().map(|(id, one)| (id, kept(one))))
@@ -141,8 +147,13 @@ pub(in crate::sim) mod instances {
         from: D,
     ) -> Result<BTreeMap<String, Instance>, D::Error> {
         let kept: BTreeMap<String, Kept> = BTreeMap::deserialize(from)?;
-        let whole =
-            |Kept { instance, restart_at, prepare, logs }| Instance { restart_at, prepare, logs, ..instance };
+        let whole = |Kept { instance, restart_at, prepare, logs, task }| Instance {
+            restart_at,
+            prepare,
+            logs,
+            task,
+            ..instance
+        };
         Ok(kept.into_iter().map(|(id, kept)| (id, whole(kept))).collect())
     }
 }

@@ -4,8 +4,8 @@ use super::{STOP, Twin, short};
 use crate::{
     event::{Failure, Teller},
     ports::docker::{
-        Container, Docker, DockerRead, Engine, Image, LogLine, Pull, Recreate, RemoveContainer, Select,
-        SetRestart, Snapshot, Start, State, Stop, Tag,
+        Container, Docker, DockerRead, Engine, Image, LogLine, Pull, Recreate, RemoveContainer, RunContainer,
+        Said, Select, SetRestart, Snapshot, Start, State, Stop, Tag,
     },
     sim::{engine::not_on_host, state::hex},
     site::Secret,
@@ -125,6 +125,19 @@ impl DockerRead for Twin {
             return Ok(if ran { vec![line] } else { Vec::new() });
         }
         self.live().docker.logs(id, tail).await
+    }
+
+    async fn said(&self, id: &str) -> Result<Said, Failure> {
+        if self.lock().containers.made.contains_key(id) {
+            return Ok(Said::default());
+        }
+        self.live().docker.said(id).await
+    }
+
+    async fn network(&self, name: &str) -> Result<bool, Failure> {
+        let there = self.live().docker.network(name).await?;
+        self.remember(format!("network `{name}`"), if there { "there" } else { "missing" });
+        Ok(there)
     }
 
     async fn file(&self, id: &str, path: &str) -> Result<Option<Vec<u8>>, Failure> {
@@ -277,6 +290,10 @@ impl Docker for Twin {
         self.change(made);
         self.wrote(request.change());
         Ok(id)
+    }
+
+    async fn run(&self, request: &RunContainer) -> Result<String, Failure> {
+        self.ran(request).await
     }
 
     async fn set_restart(&self, request: &SetRestart) -> Result<(), Failure> {

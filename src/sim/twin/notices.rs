@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::Twin;
 use crate::{
     event::Failure,
-    ports::notices::{GiveNotice, Notices, NoticesRead},
+    ports::notices::{GiveNotice, Notices, NoticesRead, PostNotice},
     site::Notify,
 };
 
@@ -19,7 +19,13 @@ impl NoticesRead for Twin {
 #[async_trait]
 impl Notices for Twin {
     /// Nobody is told of a rehearsal.
-    async fn give(&self, _: &GiveNotice) -> Result<(), Failure> {
+    async fn give(&self, request: &GiveNotice) -> Result<(), Failure> {
+        self.wrote(request.change());
+        Ok(())
+    }
+
+    async fn post(&self, request: &PostNotice) -> Result<(), Failure> {
+        self.wrote(request.change());
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     event::{Failure, Teller},
     ports::{
         compose::{ComposeRead, Config},
-        docker::{Container, DockerRead, Engine, Image, LogLine, Select, Snapshot},
+        docker::{Container, DockerRead, Engine, Image, LogLine, Said, Select, Snapshot},
         postgres::{
             Activity, Contents, DatabaseFacts, Decoded, DumpClient, Jobs, KeptDatabase, Obstacle,
             PostgresRead, Query, Rows, Server, Session, WrittenRows,
@@ -103,6 +103,14 @@ impl DockerRead for Once<dyn DockerRead> {
 
     async fn volume(&self, name: &str) -> Result<Option<String>, Failure> {
         self.ask(format!("volume {name}"), self.live.volume(name)).await
+    }
+
+    async fn said(&self, id: &str) -> Result<Said, Failure> {
+        self.ask(format!("said {id}"), self.live.said(id)).await
+    }
+
+    async fn network(&self, name: &str) -> Result<bool, Failure> {
+        self.ask(format!("network {name}"), self.live.network(name)).await
     }
 
     async fn snapshot(&self, id: &str) -> Result<Snapshot, Failure> {

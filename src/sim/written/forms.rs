@@ -28,6 +28,8 @@ pub(super) struct Written {
     pub(super) notifier: BTreeMap<PathBuf, Notifier>,
     #[serde(default)]
     pub(super) program: Vec<Program>,
+    #[serde(default)]
+    pub(super) task: Vec<Task>,
     /// Services elsewhere.
     #[serde(default)]
     pub(super) answer: Vec<Answers>,
@@ -94,6 +96,19 @@ impl Default for Site {
 #[serde(deny_unknown_fields)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
+    #[serde(default)]
+    pub(super) does: Vec<Does>,
+}
+
+/// An image that runbooks can run, and what its containers do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Task {
+    pub(super) image: String,
+    pub(super) size: Option<Size>,
+    /// It is on the host already.
+    #[serde(default)]
+    pub(super) here: bool,
     #[serde(default)]
     pub(super) does: Vec<Does>,
 }

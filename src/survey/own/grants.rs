@@ -9,11 +9,13 @@ use crate::site::Grants;
 
 pub(super) fn grants(table: &Table) -> Result<Grants, Wrong> {
     let Some(section) = section(table, "grants")? else { return Ok(Grants::default()) };
-    known(section, "grants.", &["exec", "files", "http"])?;
+    known(section, "grants.", &["exec", "files", "http", "images"])?;
     let exec = words(section, "grants.exec", "list of programs", "\"/usr/local/bin/haproxyctl\"")?;
     let http = words(section, "grants.http", "list of hosts", "\"hooks.example.org\", \"lb.internal:8443\"")?;
     let files = words(section, "grants.files", "list of files and folders", "\"/etc/haproxy\"")?;
+    let images = words(section, "grants.images", "list of images", "\"caddy:2\"")?;
     Ok(Grants {
+        images: images.unwrap_or_default().iter().map(|one| image(one)).collect::<Result<_, _>>()?,
         files: files.unwrap_or_default().into_iter().map(PathBuf::from).collect(),
         exec: exec.unwrap_or_default().iter().map(|one| program(one)).collect::<Result<_, _>>()?,
         http: http.unwrap_or_default().iter().map(|one| host(one)).collect::<Result<_, _>>()?,
@@ -27,6 +29,16 @@ fn program(text: &str) -> Result<PathBuf, Wrong> {
         return Err((why, format!("write its whole path: `command -v {text}` tells it")));
     }
     Ok(text.into())
+}
+
+/// A name without its tag would mean another image tomorrow.
+fn image(text: &str) -> Result<String, Wrong> {
+    let name = text.rsplit('/').next().unwrap_or(text);
+    if text.chars().any(char::is_whitespace) || !name.contains([':', '@']) {
+        let why = format!("`grants.images` names `{text}` without its tag");
+        return Err((why, "write it as it is pulled, e.g. `\"caddy:2\"`".to_owned()));
+    }
+    Ok(text.to_owned())
 }
 
 fn host(text: &str) -> Result<String, Wrong> {
@@ -75,6 +87,8 @@ mod tests {
             ("http = [\"https://hooks.example.org/x\"]", "cannot hold `https://", "write the name"),
             ("http = [\"*\"]", "cannot hold `*`", "write the name"),
             ("http = [\"lb:99999\"]", "cannot hold `lb:99999`", "write the name"),
+            ("images = [\"caddy\"]", "names `caddy` without its tag", "as it is pulled"),
+            ("images = [\"localhost:5000/caddy\"]", "without its tag", "`\"caddy:2\"`"),
             ("exce = []", "`grants.exce` is no setting", "did you mean `exec`?"),
         ] {
             let (said, hinted) = read(text).unwrap_err();

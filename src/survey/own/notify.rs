@@ -1,4 +1,4 @@
-//! `[notify]`: the command that is told of runs.
+//! `[notify]`: who is told of runs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::{Wrong, kind, known, section};
 use crate::{
     event::suggest,
-    site::{Notify, Occasion},
+    site::{Notify, Occasion, Reference},
 };
 
 /// Longer than this nobody waits at the end of a run.
@@ -16,8 +16,23 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 pub(super) fn notify(table: &Table) -> Result<Option<Notify>, Wrong> {
     let Some(section) = section(table, "notify")? else { return Ok(None) };
-    known(section, "notify.", &["command", "on", "timeout"])?;
-    Ok(Some(Notify { command: command(section)?, on: on(section)?, timeout: timeout(section)? }))
+    known(section, "notify.", &["command", "on", "timeout", "webhook"])?;
+    let webhook = webhook(section)?;
+    let command =
+        if section.contains_key("command") || webhook.is_none() { command(section)? } else { Vec::new() };
+    Ok(Some(Notify { command, webhook, on: on(section)?, timeout: timeout(section)? }))
+}
+
+/// Whoever has the address may write there, and the settings file is for everybody's eyes.
+fn webhook(section: &Table) -> Result<Option<Reference>, Wrong> {
+    let Some(value) = section.get("webhook") else { return Ok(None) };
+    let hint = "write the address into a file that only its owner may read (`chmod 600`) and where it is here: \
+                `webhook = \"file:uplift/webhook\"`; a variable does too: `\"env:SLACK_WEBHOOK\"`";
+    // The text is in no message: it may be the address itself.
+    let found = value.as_str().and_then(|text| text.parse().ok());
+    found
+        .map(Some)
+        .ok_or_else(|| ("`notify.webhook` does not say where the address is".to_owned(), hint.to_owned()))
 }
 
 fn command(section: &Table) -> Result<Vec<String>, Wrong> {
@@ -27,7 +42,11 @@ fn command(section: &Table) -> Result<Vec<String>, Wrong> {
         (format!("`notify.command` {what}"), hint.to_owned())
     };
     let words = match section.get("command") {
-        None => return Err(wrong("is missing")),
+        None => {
+            let hint =
+                "e.g. `webhook = \"env:SLACK_WEBHOOK\"`, or `command = [\"/usr/local/bin/tell-the-team\"]`";
+            return Err(("`[notify]` names neither `command` nor `webhook`".to_owned(), hint.to_owned()));
+        }
         Some(Value::Array(words)) => words,
         Some(Value::String(_)) => return Err(wrong("is one text")),
         Some(_) => return Err(wrong("is no list")),
@@ -86,6 +105,8 @@ mod tests {
         let some =
             read("[notify]\ncommand = [\"tell\"]\non = [\"end\"]\ntimeout = \"1m 30s\"").unwrap().unwrap();
         assert_eq!((some.on, some.timeout), (vec![Occasion::End], Duration::from_secs(90)));
+        let chat = read("[notify]\nwebhook = \"file:uplift/webhook\"").unwrap().unwrap();
+        assert!(chat.command.is_empty() && chat.webhook == Some(Reference::File("uplift/webhook".into())));
         assert_eq!(read("[rollback]").unwrap(), None);
     }
 
@@ -97,7 +118,13 @@ mod tests {
             ("command = []", "`notify.command` names no program", "write a list"),
             ("command = [\"\"]", "`notify.command` names no program", "write a list"),
             ("command = [\"tell\", 7]", "`notify.command` holds what is no text", "write a list"),
-            ("on = [\"end\"]", "`notify.command` is missing", "write a list"),
+            ("on = [\"end\"]", "names neither `command` nor `webhook`", "e.g. `webhook"),
+            (
+                "webhook = \"https://hooks.example/T0\"",
+                "does not say where the address is",
+                "`webhook = \"file:",
+            ),
+            ("webhook = 7", "does not say where the address is", "`\"env:SLACK_WEBHOOK\"`"),
             ("command = [\"tell\"]\non = \"end\"", "`notify.on` is no list", "e.g. `on ="),
             ("command = [\"tell\"]\non = [\"ends\"]", "cannot be `ends`", "did you mean `end`?"),
             ("command = [\"tell\"]\non = []", "names nothing", "take `[notify]` out"),
