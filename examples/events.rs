@@ -69,7 +69,7 @@ async fn asked(host: &Host) -> Result<()> {
     let answer = Decision {
         choice: choice.key.clone(),
         reason: "the page was fetched and compared".to_owned(),
-        by: who().to_string(),
+        by: who(),
     };
     // A question with a flag is about the way on; any other one is answered with `Host::rollback`.
     assert!(question.flag.is_some());

@@ -94,6 +94,11 @@ fn headers(request: &SendRequest) -> Option<HeaderMap> {
     for (name, value) in &request.headers {
         headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
     }
+    for (name, lent) in &request.lent {
+        let mut value = HeaderValue::from_str(lent.value.reveal()).ok()?;
+        value.set_sensitive(true);
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    }
     if let Some(lent) = &request.bearer {
         let mut value = HeaderValue::from_str(bearer(lent).reveal()).ok()?;
         value.set_sensitive(true);

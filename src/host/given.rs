@@ -25,11 +25,14 @@ impl Host {
         };
         // A misspelt name says nothing of this one, and may have meant it. What is about a runbook that came and went with a
         // bundle must not keep anybody from going back.
-        let likely = |name: &&String| suggest(name, &[runbook]).starts_with("did you mean");
+        let bare = runbook.rsplit('/').next();
+        let likely = |name: &&String| {
+            bare == Some(name.as_str()) || suggest(name, &[runbook]).starts_with("did you mean")
+        };
         let mut lost = self.0.site.params.keys().filter(|name| !known.contains(&name.as_str()));
         if let Some(lost) = lost.find(likely) {
             let what = format!("`[params.\"{lost}\"]` is about a runbook that is not there");
-            return Err(invalid(what, suggest(lost, known)));
+            return Err(invalid(what, format!("did you mean `{runbook}`? (known: {})", known.join(", "))));
         }
         let mut all = given.clone();
         for (name, value) in self.0.site.params.get(runbook).into_iter().flatten() {

@@ -206,9 +206,31 @@ pub(super) fn is_name(name: &str) -> bool {
     name.split('/').all(|part| !part.is_empty() && part.chars().all(plain))
 }
 
-/// Whether it lies in a folder that has no runbooks.
+/// One of the names that lies in a folder whose name is nearly that of a room: what it changes, nobody would see.
+pub(super) fn misnamed(names: &[String]) -> Option<(String, &'static str)> {
+    names.iter().find_map(|name| {
+        let folder = name.split_once('/')?.0.to_ascii_lowercase();
+        let near = |room: &&&str| strsim::damerau_levenshtein(&folder, room) == 1 || folder == **room;
+        let room = ROOMS.iter().find(near)?;
+        Some((own_file(name), *room))
+    })
+}
+
+/// Folders that have no runbooks.
+const ROOMS: [&str; 3] = ["hooks", "lib", "tests"];
+
+/// Whether it lies in a folder that has no runbooks. A copy of a runbook may have brought its library along.
 fn is_room(name: &str) -> bool {
-    matches!(name.split('/').next(), Some("hooks" | "lib" | "tests"))
+    let mut parts = name.split('/');
+    parts.next().is_some_and(|first| ROOMS.contains(&first)) || parts.any(|part| part == "lib")
+}
+
+/// The name of a runbook of the site's own, by the path of its file: so that it is the same, whoever names it how.
+pub(super) fn own_at(file: &Path, site: &Path) -> Option<String> {
+    let site = std::path::absolute(site).ok()?;
+    let inside = std::path::absolute(file).ok()?.strip_prefix(site.join(FOLDER)).ok()?.to_owned();
+    let name = inside.to_str()?.strip_suffix(END)?;
+    (is_name(name) && !is_room(name)).then(|| name.to_owned())
 }
 
 /// Names of library files that a script imports, or mentions: one too many does no harm.

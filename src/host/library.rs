@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{
     error::HostError,
     imports,
-    layer::{Layer, is_hooks},
+    layer::{Layer, is_hooks, misnamed, own_at},
     vendor::Pack,
 };
 use crate::{
@@ -90,6 +90,9 @@ pub(super) async fn find_with(
     layer: Layer<'_>,
     pack: Option<&Pack>,
 ) -> Result<Bundle, HostError> {
+    // A runbook of the site's own is the same, whether it is called by its name or by its path.
+    let own_name = is_file(name).then(|| own_at(Path::new(name), layer.site)).flatten();
+    let name = own_name.as_deref().unwrap_or(name);
     if is_file(name) {
         let path = std::path::absolute(name).unwrap_or_else(|_| name.into());
         let main = Source { name: name.to_owned(), text: text_of(name, &path, layer.files).await? };
@@ -126,6 +129,11 @@ pub(super) fn known(own: &[String]) -> Vec<&str> {
 
 /// A file of hooks at a misspelt name would change nothing, and say nothing.
 async fn hooks_are_of_something(layer: Layer<'_>, own: &[String]) -> Result<(), HostError> {
+    if let Some((name, room)) = misnamed(own) {
+        let text = format!("`{name}` lies in a folder that nothing is taken from as hooks or library");
+        let hint = format!("did you mean `uplift/{room}/`?");
+        return Err(HostError::Invalid(Failure::new("hooks_of_nothing", text).hint(hint)));
+    }
     let known = known(own);
     let Some(lost) = layer.hung().await?.into_iter().find(|name| !known.contains(&name.as_str())) else {
         return Ok(());

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::door::{Host, HostBuilder};
+use super::{
+    door::{Host, HostBuilder},
+    testing::settings,
+};
 use crate::{
     clients,
     event::Failure,
@@ -58,8 +61,9 @@ impl Simulated {
                 ..failure
             })?,
         };
-        world.keep_with(origin, move |text| kept.keep(text));
         let beside = file.parent().unwrap_or(Path::new("/")).to_owned();
+        bring(&world, &beside, &text);
+        world.keep_with(origin, move |text| kept.keep(text));
         let real = clients::real().ok().map(|(ports, _)| (ports, beside));
         Ok(Self { world, folder, real })
     }
@@ -82,6 +86,20 @@ impl Simulated {
         let scripts = Arc::clone(&real.files);
         let ports = Ports { variables: Arc::clone(&real.variables), ..ports };
         Host::at(start).ports(ports).scripts(scripts, beside.clone())
+    }
+}
+
+/// Gives the simulated site what lies beside its file as it would lie in a site's folder. What the file itself puts there
+/// comes first.
+fn bring(world: &World, beside: &Path, text: &str) {
+    let dir = world.site().project.dir;
+    for (name, bytes) in clients::own_beside(beside) {
+        let path = dir.join(&name);
+        let bytes = if name == Path::new("uplift.toml") { settings(&bytes).unwrap_or(bytes) } else { bytes };
+        let said = text.contains(&path.display().to_string());
+        if !said && world.file(&path).is_none_or(|file| file.bytes != bytes) {
+            world.put_file(path, bytes, 0o644);
+        }
     }
 }
 

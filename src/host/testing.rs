@@ -8,4 +8,5 @@ mod stand;
 mod suite;
 mod told;
 
+pub(super) use own::settings;
 pub use suite::{Failing, Proof, Suite, Summary, Whose};

@@ -211,6 +211,7 @@ impl PostNotice {
             method: "POST".to_owned(),
             address: self.to.clone(),
             headers: headers.into(),
+            lent: BTreeMap::new(),
             bearer: None,
             body: Some(serde_json::json!({ "text": self.text }).to_string()),
             timeout: self.timeout,

@@ -32,6 +32,8 @@ pub struct SendRequest {
     pub method: String,
     pub address: Address,
     pub headers: BTreeMap<String, String>,
+    /// Headers that are secrets.
+    pub lent: BTreeMap<String, Lent>,
     /// Sent as `Authorization: Bearer ...`.
     pub bearer: Option<Lent>,
     pub body: Option<String>,

@@ -14,7 +14,7 @@ use crate::{
         requests::{Address, Host, Reply, SendRequest},
         secrets::lent,
     },
-    site::Reference,
+    site::{Reference, is_secret},
 };
 
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -78,11 +78,12 @@ impl Asking {
         if self.json.is_some() && self.body.is_some() {
             return Err(wrong("a request takes one of `json` and `body`".to_owned(), "take one of them out"));
         }
-        let secret =
-            |name: &&String| ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str());
-        if let Some(name) = self.headers.keys().find(secret) {
-            let hint = "refer to the token: `bearer: \"env:NAME\"`";
-            return Err(wrong(format!("the header `{name}` would hold a secret"), hint));
+        let literal =
+            |(name, value): &(&String, &String)| holds_secret(name) && value.parse::<Reference>().is_err();
+        if let Some((name, _)) = self.headers.iter().find(literal) {
+            let hint =
+                format!("refer to where it is: `\"{name}\": \"env:NAME\"`, `file:PATH` or `setting:NAME`");
+            return Err(wrong(format!("the header `{name}` would hold a secret"), &hint));
         }
         let is_plain = |(name, value): (&String, &String)| {
             let token = |one: char| one.is_ascii_alphanumeric() || "-_.!#$%&'*+^`|~".contains(one);
@@ -109,7 +110,13 @@ impl Asking {
             Some(reference) => Some(lent(reference, site).await?),
             None => None,
         };
-        let mut headers = self.headers.clone();
+        let (mut headers, mut secret) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in &self.headers {
+            match value.parse::<Reference>() {
+                Ok(reference) => drop(secret.insert(name.clone(), lent(&reference, site).await?)),
+                Err(_) => drop(headers.insert(name.clone(), value.clone())),
+            }
+        }
         let body = self.json.as_ref().map(Value::to_string);
         let told = headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
         if body.is_some() && !told {
@@ -119,11 +126,24 @@ impl Asking {
             method: self.method.clone(),
             address,
             headers,
+            lent: secret,
             bearer,
             body: body.or_else(|| self.body.clone()),
             timeout: self.timeout.0,
             grants: site.site.grants.clone(),
         })
+    }
+
+    /// The same, by what was granted when it was decided: a grant that was taken away since must not keep a run from going
+    /// back.
+    pub(super) async fn request_by(
+        &self,
+        hosts: &[String],
+        site: Observe<'_>,
+    ) -> Result<SendRequest, Failure> {
+        let mut request = self.request(site).await?;
+        request.grants.http.extend_from_slice(hosts);
+        Ok(request)
     }
 
     pub(super) fn is_expected(&self, status: u16) -> bool {
@@ -148,7 +168,7 @@ impl Asking {
         let led = reply.location.as_ref().map(|to| format!(", which leads on to `{to}`")).unwrap_or_default();
         let text = format!("`{}` was answered with {}{led}", self.words(), reply.status);
         let lines = reply.body.lines().filter(|line| !line.trim().is_empty()).take(SHOWN);
-        let lines = lines.map(|line| site.scrubber.scrub(&line.chars().take(LINE).collect::<String>()));
+        let lines = lines.map(|line| site.scrubber.scrub(line).chars().take(LINE).collect::<String>());
         let failure = Failure::new("http_refused", site.scrubber.scrub(&text))
             .hint("statuses that are fine stand in `expect`")
             .evidence(lines);
@@ -165,3 +185,9 @@ impl Asking {
 /// How much of an answer shows why it was none.
 const SHOWN: usize = 8;
 const LINE: usize = 500;
+
+/// Whether a header is one that as a rule holds a secret.
+fn holds_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    name == "COOKIE" || (name != "IDEMPOTENCY_KEY" && is_secret(&name, ""))
+}

@@ -222,7 +222,7 @@ impl Effect for DockerRun {
     fn undo_summary(intent: &Intent) -> String {
         match &intent.undo {
             _ if intent.spec.stays => format!("remove `{}`", intent.spec.name),
-            Some(undo) => format!("run `{}` in a container like it", super::exec::line(undo)),
+            Some(undo) => format!("run `{}` in a container like it", super::started::line(undo)),
             None if intent.leaves_nothing => "the runbook says that it leaves nothing behind".to_owned(),
             None if intent.spec.service.is_some() => {
                 "uplift cannot take it back: what it has done stays, but for what a savepoint before it brings back".to_owned()

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     contract::{Back, Effect, Found, Left, Span, Undone, WhenUnknown},
-    granted,
+    left_behind::left_or_asked,
+    started::{Line, failed, line, may_start, named, placed},
 };
 use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe, Operate,
         clock::since,
-        files::quote,
-        programs::{Ran, RunProgram, last_lines},
+        programs::{Ran, RunProgram},
         secrets::{Lent, lent},
     },
     site::Reference,
@@ -72,34 +72,6 @@ pub(super) struct Exec {
     /// Where nobody knows what it has done it may be run again.
     #[serde(default)]
     pub safe_to_repeat: bool,
-}
-
-/// A command by its path and arguments, or a text for a shell.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub(super) enum Line {
-    Command(Vec<String>),
-    Shell(String),
-}
-
-impl Default for Line {
-    fn default() -> Self {
-        Self::Command(Vec::new())
-    }
-}
-
-impl Line {
-    /// What is to be started; nothing where nothing is named.
-    fn words(&self) -> Vec<String> {
-        match self {
-            Self::Command(words) => words.clone(),
-            Self::Shell(text) => ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.words().is_empty()
-    }
 }
 
 fn a_minute() -> Span {
@@ -177,7 +149,9 @@ impl Effect for Exec {
         let command = self.words()?;
         let dir = &site.site.project.dir;
         let mut programs = Vec::new();
-        for words in [command, self.probe.words(), self.undo.words()].into_iter().filter(|words| !words.is_empty()) {
+        for words in
+            [command, self.probe.words(), self.undo.words()].into_iter().filter(|words| !words.is_empty())
+        {
             let words = placed(&words, dir)?;
             may_start(Path::new(&words[0]), site).await?;
             programs.push(words);
@@ -244,7 +218,10 @@ impl Effect for Exec {
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
         let started = site.clock.now();
-        let ran = run(intent, &intent.command, site).await?;
+        // One that leaves nothing was ended with all that it had started: nothing of it is in doubt.
+        let known =
+            |failure: Failure| Failure { unknown: failure.unknown && !intent.leaves_nothing, ..failure };
+        let ran = run(intent, &intent.command, site).await.map_err(known)?;
         if !intent.codes.contains(&ran.code) {
             return Err(failed(&intent.command, &ran, site));
         }
@@ -260,23 +237,25 @@ impl Effect for Exec {
         })
     }
 
-    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         let command = line(&intent.command);
         if intent.leaves_nothing {
             return Ok(Undone::nothing("it leaves nothing behind, as the runbook says"));
         }
-        if let Ok(Found::NotApplied) = Self::probe(intent, site.observe()).await {
-            return Ok(Undone::nothing("the runbook's `probe` says that nothing of it is there"));
-        }
+        // A command that takes it back ends well also where there is nothing to take back, so it is run in any case: exit
+        // code 1 is also what a probe ends with that is broken.
         let Some(undo) = &intent.undo else {
+            if let Ok(Found::NotApplied) = Self::probe(intent, site.observe()).await {
+                return Ok(Undone::nothing("the runbook's `probe` says that nothing of it is there"));
+            }
             let what = format!("left as it is: uplift cannot take `{command}` back");
             return Ok(Undone::Restored { what, left: vec![Left::Programs] });
         };
-        let ran = run(intent, undo, site).await.map_err(|failure| Failure { unknown: false, ..failure })?;
-        if ran.code != 0 {
-            return Err(failed(undo, &ran, site));
-        }
-        Ok(Undone::restored(format!("ran `{}`", line(undo))))
+        left_or_asked(back, (&command, Left::Programs), async {
+            let ran = run(intent, undo, site).await?;
+            if ran.code == 0 { Ok(format!("ran `{}`", line(undo))) } else { Err(failed(undo, &ran, site)) }
+        })
+        .await
     }
 }
 
@@ -325,69 +304,4 @@ impl Intent {
 async fn run(intent: &Intent, words: &[String], site: Operate<'_>) -> Result<Ran, Failure> {
     let request = intent.request(words, site.observe()).await?;
     site.programs.run(&request, site.tell).await
-}
-
-/// Refuses a program that is not granted, or cannot be started.
-pub(super) async fn may_start(program: &Path, site: Observe<'_>) -> Result<(), Failure> {
-    granted::program(program, &site).map_err(|refusal| refusal.0)?;
-    site.programs.ready(program).await
-}
-
-/// Refuses names that no variable can have or that come twice, and texts that no program can be given.
-pub(super) fn named<'a>(
-    plain: impl Iterator<Item = &'a String>,
-    secrets: &BTreeMap<String, Reference>,
-    mut texts: impl Iterator<Item = &'a String>,
-) -> Result<(), Refusal> {
-    let wrong = |text: &str, hint: &str| Err(Refusal(Failure::new("bad_option", text).hint(hint)));
-    for name in plain {
-        variable(name)?;
-        if secrets.contains_key(name) {
-            return wrong(&format!("`{name}` stands in `env` and in `secrets`"), "take one of them out");
-        }
-    }
-    for name in secrets.keys() {
-        variable(name)?;
-    }
-    if texts.any(|text| text.contains('\0')) {
-        return wrong("a text holds a byte 0", "no program can be given that");
-    }
-    Ok(())
-}
-
-/// The command with the program's whole path.
-pub(super) fn placed(words: &[String], dir: &Path) -> Result<Vec<String>, Refusal> {
-    let program = &words[0];
-    if !program.contains('/') {
-        let failure = Failure::new("bad_option", format!("`exec`: `{program}` is no path of a program"));
-        return Err(Refusal(
-            failure.hint(format!("write its whole path: `command -v {}` tells it", quote(program))),
-        ));
-    }
-    let program = dir.join(program).display().to_string();
-    Ok(std::iter::once(program).chain(words.iter().skip(1).cloned()).collect())
-}
-
-fn variable(name: &str) -> Result<(), Refusal> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    if name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(plain)
-    {
-        return Ok(());
-    }
-    let failure = Failure::new("bad_option", format!("`{name}` cannot be the name of a variable"));
-    Err(Refusal(failure.hint("use letters, digits and `_`")))
-}
-
-pub(super) fn line(words: &[String]) -> String {
-    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// How many of its last lines show why it failed.
-const SHOWN: usize = 12;
-
-fn failed(words: &[String], ran: &Ran, site: Operate<'_>) -> Failure {
-    let lines = last_lines(ran, SHOWN).into_iter().map(|line| site.scrubber.scrub(&line));
-    Failure::new("exec_failed", format!("`{}` ended with exit code {}", line(words), ran.code))
-        .hint("mend what its last lines say; exit codes that are fine stand in `codes`")
-        .evidence(lines)
 }

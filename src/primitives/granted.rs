@@ -65,11 +65,24 @@ pub(super) async fn file(path: &Path, site: Observe<'_>) -> Result<(), Refusal> 
         folders.extend([known.clone(), site.files.real(known).await?]);
     }
     let own = [site.site.state.clone(), site.files.real(&site.site.state).await?];
+    let settings = [settings(&site), site.files.real(&settings(&site)).await?];
+    let acting = acting(site).await?;
+    let scripts = dir.join("uplift");
     for path in paths {
-        let grants = path.file_name().is_some_and(|name| name == "uplift.toml");
-        if grants || own.iter().any(|own| path.starts_with(own)) {
+        let script = path.starts_with(&scripts) && path.extension().is_some_and(|end| end == "rhai");
+        let grants = path.file_name().is_some_and(|name| name == "uplift.toml") || settings.contains(&path);
+        if script || grants || own.iter().any(|own| path.starts_with(own)) {
             let text = format!("`{}` is uplift's own: no runbook touches it", path.display());
             return Err(Refusal(Failure::new("not_granted", text).hint("take another path")));
+        }
+        if acting.contains(&path) && !granted.contains(&path) {
+            let text = format!(
+                "`{}` says what is started here: this site does not let runbooks touch it",
+                path.display()
+            );
+            let names = granted.iter().map(|known| known.display().to_string());
+            let hint = to_add(&site, "files", names.chain([path.display().to_string()]));
+            return Err(Refusal(Failure::new("not_granted", text).hint(hint)));
         }
         if !folders.iter().any(|folder| path.starts_with(folder)) {
             let text = format!("this site does not let runbooks touch `{}`", path.display());
@@ -79,6 +92,18 @@ pub(super) async fn file(path: &Path, site: Observe<'_>) -> Result<(), Refusal> 
         }
     }
     Ok(())
+}
+
+/// Files by which whoever writes them starts something: granted programs, who is told of runs, the compose files.
+async fn acting(site: Observe<'_>) -> Result<Vec<PathBuf>, Failure> {
+    let Observe { site: own, files, .. } = site;
+    let told = own.notify.as_ref().map(|notify| own.project.dir.join(notify.program()));
+    let mut acting: Vec<_> =
+        own.grants.exec.iter().cloned().chain(told).chain(own.project.files.clone()).collect();
+    for path in acting.clone() {
+        acting.push(files.real(&path).await?);
+    }
+    Ok(acting)
 }
 
 /// The line that would grant it, with what is granted already.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     asking::{Asking, get, ten_seconds},
     contract::{Back, Effect, Found, Left, Span, Undone, WhenUnknown},
+    left_behind::left_or_asked,
 };
 use crate::{
     event::{Failure, Refusal},
@@ -30,7 +31,7 @@ pub(super) struct HttpRequest {
     pub method: String,
     /// The address. One that is a secret as a whole is given by its place, e.g. `env:SLACK_WEBHOOK`.
     pub url: String,
-    /// Headers of the request, by name.
+    /// Headers of the request, by name. One that is a secret is given by its place: `"X-Api-Key": "env:API_KEY"`.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// What is sent, as JSON.
@@ -51,7 +52,7 @@ pub(super) struct HttpRequest {
     /// A request that changes nothing and tells whether it was done: by an expected status if so, by 404 or 410 if not.
     #[serde(default)]
     pub probe: Option<Asking>,
-    /// The request that takes it back. It is recorded beforehand; 404 and 410 mean that there is nothing to take back.
+    /// The request that takes it back. It is recorded beforehand; of a `DELETE` 404 and 410 mean that nothing is there.
     #[serde(default)]
     pub undo: Option<Asking>,
     /// It leaves nothing that would have to be taken back. `GET` and `HEAD` never do.
@@ -68,6 +69,9 @@ pub(super) struct Intent {
     probe: Option<Asking>,
     undo: Option<Asking>,
     leaves_nothing: bool,
+    /// Hosts that were granted when it was decided.
+    #[serde(default)]
+    hosts: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -137,7 +141,8 @@ impl Effect for HttpRequest {
             let failure = Failure::new("bad_option", "`http_request`: a `probe` changes nothing");
             return Err(Refusal(failure.hint("ask with `GET` or `HEAD`")));
         }
-        Ok(Intent { main, probe, undo: self.undo.clone(), leaves_nothing })
+        let hosts = site.site.grants.http.clone();
+        Ok(Intent { main, probe, undo: self.undo.clone(), leaves_nothing, hosts })
     }
 
     fn summary(intent: &Intent) -> String {
@@ -164,7 +169,7 @@ impl Effect for HttpRequest {
             return Ok(Found::CannotTell("the runbook names no `probe` that could tell".to_owned()));
         };
         let words = probe.words();
-        let request = probe.request(site).await?;
+        let request = probe.request_by(&intent.hosts, site).await?;
         Ok(match site.requests.ask(&request).await {
             Ok(Some(reply)) if probe.is_expected(reply.status) => {
                 Found::Applied(Outcome { request: intent.main.words(), ..Outcome::unseen() })
@@ -180,41 +185,51 @@ impl Effect for HttpRequest {
 
     async fn execute(intent: &Intent, site: Operate<'_>) -> Result<Outcome, Failure> {
         let started = site.clock.now();
-        let request = intent.main.request(site.observe()).await?;
-        let reply = site.requests.send(&request).await?;
+        let request = intent.main.request_by(&intent.hosts, site.observe()).await?;
+        // Of what leaves nothing, nothing is in doubt.
+        let known =
+            |failure: Failure| Failure { unknown: failure.unknown && !intent.leaves_nothing, ..failure };
+        let reply = site.requests.send(&request).await.map_err(known)?;
         // What a rehearsal has made up has no status.
         if reply.status != 0 && !intent.main.is_expected(reply.status) {
-            return Err(intent.main.refused(&reply, site.observe()));
+            return Err(known(intent.main.refused(&reply, site.observe())));
         }
         let json = if reply.cut { None } else { serde_json::from_str::<Value>(&reply.body).ok() };
         Ok(Outcome {
             request: intent.main.words(),
             status: Some(reply.status),
-            body: site.scrubber.scrub(&reply.body),
+            body: if reply.cut {
+                site.scrubber.scrub_cut(&reply.body)
+            } else {
+                site.scrubber.scrub(&reply.body)
+            },
             json: json.map(|json| site.scrubber.scrub_json(&json)),
             took_ms: u64::try_from(since(site.clock, started).as_millis()).unwrap_or(u64::MAX),
         })
     }
 
-    async fn undo(intent: &Intent, _: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
+    async fn undo(intent: &Intent, back: &Back<'_>, site: Operate<'_>) -> Result<Undone, Failure> {
         if intent.leaves_nothing {
             return Ok(Undone::nothing("it leaves nothing behind"));
         }
-        if let Ok(Found::NotApplied) = Self::probe(intent, site.observe()).await {
-            return Ok(Undone::nothing("the runbook's `probe` says that nothing of it is there"));
-        }
         let Some(undo) = &intent.undo else {
+            if let Ok(Found::NotApplied) = Self::probe(intent, site.observe()).await {
+                return Ok(Undone::nothing("the runbook's `probe` says that nothing of it is there"));
+            }
             let what = format!("left as it is: uplift cannot take `{}` back", intent.main.words());
             return Ok(Undone::Restored { what, left: vec![Left::Elsewhere] });
         };
-        let known = |failure| Failure { unknown: false, ..failure };
-        let request = undo.request(site.observe()).await?;
-        let reply = site.requests.send(&request).await.map_err(known)?;
-        let gone = reply.status == 0 || undo.is_expected(reply.status) || ABSENT.contains(&reply.status);
-        if !gone {
-            return Err(known(undo.refused(&reply, site.observe())));
-        }
-        Ok(Undone::restored(format!("asked `{}`", undo.words())))
+        left_or_asked(back, (&intent.main.words(), Left::Elsewhere), async {
+            let request = undo.request_by(&intent.hosts, site.observe()).await?;
+            let reply = site.requests.send(&request).await?;
+            // What is not there needs not be removed; any other request that finds nothing may have been misspelt.
+            let gone = undo.method == "DELETE" && ABSENT.contains(&reply.status);
+            if reply.status == 0 || undo.is_expected(reply.status) || gone {
+                return Ok(format!("asked `{}`", undo.words()));
+            }
+            Err(undo.refused(&reply, site.observe()))
+        })
+        .await
     }
 }
 

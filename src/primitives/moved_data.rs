@@ -74,7 +74,9 @@ impl Reached {
             let since = tried.and_then(|one| Since::deserialize(one.outcome.as_ref()?).ok());
             return Self::Users { since };
         }
-        if tried.is_some() { Self::Nobody } else { Self::NotEvenTried }
+        // A task of the product writes as a trial does: what it has made of the databases goes back with them.
+        let by_task = back.later.iter().any(|one| one.verb == "docker_run");
+        if tried.is_some() || by_task { Self::Nobody } else { Self::NotEvenTried }
     }
 
     /// What the record tells, corrected by who was started beside the run after `since` (RFC 3339).

@@ -63,7 +63,8 @@ impl Read for Pause {
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
         if self.param.is_some() != self.answer.is_some() {
-            let failure = Failure::new("bad_option", "`pause`: one of `param` and `answer` says nothing alone");
+            let failure =
+                Failure::new("bad_option", "`pause`: one of `param` and `answer` says nothing alone");
             return Err(failure.hint("e.g. `param: \"tested\", answer: params::tested`, or neither"));
         }
         if self.answer.as_deref() == Some(GO)

@@ -68,8 +68,8 @@ fn zero() -> Vec<i32> {
     vec![0]
 }
 
-fn is_zero(codes: &Vec<i32>) -> bool {
-    *codes == zero()
+fn is_zero(codes: &[i32]) -> bool {
+    codes == zero()
 }
 
 fn two_seconds() -> Span {

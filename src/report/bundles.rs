@@ -101,7 +101,9 @@ pub fn exchanged(paper: &mut Paper, change: &Exchange, typed: &str) {
             named(change.to.as_ref())
         ),
     );
-    if change.to.is_some() {
+    let older =
+        change.from.as_ref().zip(change.to.as_ref()).is_some_and(|(from, to)| to.version < from.version);
+    if change.to.is_some() && !older {
         paper.labelled("next", "the way back, should it be needed:");
         paper.line(&format!("              {typed} runbook revert"));
     }

@@ -127,7 +127,9 @@ pub(super) fn brought(calls: &[Entry]) -> bool {
 pub(super) fn of_hooks(calls: &[Entry]) -> Vec<String> {
     let hook = |call: &&Entry| call.address.contains("/before/") || call.address.contains("/after/");
     let done = calls.iter().filter(|call| call.kind == Kind::Effect && call.state == State::Succeeded);
-    done.filter(hook).map(|call| format!("what the site's own hook did: {} (`{}`)", call.summary, call.address)).collect()
+    done.filter(hook)
+        .map(|call| format!("what the site's own hook did: {} (`{}`)", call.summary, call.address))
+        .collect()
 }
 
 /// The tag that the run has proved to be what runs.

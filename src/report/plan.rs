@@ -203,8 +203,11 @@ fn several(first: &Change, all: &[Write]) -> Option<String> {
 fn one(change: &Change, detail: Detail) -> Option<String> {
     let full = detail == Detail::Full;
     match change {
-        Change::Added { .. } | Change::Program { .. } | Change::Request { .. } | Change::Told { .. } => None,
-        Change::Container { stays: false, .. } => None,
+        Change::Added { .. }
+        | Change::Container { stays: false, .. }
+        | Change::Program { .. }
+        | Change::Request { .. }
+        | Change::Told { .. } => None,
         Change::File { path, .. } => full.then(|| format!("changes `{path}`")),
         Change::Removed { path, what } => Some(format!("removes `{}` ({what})", named(path))),
         Change::Image { reference, digest, bytes } => {
@@ -244,16 +247,22 @@ fn summary(paper: &mut Paper, plan: &Plan) {
         return result(paper, plan);
     }
     let away = away(&plan.downtime);
+    // Of what comes after the place where a plan ends nothing is known.
+    let so_far = if let PlanEnd::Unknown { .. } = plan.end { "as far as it is planned: " } else { "" };
     if away.is_empty() {
-        paper.labelled("away", "no service");
+        paper.labelled("away", &format!("{so_far}no service"));
     } else {
         let mut basis: Vec<_> = plan.downtime.iter().map(|down| down.basis.as_str()).collect();
         basis.dedup();
-        paper.labelled("away", &format!("{} ({})", away.join(", "), basis.join("; ")));
+        paper.labelled("away", &format!("{so_far}{} ({})", away.join(", "), basis.join("; ")));
     }
     room(paper, &plan.room);
-    if let Some(back) = &plan.going_back {
-        going_back(paper, plan, back);
+    match &plan.going_back {
+        Some(_) if !so_far.is_empty() => {
+            paper.labelled("way back", "not known beyond the place where the plan ends");
+        }
+        Some(back) => going_back(paper, plan, back),
+        None => {}
     }
     for text in &plan.notes {
         paper.marked(Mark::Note, text, None);

@@ -101,6 +101,9 @@ pub(super) fn check(known: &Known<'_>) -> Checked {
         check.keys = keys.0;
         check.shadows(ast);
         check.functions();
+        if check.is_main() {
+            check.renames(ast);
+        }
         if check.is_hooks() {
             let steps = all_steps(known.bundle, known.compiled);
             let problems = hooks::check(&file.name, ast, &steps, known.renamed);

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::Value;
 
@@ -63,7 +65,8 @@ impl ScriptError {
     /// It came up in a file that does not ship with uplift.
     #[must_use]
     pub fn is_of_the_site(&self) -> bool {
-        let own = |place: &Place| place.file.starts_with("uplift/") || place.file.ends_with(".rhai");
+        let own =
+            |place: &Place| place.file.starts_with("uplift/") || Path::new(&place.file).extension().is_some();
         self.places.first().is_some_and(own)
     }
 

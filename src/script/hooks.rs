@@ -141,6 +141,14 @@ pub(super) fn check(
             None => error,
         });
     };
+    if let Some((_, position)) = checker::header(ast) {
+        let error =
+            ScriptError::new("hooks_top_level", "a file of hooks has no header: it belongs to the runbook's");
+        problem(
+            error.hint("take `RUNBOOK` out; a runbook of your own is a file `uplift/NAME.rhai`"),
+            position,
+        );
+    }
     for statement in ast.statements() {
         let harmless = matches!(statement, Stmt::Import(..) | Stmt::Noop(_))
             || matches!(statement, Stmt::Var(_, options, _) if options.intersects(rhai::ASTFlags::CONSTANT));

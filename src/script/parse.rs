@@ -129,7 +129,7 @@ fn undefined(name: &str, source: &Source, line: Option<usize>) -> (String, Strin
         return (
             text,
             format!(
-                "a function sees its parameters only, and what is defined in a block ends with it: hand `{name}` over"
+                "a function sees its parameters only, and what is defined in a block ends with it: hand `{name}` over, or read a constant of the file as `global::{name}`"
             ),
         );
     }

@@ -108,7 +108,10 @@ impl State {
             };
             self.services.asked.push(Asked {
                 what: shown,
-                headers: request.headers.clone(),
+                headers: {
+                    let lent = request.lent.iter().map(|(name, lent)| (name.clone(), lent.from.to_string()));
+                    request.headers.clone().into_iter().chain(lent).collect()
+                },
                 bearer: request.bearer.as_ref().map(|lent| lent.from.to_string()),
                 body: request.body.clone(),
             });

@@ -174,7 +174,9 @@ pub(super) async fn a_log_that_is_moved_away_grows_at_its_place(fixture: &dyn Fi
 pub(super) async fn what_lies_in_a_folder_is_measured(fixture: &dyn Fixture) {
     let (files, folder) = (fixture.ports().files, folder(fixture, "measured").await);
     assert_eq!(files.lies(&folder.join("none")).await.unwrap(), None);
+    assert_eq!(files.owner(&folder.join("none")).await.unwrap(), None);
     let empty = files.lies(&folder).await.unwrap().expect("it is there");
+    assert_eq!(files.owner(&folder).await.unwrap(), Some(empty.owner));
     assert_eq!((empty.bytes, empty.owner), (0, fixture.owner()));
     let inner = folder.join("b").join("c");
     files.make_folder(&MakeFolder { path: inner.clone(), what: what() }).await.unwrap();
@@ -183,6 +185,7 @@ pub(super) async fn what_lies_in_a_folder_is_measured(fixture: &dyn Fixture) {
     let found = files.lies(&folder).await.unwrap().expect("it is there");
     assert_eq!((found.bytes, found.owner, found.strange), (7, fixture.owner(), Vec::new()));
     let one = files.lies(&inner.join("d")).await.unwrap().expect("it is there");
+    assert_eq!(files.owner(&inner.join("d")).await.unwrap(), Some(one.owner));
     assert_eq!((one.bytes, one.owner), (4, fixture.owner()));
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod aside;
+mod beside;
 mod connections;
 mod containers;
 mod dumps;

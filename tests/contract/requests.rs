@@ -121,6 +121,7 @@ fn request(service: &Service, method: &str, path: &str) -> SendRequest {
         method: method.to_owned(),
         address: Address::Plain(format!("{}{path}", service.url)),
         headers: BTreeMap::new(),
+        lent: BTreeMap::new(),
         bearer: Some(Lent { from: Reference::Variable("TOKEN".to_owned()), value: Secret::new("canary-9Q") }),
         body: None,
         timeout: Duration::from_secs(1),

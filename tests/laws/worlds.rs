@@ -31,7 +31,7 @@ impl Start {
     pub(super) fn world(&self) -> World {
         static MADE: Mutex<BTreeMap<&str, World>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(self.name).or_insert_with(|| equipped((self.make)())).fork()
+        made.entry(self.name).or_insert_with(|| equipped(&(self.make)())).fork()
     }
 }
 
@@ -42,7 +42,7 @@ const BALANCER: &str = "/usr/local/bin/haproxyctl";
 const TELL: &str = "/usr/local/bin/tell-the-team";
 
 /// With what the site's runbooks may reach besides.
-fn equipped(world: World) -> World {
+fn equipped(world: &World) -> World {
     let drained = Path::new("/run/haproxy/drained-web").to_owned();
     let does = |word: &str| Does { args: Some([word, "web"].map(str::to_owned).to_vec()), ..Does::default() };
     world.put_program(
@@ -78,7 +78,7 @@ fn equipped(world: World) -> World {
         ],
     );
     world.put_file("/srv/strata/uplift/page/index.html", "<p>soon</p>\n", 0o644);
-    done_with(&world, "docker_run", RUN, |options| {
+    done_with(world, "docker_run", RUN, |options| {
         options["name"] = "waiting-page".into();
         options["publish"] = serde_json::json!(["8081:80"]);
     });

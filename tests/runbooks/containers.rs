@@ -183,89 +183,84 @@ async fn whatever_fails_the_page_goes_back_by_the_stages_it_came_by() {
     assert_eq!(night.world.running(), before);
 }
 
+/// Calls that cannot be meant, each with the code of its refusal and a word of the hint.
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "docker_run(#{ image: \"redis:7\" })",
+        "not_granted",
+        "images = [\"caddy:2\", \"tools:1\", \"redis:7\"]",
+    ),
+    ("docker_run(#{ image: \"registry.example/strata/server:1.0.0\" })", "bad_option", "service: site::web"),
+    (
+        "docker_run(#{ service: site::web, command: [\"x\"], stays: true, name: \"web2\" })",
+        "bad_option",
+        "service: site::web",
+    ),
+    ("docker_run(#{ service: site::web })", "bad_option", "command: ["),
+    ("docker_run(#{ service: \"wbe\", command: [\"x\"] })", "no_such_service", "did you mean `web`?"),
+    ("docker_run(#{ service: site::web, tag: \"9.9.9\", command: [\"x\"] })", "tag_not_found", ""),
+    ("docker_run(#{})", "bad_option", "image: \"caddy:2\""),
+    ("docker_run(#{ image: \"caddy:2\", tag: \"2\" })", "bad_option", "`caddy:2`"),
+    ("docker_run(#{ image: \"caddy:2\", stays: true })", "bad_option", "name: \"maintenance\""),
+    ("docker_run(#{ image: \"caddy:2\", stays: true, name: \"a b\" })", "bad_option", "letters"),
+    ("docker_run(#{ image: \"caddy:2\", publish: [\"3001:80\"] })", "bad_option", "stays: true"),
+    (
+        "docker_run(#{ image: \"caddy:2\", stays: true, name: \"page\", publish: [\"80\"] })",
+        "bad_option",
+        "\"3000:80\"",
+    ),
+    (PAGE, "port_taken", "compose_stop"),
+    (
+        "docker_run(#{ image: \"caddy:2\", stays: true, name: \"strata-web-1\" })",
+        "name_taken",
+        "docker inspect strata-web-1",
+    ),
+    ("docker_run(#{ image: \"caddy:2\", network: \"nowhere\" })", "network_missing", "docker network ls"),
+    (
+        "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"nothing\", target: \"/x\" }] })",
+        "volume_missing",
+        "docker volume ls",
+    ),
+    (
+        "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"/etc\", target: \"/x\" }] })",
+        "not_granted",
+        "files = [\"/etc\"]",
+    ),
+    (
+        "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"/srv/strata\", target: \"/x\" }] })",
+        "not_granted",
+        "below it",
+    ),
+    (
+        "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"./none\", target: \"/x\" }] })",
+        "folder_missing",
+        "make it",
+    ),
+    (
+        "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"./none\", target: \"x\" }] })",
+        "bad_option",
+        "/srv",
+    ),
+    (
+        "docker_run(#{ image: \"caddy:2\", secrets: #{ A: \"env:NOT_SET\" } })",
+        "secret_missing",
+        "export NOT_SET",
+    ),
+    ("docker_run(#{ image: \"caddy:2\", undo: [\"x\"], leaves_nothing: true })", "bad_option", "take one"),
+    (AWAY, "not_made_here", "stays: true"),
+    ("docker_remove(#{ name: \"strata-web-1\" })", "not_made_here", "stays: true"),
+];
+
 #[tokio::test]
 async fn what_cannot_be_run_is_refused_while_it_is_planned() {
     let night = night("");
-    for (call, code, hint) in [
-        (
-            "docker_run(#{ image: \"redis:7\" })",
-            "not_granted",
-            "images = [\"caddy:2\", \"tools:1\", \"redis:7\"]",
-        ),
-        (
-            "docker_run(#{ image: \"registry.example/strata/server:1.0.0\" })",
-            "bad_option",
-            "service: site::web",
-        ),
-        (
-            "docker_run(#{ service: site::web, command: [\"x\"], stays: true, name: \"web2\" })",
-            "bad_option",
-            "service: site::web",
-        ),
-        ("docker_run(#{ service: site::web })", "bad_option", "command: ["),
-        ("docker_run(#{ service: \"wbe\", command: [\"x\"] })", "no_such_service", "did you mean `web`?"),
-        ("docker_run(#{ service: site::web, tag: \"9.9.9\", command: [\"x\"] })", "tag_not_found", ""),
-        ("docker_run(#{})", "bad_option", "image: \"caddy:2\""),
-        ("docker_run(#{ image: \"caddy:2\", tag: \"2\" })", "bad_option", "`caddy:2`"),
-        ("docker_run(#{ image: \"caddy:2\", stays: true })", "bad_option", "name: \"maintenance\""),
-        ("docker_run(#{ image: \"caddy:2\", stays: true, name: \"a b\" })", "bad_option", "letters"),
-        ("docker_run(#{ image: \"caddy:2\", publish: [\"3001:80\"] })", "bad_option", "stays: true"),
-        (
-            "docker_run(#{ image: \"caddy:2\", stays: true, name: \"page\", publish: [\"80\"] })",
-            "bad_option",
-            "\"3000:80\"",
-        ),
-        (PAGE, "port_taken", "compose_stop"),
-        (
-            "docker_run(#{ image: \"caddy:2\", stays: true, name: \"strata-web-1\" })",
-            "name_taken",
-            "docker inspect strata-web-1",
-        ),
-        ("docker_run(#{ image: \"caddy:2\", network: \"nowhere\" })", "network_missing", "docker network ls"),
-        (
-            "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"nothing\", target: \"/x\" }] })",
-            "volume_missing",
-            "docker volume ls",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"/etc\", target: \"/x\" }] })",
-            "not_granted",
-            "files = [\"/etc\"]",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"/srv/strata\", target: \"/x\" }] })",
-            "not_granted",
-            "below it",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"./none\", target: \"/x\" }] })",
-            "folder_missing",
-            "make it",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", mounts: [#{ source: \"./none\", target: \"x\" }] })",
-            "bad_option",
-            "/srv",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", secrets: #{ A: \"env:NOT_SET\" } })",
-            "secret_missing",
-            "export NOT_SET",
-        ),
-        (
-            "docker_run(#{ image: \"caddy:2\", undo: [\"x\"], leaves_nothing: true })",
-            "bad_option",
-            "take one",
-        ),
-        (AWAY, "not_made_here", "stays: true"),
-        ("docker_remove(#{ name: \"strata-web-1\" })", "not_made_here", "stays: true"),
-    ] {
+    for (call, code, hint) in REFUSED {
         write(&night, &format!("{call};"));
         let end = plan(&night).await.end;
         let PlanEnd::Fails { failure, .. } = end else { panic!("{call}: {end:?}") };
-        assert_eq!(failure.code, code, "{call}: {failure:?}");
+        assert_eq!(failure.code, *code, "{call}: {failure:?}");
         assert!(
-            hint.is_empty() || failure.hint.as_ref().is_some_and(|said| said.contains(hint)),
+            hint.is_empty() || failure.hint.as_ref().is_some_and(|said| said.contains(*hint)),
             "{call}: {failure:?}"
         );
     }
@@ -415,4 +410,21 @@ async fn no_databases_are_moved_while_a_task_of_the_product_is_at_work() {
     assert!(failure.message.contains("strata-task-20261124-000000-0001-00000000"), "{failure}");
     docker.stop(&Stop { id, service: "task".to_owned(), timeout: None }).await.unwrap();
     assert_eq!(run(&night).await.ending, Ending::Done);
+}
+
+/// Nobody knows what it has written, and no user has: the copies of before are what the site goes on with.
+#[tokio::test]
+async fn what_a_task_has_written_goes_back_by_the_savepoint_before_it() {
+    for (task, swapped) in [(format!("{SEED};"), true), (String::new(), false)] {
+        let night =
+            night(&format!("{STOP} pg_savepoint(#{{ mode: \"always\" }}); {task} fail(\"own\", \"here\");"));
+        let before = night.world.running();
+        let ending = run(&night).await.ending;
+        assert!(matches!(ending, Ending::TakenBack { .. }), "{ending:?}");
+        let log = night.world.log();
+        let back =
+            log.iter().any(|line| line.starts_with("rename strata_production to strata_production__failed_"));
+        assert_eq!(back, swapped, "{log:?}");
+        assert_eq!(night.world.running(), before);
+    }
 }

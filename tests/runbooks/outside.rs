@@ -175,7 +175,8 @@ impl Place {
     }
 
     async fn host<const TWIN: bool>(&self, brought: bool) -> Host {
-        let start = Start { state: Some(self.state.path().join(".uplift")), ..Start::in_folder("/srv/strata") };
+        let start =
+            Start { state: Some(self.state.path().join(".uplift")), ..Start::in_folder("/srv/strata") };
         let host =
             Host::at(start).catalogue(Catalogue::stock().effect::<Turn<TWIN>>()).ports(self.world.ports());
         let (read, write) = (self.switch.clone(), self.switch.clone());

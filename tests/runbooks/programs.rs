@@ -180,7 +180,7 @@ async fn what_failed_is_taken_back_by_its_own_commands() {
     // The balancer was never told of the secret, but uplift was when the first command began.
     assert_eq!(failure.evidence, ["no backend for [secret]"]);
     assert!(left[0].contains("was left as it is"), "{left:?}");
-    assert_eq!(commands(&night), ["drain web", "fail web", "is-drained web", "enable web"]);
+    assert_eq!(commands(&night), ["drain web", "fail web", "enable web"]);
     assert!(!is_drained(&night));
 }
 
@@ -231,4 +231,30 @@ async fn a_run_that_was_killed_goes_on() {
         assert_eq!(calls[0].state, State::Succeeded);
         assert!(is_drained(&night));
     }
+}
+
+/// A program that will not take it back keeps nothing of the site down for ever.
+#[tokio::test]
+async fn whoever_cannot_be_taken_back_is_left_by_a_persons_word() {
+    let stuck = "exec(#{ command: [LB, \"drain\", \"web\"], undo: [LB, \"fail\", \"web\"] });";
+    let night =
+        night(&format!("compose_stop(#{{ services: [site::job] }}); {stuck} fail(\"enough\", \"enough\");"));
+    let told = run(&night).await;
+    assert_eq!(told.ending.exit().code(), 7, "{:?}", told.ending);
+    let question = told.ending.question().unwrap();
+    assert!(question.text.contains("drain web"), "{question:?}");
+    // Once more is tried once more.
+    assert_eq!(night.rollback(None).await.ending.exit().code(), 7);
+    let told = night.rollback(Some("leave")).await;
+    let Ending::RolledBack { left } = &told.ending else { panic!("{:?}", told.ending) };
+    assert!(left[0].contains("was left as it is"), "{left:?}");
+    assert_eq!(night.runs(), "1.0.0 1.0.0");
+}
+
+/// What leaves nothing leaves no doubt: a smoke test that hangs has failed.
+#[tokio::test]
+async fn whoever_leaves_nothing_and_hangs_has_failed() {
+    let night = night("exec(#{ command: [LB, \"hang\", \"web\"], timeout: \"10s\", leaves_nothing: true });");
+    let told = run(&night).await;
+    assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
 }

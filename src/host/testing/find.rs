@@ -251,13 +251,10 @@ fn suite(origins: Vec<Origin>) -> Result<Suite, HostError> {
         let ground = Arc::new(ground);
         for Found { bundle, folder } in found {
             let examined = script::examine_tests(bundle.clone(), &ground.catalogue);
-            match examined.tests {
-                Some(tests) => groups.push(Group { whose, tests, ground: Arc::clone(&ground), folder }),
-                None => {
-                    let errors = examined.findings.iter().filter(|finding| finding.is_error());
-                    problems.extend(errors.map(|finding| finding.render(&bundle)));
-                }
-            }
+            let errors = examined.findings.iter().filter(|finding| finding.is_error());
+            problems.extend(errors.map(|finding| finding.render(&bundle)));
+            let group = |tests| Group { whose, tests, ground: Arc::clone(&ground), folder };
+            groups.extend(examined.tests.map(group));
         }
     }
     if problems.is_empty() {

@@ -28,13 +28,13 @@ impl Own {
             for entry in files.list(&site.join(&at)).await?.into_iter().filter(|name| !name.starts_with('.'))
             {
                 let name = format!("{at}/{entry}");
-                let Some(size) = files.size(&site.join(&name)).await? else {
+                let Some(length) = files.size(&site.join(&name)).await? else {
                     if name != TESTS {
                         open.push(name);
                     }
                     continue;
                 };
-                bytes += size;
+                bytes += length;
                 if bytes > LARGEST {
                     let text = format!("`{}` has more than 16 MiB in it", site.join(FOLDER).display());
                     return Err(Failure::new("own_files_large", text)
@@ -62,7 +62,7 @@ impl Own {
 }
 
 /// `None` where it is no settings file: the simulated site says what is wrong with it.
-fn settings(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::host) fn settings(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut table: toml::Table = std::str::from_utf8(bytes).ok()?.parse().ok()?;
     for part in OF_THE_HOST {
         table.remove(part);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -94,7 +94,7 @@ impl Stand {
 
     async fn simulated(&self, given: &Given) -> Result<Value, Failure> {
         let name = given.text(0)?;
-        let text = if name.ends_with(".toml") {
+        let text = if Path::new(name).extension().is_some_and(|end| end == "toml") {
             let path = self.folder.join(name);
             let file = self.ground.files.read(&path).await?.ok_or_else(|| {
                 Failure::new("no_such_site", format!("there is no world file `{}`", path.display()))
@@ -179,6 +179,7 @@ fn seen(site: &Played, name: &str) -> Option<Result<Value, Failure>> {
             )
         }
         "notices" => json!(world.notices()),
+        "posted" => json!(world.posted()),
         "log" => json!(world.log()),
         "unfinished" => {
             let open = site.runs().and_then(|runs| runs.unfinished().map_err(|error| error.failure()));

@@ -98,8 +98,12 @@ impl Came {
 
     /// In a line, for whoever reads why a test failed.
     pub(super) fn line(&self, what: &str) -> String {
-        let at = self.at.as_ref().map(|at| format!(" at `{at}`")).unwrap_or_default();
-        let why = self.failure.as_ref().map(|failure| format!("{at}: {failure} (`{}`)", failure.code));
+        let excerpt = self.failure.as_ref().and_then(|failure| failure.excerpt.as_deref());
+        let place = excerpt.and_then(|lines| lines.lines().find_map(|line| line.trim().strip_prefix("--> ")));
+        let place = place.map(|place| format!(", {place}")).unwrap_or_default();
+        let at = self.at.as_ref().filter(|at| !at.is_empty());
+        let at = at.map(|at| format!(" at `{at}`")).unwrap_or_default();
+        let why = self.failure.as_ref().map(|failure| format!("{at}{place}: {failure} (`{}`)", failure.code));
         format!("{what}: {} ({}){}", self.ending, self.code, why.unwrap_or_default())
     }
 

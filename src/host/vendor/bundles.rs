@@ -170,16 +170,6 @@ impl Bundles {
         fits::whole(&pack, &self.catalogue)?;
         let seen = self.shelf().note().await?;
         let slot = Slot::of(&pack, &bytes);
-        if let Some(newest) =
-            seen.newest.get(&pack.shipped.name).filter(|newest| pack.shipped.version < **newest)
-        {
-            let text = format!(
-                "the bundle {} is older than {newest}, which was installed here before",
-                pack.shipped
-            );
-            let failure = Failure::new("bundle_older", text);
-            return Err(failure.hint("take a newer one; the way back is `uplift runbook revert`").into());
-        }
         let (mut from, mut notes) = (None, Vec::new());
         let mut previous = None;
         if let Some(there) = &seen.installed {
@@ -201,6 +191,18 @@ impl Bundles {
                 Some(_) => previous = Some(there.clone()),
                 None => previous.clone_from(&seen.previous),
             }
+        }
+        if let Some(newest) =
+            seen.newest.get(&pack.shipped.name).filter(|newest| pack.shipped.version < **newest)
+        {
+            let text = format!(
+                "the bundle {} is older than {newest}, which was installed here before",
+                pack.shipped
+            );
+            let failure = Failure::new("bundle_older", text);
+            return Err(failure
+                .hint("take a newer one: what was mended since would be lost without a word")
+                .into());
         }
         let mut change = exchange(self.layer(), (from.as_ref(), Some(&pack)), &self.catalogue).await?;
         change.notes.splice(0..0, notes);

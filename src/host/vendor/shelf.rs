@@ -73,7 +73,7 @@ impl Note {
 
     /// Nothing is installed, and there is nothing to go back to.
     pub(super) fn is_empty(&self) -> bool {
-        self.installed.is_none() && self.previous.is_none()
+        self.format == FORMAT && self.installed.is_none() && self.previous.is_none()
     }
 
     /// Stands for one that cannot be read.

@@ -77,15 +77,15 @@ impl<S> Overlay<S> {
     }
 }
 
+/// Both faces of a port, out of the overlay that they share.
+type MakeFaces<P, S> = fn(Overlay<S>) -> (Arc<<P as Port>::Read>, Arc<<P as Port>::Write>);
+
 /// What a plan works with in a port's place. Made by [`Port::rehearse`].
 pub struct Rehearsed<P: Port>(Arc<dyn Rehearsal>, std::marker::PhantomData<fn() -> P>);
 
 impl<P: Port> Rehearsed<P> {
     /// Begins with `state`, in which nothing was written; `faces` makes both faces of the port out of its overlay.
-    pub fn new<S: Clone + Send + 'static>(
-        state: S,
-        faces: fn(Overlay<S>) -> (Arc<P::Read>, Arc<P::Write>),
-    ) -> Self {
+    pub fn new<S: Clone + Send + 'static>(state: S, faces: MakeFaces<P, S>) -> Self {
         Self(Arc::new(Kept::<P, S> { state: Arc::new(Mutex::new(state)), faces }), std::marker::PhantomData)
     }
 
@@ -104,7 +104,7 @@ pub(super) trait Rehearsal: Send + Sync {
 
 struct Kept<P: Port, S> {
     state: Arc<Mutex<S>>,
-    faces: fn(Overlay<S>) -> (Arc<P::Read>, Arc<P::Write>),
+    faces: MakeFaces<P, S>,
 }
 
 impl<P: Port, S: Clone + Send + 'static> Rehearsal for Kept<P, S> {

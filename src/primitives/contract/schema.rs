@@ -58,10 +58,10 @@ fn described(root: &Value, schema: &Value, depth: usize) -> String {
             None => "map".to_owned(),
         },
         ("null", _) => "nothing".to_owned(),
-        _ => branches(schema)
-            .filter(|_| depth > 0)
-            .map(|all| all.iter().map(|one| described(root, one, depth - 1)).collect::<Vec<_>>().join(" or "))
-            .unwrap_or_else(|| "anything".to_owned()),
+        _ => branches(schema).filter(|_| depth > 0).map_or_else(
+            || "anything".to_owned(),
+            |all| all.iter().map(|one| described(root, one, depth - 1)).collect::<Vec<_>>().join(" or "),
+        ),
     }
 }
 

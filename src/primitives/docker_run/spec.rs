@@ -1,9 +1,6 @@
 //! One container of a runbook's own, as it is recorded: secrets are in it by their places only.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -136,7 +133,7 @@ impl Spec {
         &self,
         site: Observe<'_>,
     ) -> Result<(BTreeMap<String, Secret>, Vec<String>), Failure> {
-        let Some(service) = &self.service else { return Ok(Default::default()) };
+        let Some(service) = &self.service else { return Ok((BTreeMap::new(), Vec::new())) };
         let tag = self.tag.iter().map(|tag| ("STRATA_VERSION".to_owned(), tag.clone())).collect();
         let mut config = site.compose.config(&site.site.project, &tag).await?;
         let config = config.services.remove(service).ok_or_else(|| {
@@ -194,5 +191,5 @@ impl Spec {
 
 /// Where a run notes the container that it keeps under a name, until it takes it away.
 pub(in crate::primitives) fn note_of(name: &str, site: Observe<'_>) -> PathBuf {
-    Path::new(&site.kept()).join("made").join(format!("{name}.json"))
+    site.kept().join("made").join(format!("{name}.json"))
 }

@@ -20,7 +20,7 @@ use crate::{
     primitives::{
         as_before::write_kept,
         contract::{Span, to_bytes},
-        exec,
+        started,
     },
 };
 
@@ -150,7 +150,7 @@ impl Task<'_> {
 
 pub(super) fn words(spec: &Spec) -> String {
     let words: Vec<_> = spec.entrypoint.iter().chain(&spec.command).cloned().collect();
-    if words.is_empty() { spec.image.clone() } else { exec::line(&words) }
+    if words.is_empty() { spec.image.clone() } else { started::line(&words) }
 }
 
 /// The last lines show why it failed.

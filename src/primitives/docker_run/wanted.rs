@@ -1,6 +1,6 @@
 //! From what a runbook writes to what is recorded: everything that can be refused is refused here, before anything is touched.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use super::{DockerRun, Place, spec::Spec};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         project::{repository, tag, task_name},
         secrets::lent,
     },
-    primitives::{exec, granted},
+    primitives::{granted, started},
 };
 
 /// What the compose files say of the project.
@@ -84,7 +84,7 @@ impl DockerRun {
 
     fn fits_together(&self) -> Result<(), Refusal> {
         let texts = self.command.iter().chain(&self.entrypoint).chain(&self.undo).chain(self.env.values());
-        exec::named(self.env.keys(), &self.secrets, texts)?;
+        started::named(self.env.keys(), &self.secrets, texts)?;
         let is_name = |name: &String| {
             let plain = |one: char| one.is_ascii_alphanumeric() || "_.-".contains(one);
             name.len() > 1
@@ -181,7 +181,7 @@ impl DockerRun {
         let wanted: Vec<_> = match self.network.as_deref() {
             None => service.into_iter().flat_map(|one| &one.networks).map(real).collect(),
             Some("project") => files.web.iter().map(real).collect(),
-            Some(name) => vec![real(&name.to_owned())],
+            Some(name) => vec![files.networks.get(name).cloned().unwrap_or_else(|| name.to_owned())],
         };
         for name in &wanted {
             if !site.docker.network(name).await? {
@@ -268,7 +268,7 @@ async fn folder(source: &str, site: Observe<'_>) -> Result<String, Refusal> {
             Failure::new("folder_missing", text).hint("make it, or correct the path in the runbook"),
         ));
     }
-    Ok(Path::new(&path).display().to_string())
+    Ok(path.display().to_string())
 }
 
 /// `3000:80`, `127.0.0.1:3000:80`.

@@ -13,8 +13,8 @@ use crate::{
         secrets::lent,
     },
     primitives::{
-        exec,
         question::{Question, short},
+        started,
     },
 };
 
@@ -46,7 +46,7 @@ impl Look<'_> {
                     (None, None) => format!("`{asked}` is answered well"),
                 }
             }
-            Self::Exec(wait) => format!("`{}` ends well", exec::line(&wait.exec)),
+            Self::Exec(wait) => format!("`{}` ends well", started::line(&wait.exec)),
         }
     }
 
@@ -57,9 +57,10 @@ impl Look<'_> {
             Self::Http(knock) => knock.check(site).await,
             Self::Exec(wait) => {
                 let plain = wait.exec.iter().chain(wait.env.values());
-                exec::named(wait.env.keys(), &wait.secrets, plain).map_err(|refusal| refusal.0)?;
-                let words = exec::placed(&wait.exec, &site.site.project.dir).map_err(|refusal| refusal.0)?;
-                exec::may_start(Path::new(&words[0]), site).await?;
+                started::named(wait.env.keys(), &wait.secrets, plain).map_err(|refusal| refusal.0)?;
+                let words =
+                    started::placed(&wait.exec, &site.site.project.dir).map_err(|refusal| refusal.0)?;
+                started::may_start(Path::new(&words[0]), site).await?;
                 for reference in wait.secrets.values() {
                     lent(reference, site).await?;
                 }
@@ -104,7 +105,7 @@ async fn is_so(sql: &str, database: &str, words: &str, site: Observe<'_>) -> Res
 
 async fn ended_well(wait: &WaitUntil, site: Observe<'_>) -> Result<Seen, Failure> {
     let dir = &site.site.project.dir;
-    let words = exec::placed(&wait.exec, dir).map_err(|refusal| refusal.0)?;
+    let words = started::placed(&wait.exec, dir).map_err(|refusal| refusal.0)?;
     let mut secrets = std::collections::BTreeMap::new();
     for (name, reference) in &wait.secrets {
         secrets.insert(name.clone(), lent(reference, site).await?);

@@ -114,9 +114,10 @@ impl<'a> Check<'a> {
 
     pub(super) fn no_function(&mut self, name: &str, position: Position) {
         let known: Vec<_> = self.callable.keys().map(String::as_str).collect();
-        let own: Vec<_> = match self.is_tests() {
-            true => TAKEN.to_vec(),
-            false => self.known.catalogue.iter().map(|verb| verb.name).collect(),
+        let own: Vec<_> = if self.is_tests() {
+            TAKEN.to_vec()
+        } else {
+            self.known.catalogue.iter().map(|verb| verb.name).collect()
         };
         let text = format!("there is no function `{name}`");
         let likely =

@@ -126,10 +126,12 @@ impl Graph {
         let main = &known.bundle.main.name;
         let mut found = Vec::new();
         for (key, defined) in &self.defined {
-            let own = (defined.own || key.0 == *main) && !taken(known.catalogue, &key.1);
+            let hook = ["before_", "after_", "replace_"].iter().any(|prefix| key.1.starts_with(prefix));
+            // In a file of hooks these are called by their steps.
+            let called = hook && known.bundle.hooks.as_ref().is_some_and(|hooks| hooks.name == key.0);
+            let own = (defined.own || key.0 == *main) && !called && !taken(known.catalogue, &key.1);
             if own && !self.mentioned.contains(key) && !self.calls.iter().any(|(_, called)| called == key) {
                 let text = format!("nobody calls the function `{}`", key.1);
-                let hook = ["before_", "after_", "replace_"].iter().any(|prefix| key.1.starts_with(prefix));
                 let error = ScriptError::new("unused", text).hint(if hook && key.0 == *main {
                     "in a runbook it is no hook: those stand in a file of their own, `uplift/hooks/RUNBOOK.rhai`"
                 } else {

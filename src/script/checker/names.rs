@@ -8,7 +8,10 @@ use super::{
     Check,
     tree::{Around, Is, Name, Node, Visit},
 };
-use crate::script::{error::ScriptError, names::taken, testing::TAKEN};
+use crate::{
+    primitives::contract::suggest,
+    script::{error::ScriptError, names::taken, testing::TAKEN},
+};
 
 /// Collects the functions that are called, by name or like a method, or handed on by name.
 pub(super) struct Called(pub BTreeSet<String>);
@@ -65,6 +68,27 @@ impl<'a> Check<'a> {
                     definition.map_or(Position::NONE, |definition| definition.body.start_position());
                 self.error(ScriptError::new("name_taken", text).hint("use another name"), position);
             }
+        }
+    }
+
+    /// Old names of steps lead to steps that are there, and are no longer names of any.
+    pub(super) fn renames(&mut self, ast: &AST) {
+        let Some((_, position)) = super::header(ast) else { return };
+        let steps = super::all_steps(self.known.bundle, self.known.compiled);
+        let known: Vec<_> = steps.iter().map(String::as_str).collect();
+        for (old, new) in self.known.renamed {
+            let (text, hint) = if !known.contains(&new.as_str()) {
+                (format!("`renamed` leads to `{new}`, and there is no such step"), suggest(new, &known))
+            } else if known.contains(&old.as_str()) {
+                let hint = "take it out: hooks of that name still have their step".to_owned();
+                (
+                    format!("`renamed` says that `{old}` is called `{new}` now, and `{old}` is a step yet"),
+                    hint,
+                )
+            } else {
+                continue;
+            };
+            self.error(ScriptError::new("renamed_wrong", text).hint(hint), position);
         }
     }
 

@@ -165,10 +165,7 @@ impl<'a> Check<'a> {
             return;
         }
         let is_call = made == Made::Site && of_kind(WordKind::Call).any(|word| word.name == name);
-        let hint = match is_call {
-            true => format!("it is called: `site.{name}(...)`"),
-            false => suggest(name, &known),
-        };
+        let hint = if is_call { format!("it is called: `site.{name}(...)`") } else { suggest(name, &known) };
         let text = format!("{} no `{name}`", made.says());
         self.error(ScriptError::new("no_such_value", text).hint(hint), *position);
     }

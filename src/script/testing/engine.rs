@@ -157,6 +157,9 @@ fn calls(engine: &mut Engine, word: &'static TestWord, trial: Option<&Arc<Trial>
     }
 }
 
+/// Whether a value is what is wanted.
+type Judge = fn(&Value, &Value) -> Result<(), Failure>;
+
 fn functions(engine: &mut Engine, trial: Option<&Arc<Trial>>) {
     let make = |trial: Option<&Arc<Trial>>| {
         let trial = trial.cloned();
@@ -170,7 +173,6 @@ fn functions(engine: &mut Engine, trial: Option<&Arc<Trial>>) {
     engine.register_fn("simulated", move |c: NativeCallContext<'_>, site: Dynamic, says: Dynamic| {
         two(&c, &[site, says])
     });
-    type Judge = fn(&Value, &Value) -> Result<(), Failure>;
     for (name, judge) in [("expect", expect::same as Judge), ("expect_in", expect::part)] {
         let trial = trial.cloned();
         engine.register_fn(

@@ -78,18 +78,14 @@ fn equal(one: &Value, other: &Value) -> bool {
 }
 
 fn first_other(items: &[Value], wanted: &[Value]) -> String {
-    let at = items.iter().zip(wanted).position(|(one, other)| !equal(one, other));
-    match at.map(|at| (at, items.get(at), wanted.get(at))) {
-        Some((at, Some(is), Some(was))) => {
-            format!("they differ first at [{at}]: {} where {} was expected", shown(is), shown(was))
-        }
-        _ => {
-            let (at, lacks) = (items.len().min(wanted.len()), items.len() < wanted.len());
-            let other = if lacks { wanted.get(at) } else { items.get(at) };
-            let what = if lacks { "is missing" } else { "is too many" };
-            format!("all before are the same, and [{at}] {what}: {}", other.map(shown).unwrap_or_default())
-        }
+    let mut pairs = items.iter().zip(wanted).enumerate();
+    if let Some((at, (is, was))) = pairs.find(|(_, (one, other))| !equal(one, other)) {
+        return format!("they differ first at [{at}]: {} where {} was expected", shown(is), shown(was));
     }
+    let (at, lacks) = (items.len().min(wanted.len()), items.len() < wanted.len());
+    let other = if lacks { wanted.get(at) } else { items.get(at) };
+    let what = if lacks { "is missing" } else { "is too many" };
+    format!("all before are the same, and [{at}] {what}: {}", other.map(shown).unwrap_or_default())
 }
 
 fn shown(value: &Value) -> String {

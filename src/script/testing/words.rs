@@ -160,6 +160,7 @@ const WORDS: &[TestWord] = &[
         "notices",
         "what the site's `[notify]` command was told, in order, each as the JSON of the notice",
     ),
+    part(Seen, "posted", "lines that were posted to chats, by `[notify]` or by `notify`, in order"),
     part(Seen, "log", "lines of all changes so far, for `fault`"),
     part(Seen, "unfinished", "the run that is not over; `()` where there is none"),
     part(Seen, "lost_orders", "orders of users that were acknowledged and are not in the database"),

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::maker::{BUNDLE, Vendor, bundles, install, patched, put, site, version};
+use super::maker::{BUNDLE, Vendor, bundles, install, patched, put, revert, site, version};
 use crate::runbooks::night::Night;
 
 const LOOK: &str = "const RUNBOOK = #{ api: 1, summary: \"a look\" };\n";
