@@ -25,7 +25,7 @@ fn piece(file: &str, name: &str) -> String {
     let lines: Vec<_> = text.lines().skip(first).take(last - first).collect();
     let indent = |line: &&str| line.len() - line.trim_start().len();
     let margin = lines.iter().filter(|line| !line.trim().is_empty()).map(indent).min().unwrap_or_default();
-    lines.iter().map(|line| format!("{}\n", line.get(margin..).unwrap_or_default())).collect()
+    lines.iter().flat_map(|line| [line.get(margin..).unwrap_or_default(), "\n"]).collect()
 }
 
 /// The guide with each marked block as its example has it. An unmarked block of Rust is nobody's and fails.

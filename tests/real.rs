@@ -14,6 +14,7 @@ mod backups;
 mod broken;
 mod by_hand;
 mod canary;
+mod changes;
 mod choices;
 mod cut;
 mod dark;

@@ -7,6 +7,7 @@ mod bundles;
 mod crashed;
 mod desk;
 mod followed;
+mod guides;
 mod screens;
 mod signals;
 mod sites;

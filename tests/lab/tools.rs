@@ -7,7 +7,10 @@ use std::{
 use super::{Result, Shell, janitor};
 
 /// Programs that the laboratory needs, with the Debian package that brings each.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 7] = [
+    ("/usr/sbin/haproxy", "haproxy"),
+    ("/usr/bin/socat", "socat"),
+    ("/usr/bin/rsync", "rsync"),
     ("/usr/bin/strace", "strace"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/usr/bin/docker-registry", "docker-registry"),

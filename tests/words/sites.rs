@@ -8,7 +8,7 @@ use std::{
 };
 
 /// A folder whose name is as long everywhere, because lines break at it.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("s").rand_bytes(6).tempdir_in("/tmp").unwrap()
 }
 
@@ -26,7 +26,7 @@ fn types(folder: &Path, words: &[&str]) -> (String, Option<i32>) {
 }
 
 /// Without what differs from one try to the next.
-fn plain(folder: &Path, text: &str) -> String {
+pub(super) fn plain(folder: &Path, text: &str) -> String {
     let mut text = text.replace(&folder.display().to_string(), "/tmp/sites00");
     let by = uplift::who();
     text = text.replace(&format!(" by {by}:"), " by you@here:");

@@ -85,7 +85,7 @@ async fn a_bundle_that_fails_its_tests_is_not_packed() {
     for words in [
         "1 failed and 0 passed",
         "this is [\"looked\"], and [\"lokked\"] was expected",
-        "tests/look:1:18",
+        "tests/look:1:19",
         "--untested",
     ] {
         assert!(refused.err.contains(words), "{words}: {}", refused.page());

@@ -179,7 +179,6 @@ async fn story(host: Host, world: World, bell: Arc<Real>) -> Result<(), String> 
     if ending != Ending::Done {
         return Err(format!("run: {ending:?}"));
     }
-    world.fault_at("start web", Fault::FailBefore);
     world.fault_at("up web", Fault::FailBefore);
     let plan = book.plan().await;
     let ending = book.start(plan, "outside").await.map_err(said)?.ended().await;
