@@ -17,7 +17,8 @@ pub fn failure(paper: &mut Paper, failure: &Failure, at: Option<&str>, exit: Exi
         paper.labelled("at", at);
     }
     if let Some(excerpt) = &failure.excerpt {
-        paper.quoted("where", std::slice::from_ref(excerpt));
+        let excerpt = excerpt.strip_prefix("note: in the runbook, here\n").unwrap_or(excerpt);
+        paper.quoted("where", &[excerpt.to_owned()]);
     }
     if !failure.evidence.is_empty() {
         paper.quoted("found", &last(&failure.evidence));
