@@ -79,7 +79,7 @@ pub async fn run(words: Vec<OsString>, stage: Stage) -> ExitClass {
         Ok(parsed) => parsed,
         Err(error) => return trouble::usage(&error, &words, &stage),
     };
-    let stage = match on_its_site(&cli, &words, stage) {
+    let stage = match on_its_site(&cli, &words, stage).await {
         Ok(stage) => stage,
         Err((trouble, stage)) => return trouble.tell_early(&words, &stage),
     };
@@ -134,7 +134,7 @@ fn all_told(session: &Session, exit: ExitClass) -> ExitClass {
 }
 
 /// With `--simulate` the stage gets that site, which says so before anything else.
-fn on_its_site(cli: &Cli, words: &[OsString], stage: Stage) -> Result<Stage, (Trouble, Stage)> {
+async fn on_its_site(cli: &Cli, words: &[OsString], stage: Stage) -> Result<Stage, (Trouble, Stage)> {
     let Some(file) = &cli.common.simulate else { return Ok(stage) };
     let others = [("C", "--site", "-C"), ("", "--project", "--project"), ("", "--state", "--state")];
     if let Some((.., flag)) = others.iter().find(|(short, long, _)| session::was_typed(words, short, long)) {
@@ -142,7 +142,7 @@ fn on_its_site(cli: &Cli, words: &[OsString], stage: Stage) -> Result<Stage, (Tr
         let failure = Failure::new("usage", text).hint("leave one of the two out");
         return Err((Trouble::new(failure, ExitClass::Invalid), stage));
     }
-    let site = match Simulated::open(file) {
+    let site = match Simulated::open(file).await {
         Ok(site) => site,
         Err(failure) => return Err((Trouble::new(failure, ExitClass::Invalid), stage)),
     };

@@ -47,7 +47,7 @@ pub use scratch::Scratch;
 pub use who::{Who, who};
 #[cfg(not(feature = "docker"))]
 pub use without::{Hands, download};
-pub use world_file::{KeptWorld, own_beside, read_text, read_world};
+pub use world_file::{KeptWorld, read_text, read_world};
 
 use crate::{event::Failure, ports::Ports};
 

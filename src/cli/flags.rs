@@ -48,7 +48,7 @@ const PREFIX: &str = "param:";
 
 /// The command line, with the parameters of the runbook that is meant. No site is looked for.
 pub(super) async fn command(words: &[OsString], stage: &Stage) -> Result<Command, Trouble> {
-    let (mut command, door) = (bare(), Door::of(words, stage));
+    let (mut command, door) = (bare(), Door::of(words, stage).await);
     for (verb, runbook, own) in VERBS {
         if verb.iter().all(|word| words.iter().any(|typed| typed == word)) {
             let header = header(&door, runbook, own).await?;
@@ -143,9 +143,13 @@ struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    fn of(words: &[OsString], stage: &'a Stage) -> Self {
+    async fn of(words: &[OsString], stage: &'a Stage) -> Self {
         let common = common(words);
-        let simulated = common.as_ref().and_then(|common| Simulated::open(common.simulate.as_deref()?).ok());
+        let simulated = match common.as_ref().and_then(|common| common.simulate.as_deref()) {
+            // What is wrong with it is told by the command itself.
+            Some(file) => Simulated::open(file).await.ok(),
+            None => None,
+        };
         Self { stage, start: common.as_ref().map(super::session::start).unwrap_or_default(), simulated }
     }
 

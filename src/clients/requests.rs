@@ -55,7 +55,7 @@ impl Elsewhere {
         let first = url.origin();
         for _ in 0..=REDIRECTS {
             if !is_granted(&url, request) {
-                return Err(bad("its host is not granted"));
+                return Err(request.not_granted());
             }
             let mut sent = self.0.request(method.clone(), url.clone());
             // Whoever it is led on to gets nothing that was meant for the first.

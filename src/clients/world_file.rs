@@ -25,31 +25,6 @@ pub fn read_world(path: &Path) -> Result<Option<String>, Failure> {
     read_text(path).map_err(|error| failed(path, "read", &error).hint("name a TOML file of yours"))
 }
 
-/// What a site has of its own beside a world file: `uplift.toml` and the folder `uplift/`, by their paths from there. What
-/// cannot be read is not there.
-#[must_use]
-pub fn own_beside(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let (mut found, mut open) = (Vec::new(), vec![PathBuf::from("uplift"), PathBuf::from("uplift.toml")]);
-    let mut bytes = 0;
-    while let Some(name) = open.pop() {
-        let path = folder.join(&name);
-        if let Ok(entries) = fs::read_dir(&path) {
-            open.extend(entries.filter_map(|entry| Some(name.join(entry.ok()?.file_name()))));
-        } else if let Ok(text) = fs::read(&path) {
-            bytes += text.len();
-            if bytes > OWN {
-                break;
-            }
-            found.push((name, text));
-        }
-    }
-    found.sort();
-    found
-}
-
-/// Scripts and templates; whoever has more there has put something else there too.
-const OWN: usize = 16 << 20;
-
 /// The file that a world is kept in. It is read once and written whole, so that what another command has written
 /// meanwhile must not be written over.
 pub struct KeptWorld {

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     door::{Host, HostBuilder},
-    testing::settings,
+    testing::Own,
 };
 use crate::{
     clients,
@@ -29,12 +29,13 @@ pub struct Simulated {
 
 impl Simulated {
     /// The site of a world file. What happens there is kept in a folder beside it: `plain.toml` has `plain.simulated`.
-    /// Whoever removes that begins anew.
+    /// Whoever removes that begins anew. What lies beside the file as it would in a site's folder, `uplift.toml` and `uplift/`,
+    /// is the site's own, as it is by then.
     ///
     /// # Errors
     ///
-    /// `world_missing`, `world_invalid`, `world_file`; `world_unreadable` where the folder belongs to another beginning.
-    pub fn open(file: &Path) -> Result<Self, Failure> {
+    /// `world_missing`, `world_invalid`, `world_file`, `own_files_large`; `world_unreadable` where the folder belongs to another beginning.
+    pub async fn open(file: &Path) -> Result<Self, Failure> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let shown = file.display();
         if file.extension().is_none_or(|end| end != "toml") {
@@ -62,9 +63,14 @@ impl Simulated {
             })?,
         };
         let beside = file.parent().unwrap_or(Path::new("/")).to_owned();
-        bring(&world, &beside, &text);
-        world.keep_with(origin, move |text| kept.keep(text));
         let real = clients::real().ok().map(|(ports, _)| (ports, beside));
+        if let Some((ports, beside)) = &real {
+            // What the world file puts there itself comes first.
+            let said = World::written(&text)?;
+            let dir = world.site().project.dir;
+            Own::of(beside, &*ports.files).await?.put(&world, &dir, |path| said.file(path).is_none());
+        }
+        world.keep_with(origin, move |text| kept.keep(text));
         Ok(Self { world, folder, real })
     }
 
@@ -86,20 +92,6 @@ impl Simulated {
         let scripts = Arc::clone(&real.files);
         let ports = Ports { variables: Arc::clone(&real.variables), ..ports };
         Host::at(start).ports(ports).scripts(scripts, beside.clone())
-    }
-}
-
-/// Gives the simulated site what lies beside its file as it would lie in a site's folder. What the file itself puts there
-/// comes first.
-fn bring(world: &World, beside: &Path, text: &str) {
-    let dir = world.site().project.dir;
-    for (name, bytes) in clients::own_beside(beside) {
-        let path = dir.join(&name);
-        let bytes = if name == Path::new("uplift.toml") { settings(&bytes).unwrap_or(bytes) } else { bytes };
-        let said = text.contains(&path.display().to_string());
-        if !said && world.file(&path).is_none_or(|file| file.bytes != bytes) {
-            world.put_file(path, bytes, 0o644);
-        }
     }
 }
 

@@ -8,5 +8,5 @@ mod stand;
 mod suite;
 mod told;
 
-pub(super) use own::settings;
+pub(super) use own::Own;
 pub use suite::{Failing, Proof, Suite, Summary, Whose};

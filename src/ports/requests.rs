@@ -155,9 +155,10 @@ impl SendRequest {
     pub fn change(&self) -> Write {
         let mut words = vec!["curl".to_owned(), "-X".to_owned(), quote(&self.method)];
         let headers = self.headers.iter().map(|(name, value)| quote(&format!("{name}: {value}")));
+        let lent = self.lent.iter().map(|(name, lent)| format!("\"{name}: {}\"", lent.from.in_shell()));
         let bearer =
             self.bearer.iter().map(|lent| format!("\"Authorization: Bearer {}\"", lent.from.in_shell()));
-        words.extend(headers.chain(bearer).flat_map(|header| ["-H".to_owned(), header]));
+        words.extend(headers.chain(lent).chain(bearer).flat_map(|header| ["-H".to_owned(), header]));
         words.extend(self.body.iter().flat_map(|body| ["--data-raw".to_owned(), quote(body)]));
         words.push(match &self.address {
             Address::Plain(url) => quote(url),
@@ -165,6 +166,13 @@ impl SendRequest {
         });
         let change = Change::Request { method: self.method.clone(), url: self.address.shown() };
         Write { change, shell: Some(words.join(" ")) }
+    }
+
+    /// Its host, or one that it is led on to, is none of those that it may be sent to: nothing was sent there.
+    #[must_use]
+    pub fn not_granted(&self) -> Failure {
+        let text = format!("`{}` cannot be sent: its host is not granted", self.words());
+        Failure::new("http_bad_request", text).hint("correct it in the runbook")
     }
 
     /// Nobody was reached.

@@ -94,6 +94,9 @@ impl State {
         self.keeper.changed = true;
         let mut url = request.address.reveal().to_owned();
         for _ in 0..=crate::ports::requests::REDIRECTS {
+            if !Host::of(&url).is_some_and(|host| host.is_granted(&request.grants)) {
+                return Err(request.not_granted());
+            }
             let fits = |one: &&Answers| {
                 url.starts_with(&one.url)
                     && one.method.as_ref().is_none_or(|method| *method == request.method)

@@ -214,16 +214,20 @@ async fn services_are_asked_from_this_host_as_from_the_world() {
     nobody_there_is_known(&here).await;
     silence_after_a_change_leaves_a_doubt(&here).await;
     a_redirect_leads_to_what_is_granted_alone(&here).await;
+    a_host_that_is_not_granted_is_never_asked(&here).await;
     a_chat_takes_a_line_for_people(&here).await;
 }
 
+pub(super) async fn a_host_that_is_not_granted_is_never_asked(fixture: &dyn Fixture) {
+    let service = fixture.service(&[Answers::to("GET", "/closed")]);
+    let none = SendRequest { grants: Grants::default(), ..request(&service, "GET", "/closed") };
+    assert_eq!(code(fixture.ports().requests.send(&none).await), "http_bad_request");
+    assert!((service.heard)().iter().all(|one| one.what != "GET /closed"));
+}
+
 #[tokio::test]
-async fn a_host_that_is_not_granted_is_never_asked() {
+async fn another_host_behind_a_redirect_is_not_given_the_token() {
     let here = Here::new();
-    let service = listening(&[Answers::to("GET", "/")]);
-    let none = SendRequest { grants: Grants::default(), ..request(&service, "GET", "/") };
-    assert_eq!(code(here.ports().requests.send(&none).await), "http_bad_request");
-    // Nor is another host behind a redirect given the token.
     let other = listening(&[Answers::to("GET", "/")]);
     let leads =
         Answers { status: 302, location: Some(format!("{}/x", other.url)), ..Answers::to("GET", "/") };

@@ -145,3 +145,37 @@ async fn a_file_of_hooks_can_be_checked_by_its_path() {
     assert_eq!(checked.errors(), 1);
     assert_eq!(checked.problems[0].file, "uplift/hooks/compose/upgrade");
 }
+
+/// By its name or by its path: the same library, the same hooks.
+#[tokio::test]
+async fn a_runbook_of_the_sites_own_is_the_same_by_its_path() {
+    let book = "import \"lib/checks\" as checks;\nconst RUNBOOK = #{ api: 1, summary: \"own\" };\n\
+                step \"look\" { checks::host(); env_set(#{ A: \"1\" }); }\n";
+    let night = with("/srv/strata/uplift/own.rhai", book);
+    // What lies beside it counts for a file of anywhere, and not for the site's own.
+    night.world.put_file("/srv/strata/uplift/lib/checks.rhai", "fn other() { }", 0o644);
+    night.world.put_file(
+        "/srv/strata/uplift/hooks/own.rhai",
+        "fn after_look() { env_set(#{ B: \"2\" }); }",
+        0o644,
+    );
+    for name in ["own", "/srv/strata/uplift/own.rhai"] {
+        let plan = night.host().await.runbook(name, &BTreeMap::new()).await.unwrap().plan().await;
+        assert!(plan.addresses().contains(&"look/after/env_set#1"), "{name}: {:?}", plan.addresses());
+    }
+}
+
+/// What lies in a folder that is misspelt by a letter would change nothing, in silence.
+#[tokio::test]
+async fn a_folder_that_is_misspelt_by_a_letter_is_told() {
+    for (file, room) in
+        [("hook/compose/upgrade", "hooks"), ("Hooks/compose/upgrade", "hooks"), ("libs/x", "lib")]
+    {
+        let night = with(&format!("/srv/strata/uplift/{file}.rhai"), "fn before_stop() { }");
+        let (code, said) = refused(&night, "compose/upgrade", &given("1.1.0")).await;
+        assert_eq!(code, "hooks_of_nothing", "{file}");
+        assert!(said.contains(&format!("did you mean `uplift/{room}/`?")), "{said}");
+    }
+    let night = with("/srv/strata/uplift/reports/x.rhai", "const RUNBOOK = #{ api: 1, summary: \"x\" };");
+    night.plan("1.1.0").await;
+}

@@ -167,3 +167,34 @@ async fn a_copy_is_no_more_open_than_what_it_was_made_from() {
     assert_eq!(run(&night).await.ending, Ending::Done);
     assert_eq!(page(&night), Some(("mine\n".to_owned(), 0o600)));
 }
+
+/// Whoever may put files must not say by one what is started, or granted, next.
+#[tokio::test]
+async fn what_says_what_is_started_is_not_put_by_a_runbook() {
+    let night = night("");
+    let settings = "[grants]\nexec = [\"bin/smoke\"]\n[notify]\ncommand = [\"bin/tell\"]\n";
+    night.settings(settings);
+    let put = async |path: &str| {
+        write(&night, &format!("file_put(#{{ path: \"{path}\", content: \"x\" }});"));
+        match plan(&night).await.end {
+            PlanEnd::Fails { failure, .. } => failure.code,
+            end => format!("{end:?}"),
+        }
+    };
+    for folder in ["bin", "uplift/hooks/compose"] {
+        night.world.put_file(format!("/srv/strata/{folder}/some"), "", 0o644);
+    }
+    for path in [
+        "uplift/hooks/compose/upgrade.rhai",
+        "uplift/own.rhai",
+        "bin/smoke",
+        "bin/tell",
+        "docker-compose.yml",
+    ] {
+        assert_eq!(put(path).await, "not_granted", "{path}");
+    }
+    assert_eq!(put("bin/other").await, "Complete");
+    // Who wants it all the same says so by the very file.
+    night.settings("[grants]\nfiles = [\"docker-compose.yml\"]\n");
+    assert_eq!(put("docker-compose.yml").await, "Complete");
+}

@@ -258,3 +258,20 @@ async fn whoever_leaves_nothing_and_hangs_has_failed() {
     let told = run(&night).await;
     assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
 }
+
+/// A secret of several lines would be heard line by line, and known by none of them; a setting that is none is no secret.
+#[tokio::test]
+async fn a_secret_is_one_line_and_a_plain_setting_is_none() {
+    let night = night("exec(#{ command: [LB, \"note\"], secrets: #{ A: \"file:uplift/key\" } });");
+    night.world.put_file("/srv/strata/uplift/key", "-----BEGIN\nof-the-key\n-----END\n", 0o600);
+    let PlanEnd::Fails { failure, .. } = plan(&night).await.end else { panic!("it has three lines") };
+    assert_eq!(failure.code, "secret_unfit");
+    write(
+        &night,
+        "exec(#{ command: [LB, \"note\"], secrets: #{ A: \"setting:APP_HOST\" } }); print(site::settings.APP_HOST);",
+    );
+    let told = run(&night).await;
+    assert_eq!(told.ending, Ending::Done);
+    let said = |event: &Event| matches!(event, Event::Note { text, .. } if text == "strata.example");
+    assert!(told.events.iter().any(said), "{:?}", told.events);
+}

@@ -170,3 +170,42 @@ async fn a_lost_answer_is_looked_for_or_asked_about() {
     assert_eq!(told.ending.exit().code(), 9, "a proxy does not know either: {:?}", told.ending);
     assert_eq!(late.answer("applied").await.ending, Ending::Done);
 }
+
+/// A grant that is taken away while the run stands still keeps nobody from going back.
+#[tokio::test]
+async fn what_was_granted_when_it_was_decided_is_granted_on_the_way_back() {
+    let night = night(&format!("{DRAIN}; pause(#{{ question: \"on?\" }});"));
+    assert_eq!(run(&night).await.ending.exit().code(), 7);
+    night.settings("");
+    let told = night.rollback(None).await;
+    assert!(matches!(told.ending, Ending::RolledBack { .. }), "{:?}", told.ending);
+    assert!(night.world.file(Path::new(DRAINED)).is_none());
+}
+
+/// A `DELETE` that finds nothing has nothing to remove; whatever else finds nothing may have been misspelt.
+#[tokio::test]
+async fn only_a_delete_may_find_nothing_to_take_back() {
+    for (method, code) in [("DELETE", 6), ("POST", 7)] {
+        let undo = format!("undo: #{{ method: \"{method}\", url: \"https://lb.internal:8443/misspelt\" }}");
+        let night =
+            night(&format!("http_request(#{{ method: \"POST\", url: LB, {undo} }}); fail(\"a\", \"b\");"));
+        let gone = Answers { status: 404, ..Answers::to(method, "https://lb.internal:8443/misspelt") };
+        night.world.put_answers(&[gone]);
+        let told = run(&night).await;
+        assert_eq!(told.ending.exit().code(), code, "{method}: {:?}", told.ending);
+    }
+}
+
+/// A header that is a secret is sent, recorded by its place only, and typed by hand by its place too.
+#[tokio::test]
+async fn a_header_that_is_a_secret_is_told_by_its_place() {
+    let night =
+        night("http_request(#{ method: \"POST\", url: LB, headers: #{ \"X-Api-Key\": \"env:TOKEN\" } });");
+    let plan = plan(&night).await;
+    let shell = plan.steps[0].calls[0].writes[0].shell.clone().unwrap();
+    assert!(shell.contains("\"X-Api-Key: $TOKEN\""), "{shell}");
+    assert_eq!(run(&night).await.ending, Ending::Done);
+    assert_eq!(night.world.asked()[0].headers["X-Api-Key"], "env:TOKEN");
+    let all = night.record("SELECT group_concat(coalesce(intent, '') || coalesce(input, '')) FROM entry");
+    assert!(all.contains("env:TOKEN") && !all.contains("canary-of-the-balancer"), "{all}");
+}

@@ -197,3 +197,13 @@ fn a_call_that_is_looked_back_at_has_to_be_one() {
     assert!(told[0].contains("there is no step `switch wbe` [did you mean `switch web`?]"), "{told:?}");
     assert!(told[1].contains("there is no call `lok` [did you mean `look`?]"), "{told:?}");
 }
+
+#[test]
+fn who_is_called_like_a_method_is_called_and_a_header_belongs_to_the_runbook() {
+    assert_eq!(
+        problems("fn before_verify() { site::web.tell(); } fn tell() { print(this); }"),
+        Vec::<String>::new()
+    );
+    let told = problems("const RUNBOOK = #{ api: 1, summary: \"x\" };\nfn before_verify() { }");
+    assert!(told[0].contains("uplift/hooks/test:1 hooks_top_level"), "{told:?}");
+}

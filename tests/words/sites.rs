@@ -168,8 +168,8 @@ fn two_commands_do_not_undo_each_other() {
     let folder = folder();
     let file = folder.path().join("mine.toml");
     fs::write(&file, "format = 1").unwrap();
-    let open = || uplift::Simulated::open(&file).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let open = || runtime.block_on(uplift::Simulated::open(&file)).unwrap();
     let slow = open();
     let made = types(folder.path(), &["--simulate", "mine.toml", "backup", "create", "-y"]);
     assert_eq!(made.1, Some(0), "{}", made.0);
@@ -243,4 +243,63 @@ fn what_cannot_be_written_ends_a_command_with_an_error() {
     let said = String::from_utf8_lossy(&plan.stderr);
     assert_eq!(plan.status.code(), Some(1), "{said}");
     assert!(said.contains("could not be written: no space left on device"), "{said}");
+}
+
+/// What lies beside a world file as it would in a site's folder is the site's own; what the file itself puts there comes first.
+#[test]
+fn what_lies_beside_the_file_is_the_sites_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let own = "[site]\nproject = \"another\"\n[params.\"compose/upgrade\"]\npatience = \"21m\"\n[grants]\nexec = [\"/bin/note\"]\n";
+    put("uplift.toml", own);
+    let token = put("uplift/token", "token-of-many-letters\n");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let hook =
+        "exec(#{ command: [\"/bin/note\"], secrets: #{ A: \"file:uplift/token\" }, leaves_nothing: true });";
+    put("uplift/hooks/compose/upgrade.rhai", &format!("fn before_check() {{ {hook} }}"));
+    put("mine.toml", "format = 1\n[[program]]\npath = \"/bin/note\"\n");
+    put("other.toml", "format = 1\n[[file]]\npath = \"/srv/strata/uplift.toml\"\ntext = \"\"\n");
+    let plan =
+        |file: &str| types(folder.path(), &["--simulate", file, "upgrade", "--to", "1.1.0", "--dry-run"]);
+    let (shown, exit) = plan("mine.toml");
+    assert!(shown.contains("patience=21m") && shown.contains("/bin/note"), "{shown}");
+    assert_eq!(exit, Some(0), "a secret keeps its permissions: {shown}");
+    let (shown, exit) = plan("other.toml");
+    assert!(shown.contains("patience=10m") && shown.contains("does not let runbooks start"), "{shown}");
+    assert_eq!(exit, Some(1), "{shown}");
+    put("uplift/large", &"x".repeat(17 << 20));
+    let (shown, exit) = plan("mine.toml");
+    assert!(shown.contains("more than 16 MiB"), "{shown}");
+    assert_eq!(exit, Some(2), "{shown}");
+}
+
+/// One runbook that is not in order hides none of the others; and a plan that ends early says so of each of its figures.
+#[test]
+fn what_is_not_known_is_not_said() {
+    let folder = folder();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("mine.toml", "format = 1\n[[program]]\npath = \"/bin/ask\"\n");
+    put("uplift.toml", "[grants]\nexec = [\"/bin/ask\"]\n");
+    put("uplift/broken.rhai", "const RUNBOOK = ");
+    let (shown, exit) = types(folder.path(), &["--simulate", "mine.toml", "runbook", "list"]);
+    assert!(shown.contains("compose/prune") && shown.contains("runbook check broken` says why"), "{shown}");
+    assert_eq!(exit, Some(2), "{shown}");
+    put("uplift/broken.rhai", "const RUNBOOK = #{ api: 1, summary: \"whole\" };");
+    let looks = "fn before_check() { if exec(#{ command: [\"/bin/ask\"], leaves_nothing: true }).stdout == \"no\" { fail(\"no\", \"no\"); } }";
+    put("uplift/hooks/compose/upgrade.rhai", looks);
+    let words = ["--simulate", "mine.toml", "upgrade", "--to", "1.1.0", "--dry-run"];
+    let (shown, _) = types(folder.path(), &words);
+    assert!(shown.contains("away        as far as it is planned: no service"), "{shown}");
+    assert!(shown.contains("way back    not known beyond the place where the plan ends"), "{shown}");
+    assert!(!shown.contains("is taken back by itself"), "{shown}");
 }

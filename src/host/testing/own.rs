@@ -18,11 +18,11 @@ const LARGEST: u64 = 16 << 20;
 
 /// Files by their paths from the site's folder.
 #[derive(Default)]
-pub(super) struct Own(Vec<(PathBuf, File)>);
+pub(in crate::host) struct Own(Vec<(PathBuf, File)>);
 
 impl Own {
     /// What lies in a site's folder.
-    pub(super) async fn of(site: &Path, files: &dyn FilesRead) -> Result<Self, Failure> {
+    pub(in crate::host) async fn of(site: &Path, files: &dyn FilesRead) -> Result<Self, Failure> {
         let (mut found, mut open, mut bytes) = (Vec::new(), vec![FOLDER.to_owned()], 0);
         while let Some(at) = open.pop() {
             for entry in files.list(&site.join(&at)).await?.into_iter().filter(|name| !name.starts_with('.'))
@@ -50,11 +50,12 @@ impl Own {
         Ok(Self(found))
     }
 
-    /// Puts them into a simulated site. What its test has put there stays.
-    pub(super) fn put(&self, world: &World, site: &Path) {
+    /// Puts those that `may` go to their paths into a simulated site.
+    pub(in crate::host) fn put(&self, world: &World, site: &Path, may: impl Fn(&Path) -> bool) {
         for (path, file) in &self.0 {
             let path = site.join(path);
-            if world.file(&path).is_none() {
+            let as_is = |there: File| there.bytes == file.bytes && there.mode == file.mode;
+            if may(&path) && !world.file(&path).is_some_and(as_is) {
                 world.put_file(path, &file.bytes, file.mode);
             }
         }
@@ -62,7 +63,7 @@ impl Own {
 }
 
 /// `None` where it is no settings file: the simulated site says what is wrong with it.
-pub(in crate::host) fn settings(bytes: &[u8]) -> Option<Vec<u8>> {
+fn settings(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut table: toml::Table = std::str::from_utf8(bytes).ok()?.parse().ok()?;
     for part in OF_THE_HOST {
         table.remove(part);

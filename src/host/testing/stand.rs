@@ -109,7 +109,8 @@ impl Stand {
             return Err(given.wrong("what is said of the site is a map: `simulated(\"plain\", #{ users: #{ orders_per_second: 5 } })`"));
         }
         let world = World::written_with(&text, &says)?;
-        self.ground.own.put(&world, &world.site().project.dir);
+        // What its test has put there stays.
+        self.ground.own.put(&world, &world.site().project.dir, |path| world.file(path).is_none());
         let mut sites = lock(&self.sites);
         let state = format!("{}-{}", self.name, sites.len());
         self.scratch.folder(&state)?;

@@ -37,8 +37,10 @@ fn described(root: &Value, schema: &Value, depth: usize) -> String {
             None => String::new(),
         };
     }
-    if let Some(some) = beside_nothing(schema).filter(|_| depth > 0) {
-        return described(root, some, depth - 1);
+    let some: Vec<_> = something(schema).filter(|_| depth > 0).collect();
+    if !some.is_empty() {
+        let words: Vec<_> = some.into_iter().map(|one| described(root, one, depth - 1)).collect();
+        return words.join(" or ");
     }
     let below = |key: &str| schema.get(key).filter(|_| depth > 0);
     match (kind(schema), schema.get("format").and_then(Value::as_str)) {
@@ -58,10 +60,7 @@ fn described(root: &Value, schema: &Value, depth: usize) -> String {
             None => "map".to_owned(),
         },
         ("null", _) => "nothing".to_owned(),
-        _ => branches(schema).filter(|_| depth > 0).map_or_else(
-            || "anything".to_owned(),
-            |all| all.iter().map(|one| described(root, one, depth - 1)).collect::<Vec<_>>().join(" or "),
-        ),
+        _ => "anything".to_owned(),
     }
 }
 
@@ -84,9 +83,7 @@ pub fn choices(root: &Value, schema: &Value) -> Vec<String> {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return words.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     }
-    let branches = ["oneOf", "anyOf"].into_iter().find_map(|key| schema.get(key)?.as_array());
-    let branches: Vec<_> = branches.into_iter().flatten().filter(|branch| kind(branch) != "null").collect();
-    let words: Vec<Vec<String>> = branches.iter().map(|branch| choices(root, branch)).collect();
+    let words: Vec<Vec<String>> = something(schema).map(|branch| choices(root, branch)).collect();
     if words.iter().any(Vec::is_empty) { Vec::new() } else { words.concat() }
 }
 
@@ -101,7 +98,7 @@ fn sampled(root: &Value, schema: &Value, depth: usize) -> Value {
     if let Some(word) = choices(root, schema).first() {
         return json!(word);
     }
-    if let Some(some) = beside_nothing(schema).filter(|_| depth > 0) {
+    if let Some(some) = something(schema).next().filter(|_| depth > 0) {
         return sampled(root, some, depth - 1);
     }
     if let Some(example) = schema.get("examples").and_then(|examples| examples.get(0)) {
@@ -152,17 +149,10 @@ pub fn value_text(value: &Value) -> String {
     }
 }
 
-/// What a value may be instead of each other.
-fn branches(schema: &Value) -> Option<&Vec<Value>> {
-    schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array()
-}
-
-/// The one branch of a choice between something and nothing.
-fn beside_nothing(schema: &Value) -> Option<&Value> {
-    match branches(schema)?.iter().filter(|branch| kind(branch) != "null").collect::<Vec<_>>()[..] {
-        [one] => Some(one),
-        _ => None,
-    }
+/// What a value may be, where that is a choice; nothing is none of it.
+fn something(schema: &Value) -> impl Iterator<Item = &Value> {
+    let branches = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
+    branches.into_iter().flatten().filter(|branch| kind(branch) != "null")
 }
 
 /// The type of a schema; of one that also allows nothing, the other.

@@ -153,7 +153,7 @@ pub(super) fn plays(part: &str, folder: &Path) {
 }
 
 async fn play(folder: &Path, part: &str, answer: Option<&str>) -> Result<Ending, HostError> {
-    let simulated = Simulated::open(&folder.join("site.toml")).map_err(HostError::Invalid)?;
+    let simulated = Simulated::open(&folder.join("site.toml")).await.map_err(HostError::Invalid)?;
     let host: Host = simulated.host().catalogue(catalogue()).open().await?;
     let decision = answer.map(|choice| uplift::Decision {
         choice: choice.to_owned(),
