@@ -1,6 +1,6 @@
 //! A run was stopped while the site is down, and somebody types `docker compose up -d`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use uplift::{
     Ending, Event, World,
@@ -16,17 +16,14 @@ use super::{
 const ORDERS: u64 = 5;
 const OLD: &str = "k1aaaaaaaaaaaaaaaaaaaaaaaaaa";
 const NEW: &str = "k9bbbbbbbbbbbbbbbbbbbbbbbbbb";
-const TRIAL: &str = "/compose_trial#1";
+const TRIAL: &str = "remove container of strata-trial";
 
-/// Stopped after a call and before `next`; then the older release was started, and users have written with it.
-async fn started_by_hand(call: &str, next: &str) -> Night {
-    let night = loop {
-        let night = stopped_after(call).await;
-        // The run may have been quicker than whoever stops it.
-        if night.newest().await.1.iter().all(|entry| entry.verb != next) {
-            break night;
-        }
-    };
+/// Stopped at this change; then the older release was started, and users have written with it.
+async fn started_by_hand(last: &'static str) -> Night {
+    let world = World::strata();
+    world.upload(OLD, "needed by a row of before");
+    let night = Night::of(world);
+    night.stopped_at("compose/upgrade", &given("1.1.0"), last).await;
     start(&night).await;
     night.world.place_orders(ORDERS);
     night
@@ -42,33 +39,13 @@ async fn start(night: &Night) {
     night.world.advance(Duration::from_secs(20));
 }
 
-async fn stopped_after(call: &str) -> Night {
-    let world = World::strata();
-    world.upload(OLD, "needed by a row of before");
-    let night = Night::of(world);
-    stop_after(&night, "compose/upgrade", &given("1.1.0"), call).await;
-    night
-}
-
-/// Runs it and stops it once this call has ended.
-pub(super) async fn stop_after(night: &Night, runbook: &str, given: &BTreeMap<String, String>, call: &str) {
-    let runbook = night.host().await.runbook(runbook, given).await.unwrap();
-    let mut run = runbook.start(runbook.plan().await, "uplift run").await.unwrap();
-    while let Some(event) = run.next().await {
-        if matches!(&event, Event::CallEnded { address, .. } if address.ends_with(call)) {
-            run.cancel().cancel();
-        }
-    }
-    let _may_be_done = run.ended().await;
-}
-
 fn found(ending: &Ending) -> String {
     ending.question().unwrap_or_else(|| panic!("nothing is asked: {ending:?}")).found.join("; ")
 }
 
 #[tokio::test]
 async fn going_back_asks_about_what_users_wrote_meanwhile() {
-    let night = started_by_hand(TRIAL, "compose_up").await;
+    let night = started_by_hand(TRIAL).await;
     let told = night.rollback(None).await;
     let found = found(&told.ending);
     assert!(found.contains("`web` was started at") && found.contains("5 rows"), "{found}");
@@ -85,7 +62,7 @@ async fn going_back_asks_about_what_users_wrote_meanwhile() {
 /// It makes no difference that everything stands still again.
 #[tokio::test]
 async fn what_ran_and_was_stopped_again_has_been_written_with() {
-    let night = started_by_hand(TRIAL, "compose_up").await;
+    let night = started_by_hand(TRIAL).await;
     stop(&night).await;
     let told = night.rollback(None).await;
     assert!(found(&told.ending).contains("`web` was started at"), "{:?}", told.ending);
@@ -102,7 +79,7 @@ async fn stop(night: &Night) {
 #[tokio::test]
 async fn going_on_does_not_migrate_what_users_wrote_meanwhile() {
     for runs in [true, false] {
-        let night = started_by_hand("/pg_savepoint#1", "compose_trial").await;
+        let night = started_by_hand("copy strata_production_cable").await;
         if !runs {
             stop(&night).await;
         }
@@ -121,7 +98,7 @@ async fn going_on_does_not_migrate_what_users_wrote_meanwhile() {
 #[tokio::test]
 async fn what_users_uploaded_meanwhile_stays() {
     for choice in ["return-code", "restore-data"] {
-        let night = started_by_hand(TRIAL, "compose_up").await;
+        let night = started_by_hand(TRIAL).await;
         night.world.remove_file(night.world.uploaded(OLD));
         night.world.upload(NEW, "of a user");
         let told = night.rollback(None).await;
@@ -134,54 +111,51 @@ async fn what_users_uploaded_meanwhile_stays() {
     }
 }
 
-/// A site that a restore, or a return, has stopped after this call and that somebody has started then: users have written to
+/// A site that a restore, or a return, has stopped at this change and that somebody has started then: users have written to
 /// what has taken the places by now.
-async fn in_place(runbook: &str, call: &str) -> (Night, String) {
-    loop {
-        let (night, run) = with_a_set().await;
-        // A return puts it back, and going back from the return takes it away again.
-        if runbook == "compose/rollback" {
-            night.world.remove_file(night.world.uploaded(OLD));
-        }
-        let name = if runbook == "compose/restore" { "set" } else { "run" };
-        let given = [(name, run.as_str()), ("restore_data", "always"), ("jobs", "run"), ("settle", "10s")];
-        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        stop_after(&night, runbook, &given, call).await;
-        let (open, calls) = night.newest().await;
-        if calls.iter().all(|entry| entry.verb != "compose_up") {
-            start(&night).await;
-            night.world.place_orders(ORDERS);
-            night.world.upload(NEW, "of a user");
-            return (night, open.id);
-        }
+async fn in_place(runbook: &str, last: &'static str) -> (Night, String) {
+    let (night, run) = with_a_set().await;
+    // A return puts it back, and going back from the return takes it away again.
+    if runbook == "compose/rollback" {
+        night.world.remove_file(night.world.uploaded(OLD));
     }
+    let name = if runbook == "compose/restore" { "set" } else { "run" };
+    let given = [(name, run.as_str()), ("restore_data", "always"), ("jobs", "run"), ("settle", "10s")];
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let open = night.stopped_at(runbook, &given, last).await;
+    start(&night).await;
+    night.world.place_orders(ORDERS);
+    night.world.upload(NEW, "of a user");
+    (night, open)
 }
 
 #[tokio::test]
 async fn what_users_did_on_what_was_restored_or_returned_is_kept() {
-    for (runbook, call) in [("compose/restore", "/storage_swap#1"), ("compose/rollback", "/storage_return#1")]
-    {
-        let (night, run) = in_place(runbook, call).await;
+    for (runbook, last) in [("compose/restore", "exchange /"), ("compose/rollback", "put back /")] {
+        let (night, run) = in_place(runbook, last).await;
         let told = night.rollback(None).await;
-        assert!(found(&told.ending).contains("`web` was started at"), "{call}: {:?}", told.ending);
+        assert!(found(&told.ending).contains("`web` was started at"), "{runbook}: {:?}", told.ending);
         let started = || night.world.containers().into_iter().map(|one| one.started).collect::<Vec<_>>();
         let before = started();
         let log = night.world.log().len();
         let told = night.rollback(Some("restore-data")).await;
-        assert_eq!(told.ending.exit(), ExitClass::Done, "{call}: {:?}", told.ending);
-        assert_eq!(night.runs(), "1.1.0 1.1.0", "{call}");
-        assert!(started().iter().all(|at| !before.contains(at)), "{call}: they see what has its place again");
+        assert_eq!(told.ending.exit(), ExitClass::Done, "{runbook}: {:?}", told.ending);
+        assert_eq!(night.runs(), "1.1.0 1.1.0", "{runbook}");
+        assert!(
+            started().iter().all(|at| !before.contains(at)),
+            "{runbook}: they see what has its place again"
+        );
         let log = &night.world.log()[log..];
         let first = |words: &str| log.iter().position(|line| line.starts_with(words));
         let moved = ["exchange ", "close ", "remove /var"].iter().filter_map(|words| first(words)).min();
         assert!(
             first("stop ") < moved && moved.is_some(),
-            "{call}: they stand still before anything moves: {log:?}"
+            "{runbook}: they stand still before anything moves: {log:?}"
         );
         let aside =
             night.world.database(&format!("strata_production__failed_{}_returned", run.replace('-', "_")));
-        assert!(aside.is_some(), "{call}");
-        if call.starts_with("/storage_swap") {
+        assert!(aside.is_some(), "{runbook}");
+        if runbook == "compose/restore" {
             let live = night.world.uploaded(NEW);
             let root = live.ancestors().find(|path| path.ends_with("_data")).unwrap();
             let aside = root.join(format!("uplift-restore-{run}")).join(live.strip_prefix(root).unwrap());

@@ -85,6 +85,28 @@ impl Night {
         assert_eq!(self.upgrade(tag).await.ending.exit().code(), 9);
     }
 
+    /// A run that is stopped right after the first change whose line begins with this, with its name. Whoever waits for an
+    /// event to stop it may come too late.
+    pub(super) async fn stopped_at(
+        &self,
+        runbook: &str,
+        given: &BTreeMap<String, String>,
+        line: &'static str,
+    ) -> String {
+        let runbook = self.host().await.runbook(runbook, given).await.unwrap();
+        let mut run = runbook.start(runbook.plan().await, "uplift run").await.unwrap();
+        let cancel = run.cancel().clone();
+        self.world.watch(move |moment| {
+            if moment.is_after && moment.line.starts_with(line) {
+                cancel.cancel();
+            }
+        });
+        while run.next().await.is_some() {}
+        let ending = run.ended().await;
+        assert!(matches!(ending, Ending::Unfinished { .. }), "{ending:?}");
+        self.unfinished().await.expect("it is not over").id
+    }
+
     pub(super) async fn resume(&self, outcome: Option<&str>) -> Told {
         self.try_resume(outcome).await.unwrap()
     }

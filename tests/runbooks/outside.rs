@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uplift::{
-    Back, Catalogue, Change, Effect, Ending, Event, Failure, Found, Host, HostError, Observe, Operate,
-    Overlay, PlanEnd, Port, Refusal, Rehearsed, Runbook, Start, Undone, WhenUnknown, World, Write,
+    Back, Catalogue, Change, Effect, Ending, Failure, Found, Host, HostError, Observe, Operate, Overlay,
+    PlanEnd, Port, Refusal, Rehearsed, Runbook, Start, Undone, WhenUnknown, World, Write,
 };
 
 /// A switch that stands on a number.
@@ -268,11 +268,13 @@ async fn nor_is_its_way_back_known_before() {
     let book = place.book::<false>(true).await;
     let plan = book.plan().await;
     let mut run = book.start(plan, "test").await.unwrap();
-    while let Some(event) = run.next().await {
-        if matches!(event, Event::CallEnded { .. }) {
-            run.cancel().cancel();
+    let cancel = run.cancel().clone();
+    place.world.watch(move |moment| {
+        if moment.line == "stop job" {
+            cancel.cancel();
         }
-    }
+    });
+    while run.next().await.is_some() {}
     let ending = run.ended().await;
     assert!(matches!(ending, Ending::Unfinished { .. }), "{ending:?}");
     let host = place.host::<false>(true).await;

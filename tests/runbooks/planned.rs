@@ -66,28 +66,11 @@ async fn the_plan_tells_what_it_takes_on_each_disk_and_what_is_free() {
     assert!(backups.needed > 0 && backups.free > Some(backups.needed), "{backups:?}");
 }
 
-/// An upgrade that is stopped right after the first change whose line begins with this, with the name of its run.
-async fn stopped_at(night: &Night, line: &'static str) -> String {
-    let runbook = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.unwrap();
-    let plan = runbook.plan().await;
-    let mut run = runbook.start(plan, "uplift upgrade").await.unwrap();
-    let cancel = run.cancel().clone();
-    night.world.watch(move |moment| {
-        if moment.is_after && moment.line.starts_with(line) {
-            cancel.cancel();
-        }
-    });
-    while run.next().await.is_some() {}
-    let ending = run.ended().await;
-    assert!(matches!(ending, Ending::Unfinished { .. }), "{ending:?}");
-    night.unfinished().await.expect("it is not over").id
-}
-
 #[tokio::test]
 async fn what_is_left_of_a_run_is_planned_as_it_is_then_done() {
     for last in ["stop web", "run strata-trial", "up web"] {
         let night = Night::of(World::strata());
-        let run = stopped_at(&night, last).await;
+        let run = night.stopped_at("compose/upgrade", &given("1.1.0"), last).await;
         let (writes, before) = (night.world.writes(), night.newest().await.1);
         let plan = night.host().await.plan_on(&run).await.unwrap();
         assert_eq!((night.world.writes(), plan.goes_on.as_deref()), (writes, Some(run.as_str())));
@@ -114,7 +97,7 @@ async fn going_back_is_planned_as_it_is_then_done() {
         // What was stopped is taken back each way that there is, on a site of its own.
         for at in 0.. {
             let night = Night::of(World::strata());
-            let run = stopped_at(&night, last).await;
+            let run = night.stopped_at("compose/upgrade", &given("1.1.0"), last).await;
             let writes = night.world.writes();
             let back = night.host().await.plan_back(&run).await.unwrap();
             assert_eq!(night.world.writes(), writes, "nothing was changed");

@@ -302,7 +302,7 @@ async fn a_restore_whose_files_of_before_are_gone_can_still_be_taken_back() {
     let (night, set) = with_a_set().await;
     let given = [("set", set.as_str()), ("restore_data", "always"), ("jobs", "run"), ("settle", "10s")];
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    super::by_hand::stop_after(&night, "compose/restore", &given, "/storage_swap#1").await;
+    night.stopped_at("compose/restore", &given, "exchange /").await;
     let kept = night.host().await.status().await.kept;
     let aside = kept.iter().find(|one| one.name.contains("/uplift-restore-")).expect("it is listed");
     assert!(aside.what.contains("do not remove") && !aside.what.contains("rm -r"), "{aside:?}");
