@@ -21,7 +21,7 @@ pub use manifest::{
 };
 pub use plan::{
     DumpPlan, SetPlan, TreePlan, Uploads, Wanted, complete, needed, newest_with_uploads, outlives, plan,
-    schemas, volume,
+    schemas, to_dump, volume,
 };
 pub use prove::{Eyes, hashes, prove, unlike_rows, whole};
 pub use prune::{

@@ -153,6 +153,7 @@ behaviours! {
         the_dump_client_must_match,
         dumps_hash_to_their_report,
         dumps_count_rows (needs_a_site),
+        rows_are_left_out_of_a_dump (needs_a_site),
         a_dump_of_a_missing_database_fails,
         a_dump_into_a_missing_folder_fails,
         a_wrong_password_is_refused,

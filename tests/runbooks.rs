@@ -13,6 +13,7 @@ mod hosts;
 mod kept_plan;
 mod killed;
 mod layer;
+mod left_out;
 mod locked;
 mod matrix;
 mod messages;

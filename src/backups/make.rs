@@ -180,6 +180,7 @@ impl Making<'_> {
             databases: dumps.databases.iter().map(|facts| facts.name.clone()).collect(),
             folder: self.half.to_owned(),
             expected: dumps.expected.clone(),
+            without_rows: dumps.without_rows.clone(),
         };
         self.site.postgres.dump(&request, self.site.tell).await
     }
@@ -308,6 +309,7 @@ fn entries(dumps: &DumpPlan, dumped: &[DumpedDatabase]) -> Result<Vec<DatabaseEn
             role: dumps.roles.get(name).cloned().unwrap_or_default(),
             schema_versions: dumps.schemas.get(name).cloned().unwrap_or_default(),
             facts: facts.clone(),
+            rows_left_out: dumps.without_rows.contains(name),
             file: one.file,
             bytes: one.bytes,
             blake3: one.blake3,

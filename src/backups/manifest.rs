@@ -112,6 +112,9 @@ pub struct DatabaseEntry {
     pub role: String,
     #[serde(flatten)]
     pub facts: DatabaseFacts,
+    /// Only its structure is in it: a database that is restored from it has no rows, but for its applied migrations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows_left_out: bool,
     pub schema_versions: Vec<String>,
     pub file: String,
     pub bytes: u64,

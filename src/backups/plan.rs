@@ -1,7 +1,7 @@
 //! What goes into a set, decided by reading: nothing is written here.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use crate::{
     event::{Failure, Refusal},
     ports::{
         Observe,
-        postgres::{DatabaseFacts, DumpClient, Server},
+        postgres::{DatabaseFacts, Dump, DumpClient, Server},
         project::of_service,
         trees::TreeFacts,
     },
@@ -81,6 +81,9 @@ pub struct DumpPlan {
     /// Bytes that each dump takes, as far as an earlier set tells. By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expected: BTreeMap<String, u64>,
+    /// Names of those whose rows are left out: their size is that of an empty one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without_rows: BTreeSet<String>,
 }
 
 /// Uploaded files.
@@ -139,34 +142,53 @@ fn left_out(wanted: &Wanted, site: Observe<'_>) -> Vec<String> {
         Uploads::None => Some(place),
     };
     let databases = (!wanted.databases).then(|| Part::Databases.to_string());
+    let rows = site.site.databases.all.iter().filter(|one| wanted.databases && one.rows_left_out);
+    let rows = rows.map(|one| format!("the rows of `{}`", one.name));
     let config = (!wanted.config).then(|| Part::Configuration.to_string());
-    databases.into_iter().chain(uploads).chain(config).collect()
+    databases.into_iter().chain(rows).chain(uploads).chain(config).collect()
 }
 
 async fn dumps(sets: &[Listed], site: Observe<'_>) -> Result<DumpPlan, Refusal> {
     let all = &site.site.databases;
     let names: Vec<_> = all.all.iter().map(|database| database.name.clone()).collect();
     let server = site.postgres.server(&all.endpoint, all.primary()).await?;
-    let databases = site.postgres.databases(&all.endpoint, &names).await?;
+    let databases = to_dump(site).await?;
     complete(&names, &databases)?;
     let client = site.postgres.dump_client(server.major()).await?;
+    let bare = all.all.iter().filter(|one| one.rows_left_out);
+    let without_rows: BTreeSet<_> = bare.map(|one| one.name.clone()).collect();
+    let expects = |facts| expected(facts, without_rows.contains(&facts.name), sets);
     Ok(DumpPlan {
         endpoint: all.endpoint.clone(),
         server,
         client,
-        expected: databases.iter().filter_map(|facts| expected(facts, sets)).collect(),
+        expected: databases.iter().filter_map(expects).collect(),
+        without_rows,
         databases,
         roles: all.all.iter().map(|one| (one.name.clone(), one.role.clone())).collect(),
         schemas: schemas(site).await?,
     })
 }
 
+/// The site's databases that are there, as a dump will have them: without rows, as small as an empty one.
+pub async fn to_dump(site: Observe<'_>) -> Result<Vec<DatabaseFacts>, Failure> {
+    let all = &site.site.databases;
+    let names: Vec<_> = all.all.iter().map(|database| database.name.clone()).collect();
+    let mut found = site.postgres.databases(&all.endpoint, &names).await?;
+    for facts in &mut found {
+        if all.all.iter().any(|one| one.rows_left_out && one.name == facts.name) {
+            facts.size = facts.size.min(Dump::EMPTY);
+        }
+    }
+    Ok(found)
+}
+
 /// What the newest verified dump of a database took, and more as the database has grown since. A smaller one has lost room
-/// between its rows, and may have as many.
-fn expected(now: &DatabaseFacts, sets: &[Listed]) -> Option<(String, u64)> {
+/// between its rows, and may have as many. One with rows tells nothing of one without.
+fn expected(now: &DatabaseFacts, without_rows: bool, sets: &[Listed]) -> Option<(String, u64)> {
     let whole = sets.iter().filter(|one| one.standing.is_verified());
     let mut known = whole.filter_map(|one| one.manifest.as_ref()).flat_map(|one| &one.databases);
-    let last = known.find(|one| one.facts.name == now.name)?;
+    let last = known.find(|one| one.facts.name == now.name && one.rows_left_out == without_rows)?;
     let (then, now_at_least) = (last.facts.size.max(1), now.size.max(last.facts.size));
     let grown = u128::from(last.bytes) * u128::from(now_at_least) / u128::from(then);
     Some((now.name.clone(), u64::try_from(grown).unwrap_or(u64::MAX)))

@@ -21,7 +21,9 @@ const FILES: &[(&str, &str)] = &[
         "uplift.toml",
         "in the site folder: what cannot be found out. `host` and `port` under `[database]` name the database \
                      server as this host reaches it; `compatible` under `[rollback]` lists releases whose databases the \
-                     release before them runs on.",
+                     release before them runs on; `web` and `job` under `[services]` say which services are the product's; \
+                     `leave_out` under `[backup]` names databases whose rows are no part of backups. `uplift init` writes \
+                     an example of each.",
     ),
     (
         ".env",

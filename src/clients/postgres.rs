@@ -190,7 +190,7 @@ impl PostgresRead for PostgresClient {
 
     async fn contents(&self, endpoint: &Endpoint, database: &str) -> Result<Contents, Failure> {
         let session = self.connect(endpoint, database).await?;
-        let counted = count::all(&session).await;
+        let counted = count::all(&session, &[]).await;
         session.close().await;
         counted.map(|(tables, large_objects)| Contents { tables, large_objects })
     }

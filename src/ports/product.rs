@@ -45,7 +45,9 @@ pub fn databases(environment: &BTreeMap<String, Secret>) -> Result<Databases, Fa
             ssl,
             route: Endpoint::AS_IT_IS.to_owned(),
         },
-        all: all.map(|role| Database { role: role.to_owned(), name: named(role) }).to_vec(),
+        all: all
+            .map(|role| Database { role: role.to_owned(), name: named(role), rows_left_out: false })
+            .to_vec(),
     })
 }
 

@@ -12,7 +12,9 @@ use crate::{
 pub(super) fn summary(plan: &SetPlan) -> String {
     let mut parts = Vec::new();
     if let Some(dumps) = &plan.dumps {
-        parts.push(format!("{} databases", dumps.databases.len()));
+        let bare = dumps.without_rows.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+        let bare = if bare.is_empty() { String::new() } else { format!(" (no rows of {})", bare.join(", ")) };
+        parts.push(format!("{} databases{bare}", dumps.databases.len()));
     }
     if let Some(tree) = &plan.tree {
         parts.push(format!("{} uploaded files ({})", tree.facts.files, Size(tree.facts.bytes)));

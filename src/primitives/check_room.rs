@@ -40,10 +40,7 @@ impl Read for CheckRoom {
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
-        let databases = &site.site.databases;
-        let names: Vec<_> = databases.all.iter().map(|one| one.name.clone()).collect();
-        let facts = site.postgres.databases(&databases.endpoint, &names).await?;
-        let backup = Size(backups::needed(&facts));
+        let backup = Size(backups::needed(&backups::to_dump(site).await?));
         let folder = backups::folder(site.site);
         let backups = site.files.space(&folder).await?;
         let root = site.docker.engine().await?.root;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::set_fits::{decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers};
+use self::set_fits::{bare, decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers};
 use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
@@ -117,6 +117,9 @@ impl Read for RestoreSet {
             return Err(Failure::asks("choice_needed", question));
         }
         decide_jobs(&manifest, self.jobs, values, site)?;
+        if let Some(text) = bare(&manifest) {
+            site.tell.warn(text);
+        }
         if !live.is_empty() {
             site.tell.warn(put_aside(&manifest, site).await);
         }
@@ -252,6 +255,7 @@ async fn question(
             "rows that nobody can count".to_owned()
         }
     };
+    found.extend(bare(manifest));
     if !jobs.is_empty() {
         found.push(jobs_found(manifest));
         found.extend(also_found(jobs, said));

@@ -168,7 +168,11 @@ impl World {
                     route: Endpoint::AS_IT_IS.to_owned(),
                 },
                 all: roles
-                    .map(|(role, name)| Database { role: (*role).to_owned(), name: name.clone() })
+                    .map(|(role, name)| Database {
+                        role: (*role).to_owned(),
+                        name: name.clone(),
+                        rows_left_out: false,
+                    })
                     .collect(),
             },
             compatible: Vec::new(),

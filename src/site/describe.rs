@@ -122,6 +122,9 @@ pub struct Database {
     /// `primary`, `queue`, `cache` or `cable`.
     pub role: String,
     pub name: String,
+    /// Backups hold its structure alone: `leave_out` under `[backup]` in `uplift.toml`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows_left_out: bool,
 }
 
 /// The server and the databases on it.

@@ -73,13 +73,16 @@ pub async fn find(ports: &Ports, start: &Start, recorded: Option<&Project>) -> R
         if without_env { env_missing(&project).evidence([failure.message]) } else { failure }
     })?;
     search.is_from_here(&project).await?;
-    let (web, job) = roles(&config)?;
+    let (web, job) = roles(&config, &own.services)?;
     let environment = &config.services[&web.name].environment;
     if without_env {
         return Err(env_missing(&project));
     }
     let (settings, secrets) = parted(environment);
-    let databases = databases(environment)?;
+    let mut databases = databases(environment)?;
+    for one in &mut databases.all {
+        one.rows_left_out = own.left_out.contains(&one.role);
+    }
     let running = of_service(&*ports.docker, &project, &web.name).await?;
     let digest = match running.first() {
         Some(container) => ports.docker.image(&container.image_id).await?,

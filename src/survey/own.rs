@@ -1,9 +1,11 @@
 //! `uplift.toml`: what an operator has to say that cannot be found out.
 
+mod backup;
 mod grants;
 mod notify;
 mod params;
 mod said;
+mod services;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use said::said;
+pub(super) use services::Named;
 pub use trust::trusted;
 
 use crate::{
@@ -29,6 +32,10 @@ pub(super) struct Own {
     pub(super) port: Option<u16>,
     /// `compatible` under `[rollback]`: releases whose databases the release before them runs on.
     pub(super) compatible: Vec<String>,
+    /// `leave_out` under `[backup]`: roles of databases whose rows are no part of backups.
+    pub(super) left_out: Vec<String>,
+    /// `[services]`: which services are the product's, where somebody has said it.
+    pub(super) services: Named,
     /// `[notify]`: who is told of runs.
     pub(super) notify: Option<Notify>,
     /// `[grants]`: what runbooks may start and ask; paths below the site folder where they are not absolute.
@@ -103,9 +110,13 @@ pub(super) fn read(text: &str) -> Result<Own, Wrong> {
             "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
         )
     })?;
-    known(&table, "", &["database", "grants", "notify", "params", "rollback", "site", "trust"])?;
+    let sections =
+        ["backup", "database", "grants", "notify", "params", "rollback", "services", "site", "trust"];
+    known(&table, "", &sections)?;
     let mut own = Own {
         compatible: compatible(&table)?,
+        left_out: backup::left_out(&table)?,
+        services: services::named(&table)?,
         grants: grants::grants(&table)?,
         notify: notify::notify(&table)?,
         params: params::params(&table)?,

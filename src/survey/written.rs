@@ -136,7 +136,7 @@ fn text(project: &Project, said: &Own, there: bool) -> String {
 }
 
 /// What else can be said, for whoever reads the file.
-const OTHERS: [&str; 21] = [
+const OTHERS: [&str; 37] = [
     "",
     "# The database server as this host reaches it, where that is another address than the containers', or a pooler answers.",
     "# [database]",
@@ -151,13 +151,29 @@ const OTHERS: [&str; 21] = [
     "# [params.\"compose/upgrade\"]",
     "# patience = \"20m\"",
     "",
-    "# A command that is told when a run begins, asks or has ended.",
+    "# Which services are the product's, where their names and commands do not tell.",
+    "# [services]",
+    "# web = \"frontend\"",
+    "# job = \"background\"",
+    "",
+    "# Databases whose rows are no part of backups: the product fills them again.",
+    "# [backup]",
+    "# leave_out = [\"cache\", \"cable\"]",
+    "",
+    "# Who is told when a run begins, asks or has ended: a command, a chat by the address that it gave out, or both.",
     "# [notify]",
     "# command = [\"/usr/local/bin/tell-the-team\"]",
+    "# webhook = \"file:/etc/uplift/webhook\"",
     "",
-    "# What runbooks of this site may start and ask besides the site itself.",
+    "# What runbooks may start, run, ask and write besides the site itself.",
     "# [grants]",
     "# exec = [\"/usr/local/bin/smoke\"]",
+    "# images = [\"caddy:2\"]",
+    "# http = [\"hooks.example.org\"]",
+    "# files = [\"/etc/haproxy\"]",
+    "",
+    "# Whose bundles of runbooks are installed: `uplift init --trust KEY` writes it.",
+    "# [trust]",
 ];
 
 /// A path as it is written in the site folder.

@@ -4,14 +4,28 @@ use super::session::Session;
 use crate::{event::Failure, ports::postgres::TableRows};
 
 /// Rows of every table that a dump holds the data of, and the number of large objects, as this session sees them.
-/// Extensions bring their own tables: those are not in a dump.
-pub(super) async fn all(session: &Session) -> Result<(Vec<TableRows>, u64), Failure> {
-    let rows = tables(session).await?;
+/// Extensions bring their own tables: those are not in a dump. Tables in `left_out` count as empty, and are not looked into.
+pub(super) async fn all(session: &Session, left_out: &[Table]) -> Result<(Vec<TableRows>, u64), Failure> {
+    let mut rows = Vec::new();
+    for table in tables(session).await? {
+        let count = if left_out.contains(&table) { 0 } else { number(session, &table.count).await? };
+        rows.push(TableRows { schema: table.schema, name: table.name, rows: count });
+    }
     let objects = number(session, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;
     Ok((rows, objects))
 }
 
-async fn tables(session: &Session) -> Result<Vec<TableRows>, Failure> {
+/// A table that a dump holds the data of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// The query that counts its rows.
+    count: String,
+}
+
+/// All of them, as this session sees them.
+pub(super) async fn tables(session: &Session) -> Result<Vec<Table>, Failure> {
     let tables = session
         .rows(
             "SELECT n.nspname::text, c.relname::text, format('SELECT count(*) FROM ONLY %I.%I', n.nspname, c.relname) \
@@ -23,16 +37,14 @@ async fn tables(session: &Session) -> Result<Vec<TableRows>, Failure> {
             &[],
         )
         .await?;
-    let mut rows = Vec::with_capacity(tables.len());
-    for table in &tables {
-        let query: String = session.column(table, 2)?;
-        rows.push(TableRows {
-            schema: session.column(table, 0)?,
-            name: session.column(table, 1)?,
-            rows: number(session, &query).await?,
-        });
-    }
-    Ok(rows)
+    let table = |row| {
+        Ok(Table {
+            schema: session.column(row, 0)?,
+            name: session.column(row, 1)?,
+            count: session.column(row, 2)?,
+        })
+    };
+    tables.iter().map(table).collect()
 }
 
 /// The last value that every sequence has given, by `schema.name`; those that have given none are left out. A sequence

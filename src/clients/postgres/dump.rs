@@ -5,7 +5,8 @@ use std::{fs::File, io, path::Path, time::Duration};
 use super::{
     PostgresClient,
     admin::Admin,
-    blobs, connect, count,
+    blobs, connect,
+    count::{self, Table},
     cut::{Cut, Pinned, REWRITTEN},
     facts,
     passfile::PassFile,
@@ -70,6 +71,12 @@ async fn at_one_moment(
     Ok(DumpReport { snapshot, tries, wal_lsn, databases, blobs })
 }
 
+/// `pg_dump` takes a pattern: in quotes a name stands for itself alone.
+fn exclusion(table: &Table) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    format!("--exclude-table-data={}.{}", quoted(&table.schema), quoted(&table.name))
+}
+
 /// One database of a dump.
 struct One<'a> {
     client: &'a PostgresClient,
@@ -87,9 +94,10 @@ impl One<'_> {
         let place = self.request.folder.join(&file);
         let made = Partial::make(place.clone()).await;
         let (partial, open) = made.map_err(|error| not_made(&place, &error))?;
-        let counted = count::all(&self.pinned.session);
+        let left_out = self.left_out().await?;
+        let counted = count::all(&self.pinned.session, &left_out);
         let (written, (tables, large_objects)) =
-            tokio::try_join!(self.stream(open, &place, size, tell), counted)?;
+            tokio::try_join!(self.stream(open, &place, size, &left_out, tell), counted)?;
         self.pinned.is_whole(self.name).await?;
         partial.whole().await.map_err(|error| self.cannot_write(&place, &error))?;
         Ok(DumpedDatabase {
@@ -105,10 +113,27 @@ impl One<'_> {
         })
     }
 
+    /// The tables whose rows are not dumped.
+    async fn left_out(&self) -> Result<Vec<Table>, Failure> {
+        if !self.request.without_rows.contains(self.name) {
+            return Ok(Vec::new());
+        }
+        let mut tables = count::tables(&self.pinned.session).await?;
+        tables.retain(|table| !Dump::ALWAYS.contains(&table.name.as_str()));
+        Ok(tables)
+    }
+
     /// Runs `pg_dump` into the open file. The program is judged before the file: one that was killed ends its
     /// output just as one that is done.
-    async fn stream(&self, to: File, place: &Path, size: u64, tell: &Teller) -> Result<Written, Failure> {
-        let start = self.program().and_then(Program::start);
+    async fn stream(
+        &self,
+        to: File,
+        place: &Path,
+        size: u64,
+        left_out: &[Table],
+        tell: &Teller,
+    ) -> Result<Written, Failure> {
+        let start = self.program(left_out).and_then(Program::start);
         let (mut running, out) = start.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
         let out = out.into_owned_fd().map(File::from);
         let out = out.map_err(|error| self.failed(&error.to_string(), Vec::new()))?;
@@ -138,12 +163,13 @@ impl One<'_> {
         connect::judge("dump_failed", &format!("`pg_dump` of `{}`", self.name), ended)
     }
 
-    fn program(&self) -> io::Result<Program> {
+    fn program(&self, left_out: &[Table]) -> io::Result<Program> {
         let processes = &self.client.processes;
         let program = processes
             .program(&self.request.client.path)
             .args(["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=60s"])
-            .args([format!("--snapshot={}", self.pinned.exported)]);
+            .args([format!("--snapshot={}", self.pinned.exported)])
+            .args(left_out.iter().map(exclusion));
         connect::to(program, self.who, self.name, self.password)
     }
 

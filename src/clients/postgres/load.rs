@@ -42,7 +42,7 @@ pub(super) async fn load(
     session.close().await;
     equipped?;
     let inside = Session::open(&admin.reach, &admin.endpoint, &request.to, admin.password.as_ref()).await?;
-    let counted = count::all(&inside).await;
+    let counted = count::all(&inside, &[]).await;
     inside.close().await;
     let (tables, large_objects) = counted?;
     Ok(Contents { tables, large_objects })

@@ -1,6 +1,9 @@
 //! Dumps: what is asked for, what was made, and what is in one.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,9 @@ pub struct Dump {
     /// Bytes that the dump of a database takes, as far as an earlier one tells.
     #[serde(default)]
     pub expected: BTreeMap<String, u64>,
+    /// Those of the databases whose rows are left out, and not counted: all but of the tables in [`Dump::ALWAYS`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without_rows: BTreeSet<String>,
 }
 
 /// What [`Postgres::dump`](super::Postgres::dump) made.
@@ -113,6 +119,11 @@ impl BlobList {
 }
 
 impl Dump {
+    /// By these the product knows which migrations a database has had: without their rows it would begin from the first one.
+    pub const ALWAYS: [&'static str; 2] = ["ar_internal_metadata", "schema_migrations"];
+    /// What a database takes on its server while it has no rows.
+    pub const EMPTY: u64 = 8 << 20;
+
     /// `sizes` are the databases' sizes on the server: what a dump takes at the most, where no earlier one tells more.
     /// `blobs` are the bytes of the list of uploaded files, where one is written.
     #[must_use]
@@ -132,9 +143,12 @@ impl Dump {
                 let most = || sizes.iter().find(|(known, _)| known == name).map(|(_, size)| *size);
                 let expected = self.expected.get(name).copied();
                 let limit = if expected.is_none() { ", at the most" } else { "" };
+                let bare = self.without_rows.contains(name);
+                let (what, left_out) =
+                    if bare { ("structure", " --exclude-table-data='solid_*'") } else { ("dump", "") };
                 Write {
                     shell: Some(format!(
-                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0 {} | zstd -1 --check > {}",
+                        "pg_dump -w -h {} -p {} -U {} -Fc -Z0{left_out} {} | zstd -1 --check > {}",
                         quote(&self.endpoint.host),
                         self.endpoint.port,
                         quote(&self.endpoint.user),
@@ -144,7 +158,7 @@ impl Dump {
                     change: Change::Added {
                         path: to.display().to_string(),
                         bytes: expected.or_else(most),
-                        what: format!("dump of `{name}`{limit}"),
+                        what: format!("{what} of `{name}`{limit}"),
                     },
                 }
             })

@@ -26,6 +26,13 @@ pub(super) fn of_this_site(manifest: &Manifest, site: Observe<'_>) {
     }
 }
 
+/// Databases that come back without their rows.
+pub(super) fn bare(manifest: &Manifest) -> Option<String> {
+    let bare = manifest.databases.iter().filter(|one| one.rows_left_out);
+    let names: Vec<_> = bare.map(|one| format!("`{}`", one.facts.name)).collect();
+    (!names.is_empty()).then(|| format!("the set has no rows of {}: empty afterwards", names.join(", ")))
+}
+
 /// Web begins with the jobs of the restored queue as soon as it is up, so that somebody has to say so before; a worker
 /// waits, and whoever has said nothing is told that the run will ask. `config` are the variables that web will have
 /// where the configuration of the set goes back.

@@ -28,7 +28,7 @@ impl State {
         let mut databases = Vec::new();
         for db in &cut {
             let what = format!("dump {}", db.facts.name);
-            databases.push(self.write(&what, |state| state.dump_one(&request.folder, db))?);
+            databases.push(self.write(&what, |state| state.dump_one(request, db))?);
         }
         let of = cut.iter().find(|db| Some(&db.facts.name) == request.blobs_of.as_ref());
         let of = of.filter(|db| db.table("active_storage_blobs").is_some());
@@ -42,13 +42,19 @@ impl State {
         Ok(DumpReport { snapshot, tries: 1, wal_lsn, databases, blobs })
     }
 
-    fn dump_one(&mut self, folder: &Path, db: &Db) -> Result<DumpedDatabase, Failure> {
+    fn dump_one(&mut self, request: &Dump, db: &Db) -> Result<DumpedDatabase, Failure> {
         let name = &db.facts.name;
+        let mut counted = db.clone();
+        if request.without_rows.contains(name) {
+            for table in counted.tables.iter_mut().filter(|one| !Dump::ALWAYS.contains(&one.name.as_str())) {
+                table.rows.clear();
+            }
+        }
         if let Some(table) = db.unreadable.first() {
             let message = format!("`pg_dump` of `{name}` failed: permission denied for `{table}`");
             return Err(Failure::new("dump_failed", message));
         }
-        let mut dumped = db.clone();
+        let mut dumped = counted.clone();
         for table in &mut dumped.tables {
             if db.lost_by_dumps.as_ref() == Some(&table.name) {
                 table.rows.clear();
@@ -58,7 +64,7 @@ impl State {
         let bytes = compress(&plain)?;
         self.pass(Duration::from_secs(1 + db.facts.size / DUMP));
         let file = format!("{name}.dump.zst");
-        let contents = db.contents();
+        let contents = counted.contents();
         let report = DumpedDatabase {
             name: name.clone(),
             file: file.clone(),
@@ -70,7 +76,7 @@ impl State {
             large_objects: contents.large_objects,
             sequences: db.sequences(),
         };
-        self.disk.put(&folder.join(file), File { bytes, mode: 0o600, uid: 0, gid: 0 })?;
+        self.disk.put(&request.folder.join(file), File { bytes, mode: 0o600, uid: 0, gid: 0 })?;
         Ok(report)
     }
 

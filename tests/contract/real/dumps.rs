@@ -1,7 +1,7 @@
 //! Dumps that are broken off, watched, or made while others write.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::Write as _,
     os::unix::fs::PermissionsExt as _,
@@ -50,6 +50,7 @@ pub(super) async fn request(real: &Real, name: &str) -> Dump {
         folder,
         blobs_of: None,
         expected: BTreeMap::new(),
+        without_rows: BTreeSet::new(),
     }
 }
 

@@ -130,7 +130,8 @@ impl Postgres for Twin {
         let mut databases = Vec::new();
         let mut sizes = Vec::new();
         for name in &request.databases {
-            let most = found.iter().find(|facts| facts.name == *name).ok_or_else(|| missing(name))?.size;
+            let live = found.iter().find(|facts| facts.name == *name).ok_or_else(|| missing(name))?.size;
+            let most = if request.without_rows.contains(name) { Dump::EMPTY } else { live };
             let size = request.expected.get(name).copied().unwrap_or(most);
             let file = format!("{name}.dump.zst");
             let blake3 = self.plan_dump(&request.folder.join(&file), size).await?;
