@@ -152,12 +152,17 @@ fn described(verb: &Verb) -> Described {
         example: example(verb, &fields),
         options: fields,
         // What an older uplift did not write has a value of its own there, which is nobody's business here.
-        gives: given.into_iter().map(|field| Field { initial: None, ..field }).collect(),
+        gives: given.into_iter().map(|field| gives(field, verb.estimated)).collect(),
         undo,
         fails: failures(verb.name),
         options_schema: options.clone(),
         gives_schema: verb.outcome.as_value().clone(),
     }
+}
+
+fn gives(field: Field, estimated: &[&str]) -> Field {
+    let later = if estimated.contains(&field.name.as_str()) { " A plan does not know it." } else { "" };
+    Field { initial: None, what: format!("{}{later}", field.what), ..field }
 }
 
 /// Made from the code of the stock primitives; a test holds it to that.

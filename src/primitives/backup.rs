@@ -56,6 +56,7 @@ impl Effect for Backup {
     const VERSION: u32 = 2;
     const ADDS_ONLY: bool = true;
     const LEAVES_DATA: bool = true;
+    const ESTIMATED: &'static [&'static str] = &["bytes", "verified"];
     type Intent = SetPlan;
     type Outcome = Made;
 

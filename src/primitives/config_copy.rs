@@ -24,6 +24,7 @@ impl Effect for ConfigCopy {
     const NAME: &'static str = "config_copy";
     const ADDS_ONLY: bool = true;
     const LEAVES_DATA: bool = true;
+    const ESTIMATED: &'static [&'static str] = &["bytes", "verified"];
     type Intent = SetPlan;
     type Outcome = Made;
 

@@ -24,6 +24,7 @@ impl Effect for PgDump {
     const NAME: &'static str = "pg_dump";
     const ADDS_ONLY: bool = true;
     const LEAVES_DATA: bool = true;
+    const ESTIMATED: &'static [&'static str] = &["bytes", "verified"];
     type Intent = SetPlan;
     type Outcome = Made;
 

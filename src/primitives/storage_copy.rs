@@ -24,6 +24,7 @@ impl Effect for StorageCopy {
     const NAME: &'static str = "storage_copy";
     const ADDS_ONLY: bool = true;
     const LEAVES_DATA: bool = true;
+    const ESTIMATED: &'static [&'static str] = &["bytes", "verified"];
     type Intent = SetPlan;
     type Outcome = Made;
 

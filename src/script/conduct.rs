@@ -39,6 +39,12 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Known(Value),
+    /// A rehearsal knows it but for these fields, with which it is as with [`Answer::Unknown`].
+    Estimated {
+        value: Value,
+        fields: &'static [&'static str],
+        why: String,
+    },
     /// A rehearsal cannot know it: the script may pass it on, but the first look inside ends the certain part.
     Unknown {
         why: String,

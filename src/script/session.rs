@@ -377,6 +377,15 @@ fn read_with(value: &Dynamic) -> Result<Budget, String> {
 fn given(answer: Answer) -> Dynamic {
     match answer {
         Answer::Known(value) => from_json(&value),
+        Answer::Estimated { value, fields, why } => {
+            let mut given = from_json(&value);
+            if let Some(mut map) = given.write_lock::<Map>() {
+                for (_, field) in map.iter_mut().filter(|(name, _)| fields.contains(&name.as_str())) {
+                    *field = Dynamic::from(Unknown(why.clone()));
+                }
+            }
+            given
+        }
         Answer::Unknown { why } => Dynamic::from(Unknown(why)),
     }
 }

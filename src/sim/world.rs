@@ -209,6 +209,12 @@ impl World {
         self.lock().faults.next.push((line.to_owned(), fault));
     }
 
+    /// What [`World::fault_at`] waits for yet.
+    #[must_use]
+    pub fn faults_ahead(&self) -> Vec<String> {
+        self.lock().faults.next.iter().map(|(line, _)| line.clone()).collect()
+    }
+
     /// Whether [`Fault::Lose`] took away a write that would have changed something.
     #[must_use]
     pub fn lost(&self) -> bool {

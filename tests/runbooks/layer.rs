@@ -58,6 +58,19 @@ async fn hooks_are_in_the_plan_and_in_the_record_at_addresses_of_their_own() {
     assert!(String::from_utf8(env.bytes).unwrap().contains("MAINTENANCE=off"));
 }
 
+/// A figure that is not there yet decides nothing in a plan: it would go another way than the run.
+#[tokio::test]
+async fn a_plan_does_not_decide_by_what_it_only_estimates() {
+    let text = "fn after_prepare() {\n let made = outcome(\"prepare/backup#1\");\n print(made.path);\n \
+                if made.verified.rows == 0 { throw \"an empty backup\"; }\n }";
+    let night = with(HOOKS, text);
+    let plan = night.plan("1.1.0").await;
+    let PlanEnd::Unknown { why } = &plan.end else { panic!("{:?}", plan.end) };
+    assert!(why.contains("`backup` gives as `bytes` and `verified` is known once it is done"), "{why}");
+    assert!(plan.notes.iter().any(|note| note.contains("/backups/")), "its path is known: {:?}", plan.notes);
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+}
+
 /// Whatever goes wrong later, what a hook has done goes back with the rest.
 #[tokio::test]
 async fn what_a_hook_has_done_is_taken_back() {

@@ -237,6 +237,12 @@ async fn what_a_test_fails_with_is_told() {
             "parameters are a map",
         ),
         ("simulated(\"plain\").fault(\"up web\", \"explode\"); expect(true);", "bad_option", "fail_before"),
+        (
+            "let site = simulated(\"plain\"); site.fault(\"up wbe\", \"fail_before\"); \
+             expect(site.run(\"compose/backup\").ending, \"done\");",
+            "fault_unmet",
+            "nothing went wrong at `up wbe`",
+        ),
         ("simulated(\"plain\").wait(\"soon\"); expect(true);", "bad_option", "`wait`"),
         ("expect(simulated(\"plain\").resume().code, 0);", "no_run", "there is no run to resume"),
         (

@@ -24,7 +24,7 @@ use crate::{
     },
     primitives::contract::Decision,
     run::{Plan, PlanEnd},
-    sim::World,
+    sim::{Fault, World},
     survey::Start,
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Played {
     state: String,
     world: Mutex<World>,
     dead: Arc<Dead>,
+    /// Lines that its test has let go wrong.
+    faults: Mutex<Vec<String>>,
     cancel: CancellationToken,
 }
 
@@ -59,14 +61,25 @@ impl Played {
         world: World,
         cancel: CancellationToken,
     ) -> Self {
-        let played =
-            Self { ground, folder, scratch, state, world: Mutex::new(world), dead: Arc::default(), cancel };
+        let (dead, faults) = (Arc::default(), Mutex::default());
+        let played = Self { ground, folder, scratch, state, world: Mutex::new(world), dead, faults, cancel };
         played.outlives();
         played
     }
 
     pub(super) fn world(&self) -> World {
         lock(&self.world).clone()
+    }
+
+    pub(super) fn fault(&self, at: &str, fault: Fault) {
+        self.world().fault_at(at, fault);
+        lock(&self.faults).push(at.to_owned());
+    }
+
+    /// The first line that was to go wrong, and never came.
+    pub(super) fn never_struck(&self) -> Option<String> {
+        let ahead = self.world().faults_ahead();
+        lock(&self.faults).iter().find(|line| ahead.contains(line)).cloned()
     }
 
     /// A path, if it does not begin with `/` one from the site's folder.

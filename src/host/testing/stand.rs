@@ -57,6 +57,15 @@ impl Bench for Stand {
     fn cancelled(&self) -> bool {
         self.cancel.is_cancelled()
     }
+
+    fn unmet(&self) -> Option<Failure> {
+        let sites = lock(&self.sites);
+        let line = sites.iter().find_map(|site| site.never_struck())?;
+        let text = format!("nothing went wrong at `{line}`: no change of that site began with it");
+        Some(Failure::new("fault_unmet", text).hint(
+            "see how the lines of its changes begin: `print(site.log)`; a test that lets nothing go wrong wants no `fault`",
+        ))
+    }
 }
 
 impl Stand {
@@ -135,7 +144,7 @@ fn changed(site: &Played, given: &Given) -> Option<Result<Value, Failure>> {
                 }
                 let fault: Fault =
                     serde_json::from_value(json!(how)).map_err(|error| given.wrong(&error.to_string()))?;
-                world.fault_at(at, fault);
+                site.fault(at, fault);
             }
             "put" => world.put_file(site.path(given.text(0)?), given.text(1)?, 0o644),
             "remove" => world.remove_file(site.path(given.text(0)?)),

@@ -31,6 +31,8 @@ pub struct Verb {
     pub moves_data: bool,
     /// See [`Effect::LEAVES_DATA`]; true for reads.
     pub leaves_data: bool,
+    /// See [`Effect::ESTIMATED`]; none for reads.
+    pub estimated: &'static [&'static str],
     /// Schema of the options, with their doc comments.
     pub options: Schema,
     /// Schema of what the script gets.
@@ -96,6 +98,7 @@ impl Catalogue {
             adds_only: P::ADDS_ONLY,
             moves_data: P::MOVES_DATA,
             leaves_data: P::LEAVES_DATA,
+            estimated: P::ESTIMATED,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),
@@ -113,6 +116,7 @@ impl Catalogue {
             adds_only: true,
             moves_data: false,
             leaves_data: true,
+            estimated: &[],
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
             example: example::<P>(&P::example()),

@@ -223,6 +223,10 @@ pub trait Effect: Record {
     /// Neither doing it nor taking it back touches the product's databases, or starts a release that would. Where
     /// their server is down, such an effect may be finished or taken back without the lock that is kept there.
     const LEAVES_DATA: bool = false;
+
+    /// Names of the outcome's fields that a plan only estimates. It ends where a script looks into one, and says so: what
+    /// branches by a figure that is not there yet would be planned wrongly.
+    const ESTIMATED: &'static [&'static str] = &[];
     /// Decided by reading, committed to the journal before the first write. Holds all that `execute`, `probe` and
     /// `undo` need: from then on there are no options, so that a newer binary can take an older run back.
     type Intent: Record;

@@ -26,6 +26,9 @@ pub trait Bench: Send + Sync {
     /// `print(...)` in a test.
     fn print(&self, text: &str);
 
+    /// Asked at the end of a test that has passed: what it has prepared, and what did not come to pass.
+    fn unmet(&self) -> Option<Failure>;
+
     /// Asked every few microseconds while a test runs: true ends it at once.
     fn cancelled(&self) -> bool;
 }

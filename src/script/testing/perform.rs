@@ -51,25 +51,27 @@ type Ran = (Result<Value, ScriptError>, usize);
 fn run(tests: &Tests, name: String, catalogue: Arc<Catalogue>, bench: Arc<dyn Bench>) -> Ran {
     let (conduct, file) = (Arc::new(OfTest(Arc::clone(&bench))), tests.name());
     let session = Arc::new(Session::new(conduct, catalogue, file, &Value::Null, Arc::default()));
-    let trial = Arc::new(Trial::new(Arc::clone(&session), bench, name));
+    let trial = Arc::new(Trial::new(Arc::clone(&session), Arc::clone(&bench), name));
     let mut engine = engine(&session, &json!({}), &json!({}));
     register(&mut engine, Some(&trial));
     let result = evaluated(&mut engine, &session, tests.bundle());
-    let result = match result {
-        Ok(_) if trial.expected.load(Ordering::Relaxed) == 0 => Err(nothing_expected(tests, &trial.wanted)),
-        other => other,
+    let sites = trial.sites.load(Ordering::Relaxed);
+    let missed = match result {
+        Ok(_) if trial.expected.load(Ordering::Relaxed) == 0 => nothing_expected(),
+        Ok(value) => match bench.unmet() {
+            None => return (Ok(value), sites),
+            Some(failure) => ScriptError::from_failure(failure),
+        },
+        Err(error) => return (Err(error), sites),
     };
-    (result, trial.sites.load(Ordering::Relaxed))
+    let placed = match tests.place(&trial.wanted) {
+        Some(place) => missed.at(place),
+        None => missed,
+    };
+    (Err(placed), sites)
 }
 
-fn nothing_expected(tests: &Tests, name: &str) -> ScriptError {
-    let error = ScriptError::new(
-        "nothing_expected",
-        "this test came to its end and has expected nothing: it cannot fail",
-    )
-    .hint("say what must be so: `expect(run.ending, \"done\")`");
-    match tests.place(name) {
-        Some(place) => error.at(place),
-        None => error,
-    }
+fn nothing_expected() -> ScriptError {
+    let text = "this test came to its end and has expected nothing: it cannot fail";
+    ScriptError::new("nothing_expected", text).hint("say what must be so: `expect(run.ending, \"done\")`")
 }

@@ -120,7 +120,7 @@ const WORDS: &[TestWord] = &[
         &["fault(at, how)"],
         "the next change whose line in `site.log` begins with `at` goes wrong; `how` is `\"fail_before\"`, `\"fail_after\"`, \
          `\"timeout_after\"`, `\"no_room\"`, `\"stops_server\"`, `\"loses_lock\"`, `\"lose\"`, or the process ends there: `\"kill_before\"`, \
-         `\"kill_after\"`",
+         `\"kill_after\"`. A test in which that never came fails",
     ),
     word(
         Call,
