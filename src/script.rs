@@ -22,6 +22,7 @@ mod session;
 mod source;
 mod syntax;
 mod testing;
+mod unknown;
 mod value;
 
 pub use conduct::{Answer, Asked, Budget, Conduct, Place, Stop};

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::{door::Host, error::HostError, zero::EntryZero};
 use crate::{
     event::{Failure, Teller},
-    journal::{Folder, Reader, RunRow, RunState, State},
+    journal::{Entry, Folder, Kind, Reader, RunRow, RunState, State},
     ports::points::{PastRun, PointsRead},
-    primitives::{savepoint_then, trial_ended, way_back::places},
+    primitives::{contract::Catalogue, savepoint_then, trial_ended, way_back::places},
     run,
     site::{ImageThen, Place, Point, Service, Site, Unread},
     survey::Before,
@@ -165,10 +167,32 @@ fn point(reader: &Reader, row: RunRow) -> Result<Option<Point>, Failure> {
         savepoint,
         unread,
         reached,
+        beside: beside(&entries),
         ended: row.ended.unwrap_or(row.started),
         command: row.command,
         run: row.id,
     }))
+}
+
+/// Calls that are about something else than the product: a runbook that returns knows nothing of them.
+const BESIDE: [&str; 5] = ["docker_run", "exec", "file_put", "http_request", "template"];
+
+/// What a run has done beside the switch, and has not taken back itself.
+fn beside(entries: &[Entry]) -> Vec<String> {
+    let stock = Catalogue::stock();
+    let removed = |name: &Value| {
+        let mut all =
+            entries.iter().filter(|one| one.verb == "docker_remove" && one.state == State::Succeeded);
+        all.any(|one| one.input.get("name") == Some(name))
+    };
+    let stays = |one: &&Entry| match one.verb.as_str() {
+        "docker_run" => !one.input.get("name").is_some_and(removed),
+        "env_set" => one.input.as_object().is_some_and(|set| set.keys().any(|name| name != "STRATA_VERSION")),
+        other => BESIDE.contains(&other) || stock.get(other).is_none(),
+    };
+    let done = entries.iter().filter(|one| one.kind == Kind::Effect && one.state == State::Succeeded);
+    let leaves = done.filter(|one| one.input.get("leaves_nothing") != Some(&Value::Bool(true)));
+    leaves.filter(stays).map(|one| format!("{} (`{}`)", one.summary, one.address)).collect()
 }
 
 /// What this uplift cannot read of an earlier run, another can.

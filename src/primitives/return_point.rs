@@ -102,6 +102,7 @@ impl Read for ReturnPoint {
             CheckDrift::with(self.edits).look(site).await?;
         }
         let data = decided?;
+        leaves(&place.point.beside, site);
         if data {
             site.tell.warn(put_aside(&place));
             if let Some(text) = also_found(&place.jobs, self.jobs) {
@@ -175,6 +176,19 @@ async fn worker_stopped(site: Observe<'_>) -> Result<bool, Failure> {
     let Some(job) = &site.site.job else { return Ok(false) };
     let containers = of_service(site.docker, &site.site.project, &job.name).await?;
     Ok(!containers.is_empty() && !containers.iter().any(Container::is_up))
+}
+
+/// How many of them are named.
+const NAMED: usize = 6;
+
+/// What the upgrade did by the site's own runbooks and hooks is no part of a return.
+fn leaves(beside: &[String], site: Observe<'_>) {
+    for line in beside.iter().take(NAMED) {
+        site.tell.warn(format!("a return leaves as it is what the upgrade also did: {line}"));
+    }
+    if beside.len() > NAMED {
+        site.tell.warn(format!("and {} more: `uplift show` with the run's name", beside.len() - NAMED));
+    }
 }
 
 /// Whether all images are on this host.

@@ -68,7 +68,12 @@ impl Live {
             }
             Event::CallFailed { address, took_ms, failure } => {
                 self.close(address);
-                self.mark(Mark::Fail, &failure.message, Some(&span(*took_ms)));
+                // What waits for a person has not failed.
+                let (mark, text) = match &failure.question {
+                    Some(question) => (Mark::Unknown, &question.text),
+                    None => (Mark::Fail, &failure.message),
+                };
+                self.mark(mark, text, Some(&span(*took_ms)));
             }
             Event::Note { text, .. } => self.mark(Mark::Note, text, None),
             Event::Warning { text, .. } => self.mark(Mark::Warn, text, None),

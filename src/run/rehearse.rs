@@ -202,7 +202,7 @@ impl Rehearsal {
                     })
                     .await;
                 }
-                Ok(given(verb, value, made_up))
+                Ok(Answer::rehearsed(verb, value, made_up))
             }
             Err(failure) if ends_a_plan(&failure) => {
                 self.planned(asked, summary, undo, began);
@@ -361,19 +361,6 @@ impl Rehearsal {
         }
         answers.into_iter().collect()
     }
-}
-
-/// What a script gets of a call that was rehearsed; `made_up` says why nothing of it is known.
-fn given(verb: &Verb, value: Value, made_up: Option<String>) -> Answer {
-    if let Some(why) = made_up {
-        return Answer::Unknown { why };
-    }
-    if verb.estimated.is_empty() {
-        return Answer::Known(value);
-    }
-    let names: Vec<_> = verb.estimated.iter().map(|name| format!("`{name}`")).collect();
-    let why = format!("what `{}` gives as {} is known once it is done", verb.name, names.join(" and "));
-    Answer::Estimated { value, fields: verb.estimated, why }
 }
 
 /// Only effects can be taken back.

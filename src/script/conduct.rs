@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::Failure;
+use crate::{event::Failure, primitives::contract::Verb};
 
 /// Where in a script something stands. Lines and columns count from 1; columns are characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,21 @@ pub enum Answer {
     Unknown {
         why: String,
     },
+}
+
+impl Answer {
+    /// Of a call that was rehearsed; `made_up` says why nothing of it is known.
+    pub fn rehearsed(verb: &Verb, value: Value, made_up: Option<String>) -> Self {
+        if let Some(why) = made_up {
+            return Self::Unknown { why };
+        }
+        if verb.estimated.is_empty() {
+            return Self::Known(value);
+        }
+        let names: Vec<_> = verb.estimated.iter().map(|name| format!("`{name}`")).collect();
+        let why = format!("what `{}` gives as {} is known once it is done", verb.name, names.join(" and "));
+        Self::Estimated { value, fields: verb.estimated, why }
+    }
 }
 
 /// Why a script does not get an answer.

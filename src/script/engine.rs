@@ -14,8 +14,9 @@ use serde_json::Value;
 
 use super::{
     limits, order,
-    session::{Res, Session, Unknown, throw},
+    session::{Res, Session, throw},
     syntax,
+    unknown::Unknown,
     value::from_json,
 };
 use crate::event::Failure;

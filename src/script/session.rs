@@ -17,6 +17,7 @@ use super::{
     error::thrown,
     hooks::{Hooks, Part},
     limits::Watch,
+    unknown::Unknown,
     value::{from_json, to_json},
 };
 use crate::{
@@ -62,10 +63,6 @@ pub(super) enum Run<'a> {
     /// The function of the site's that is called.
     Hook(&'a str),
 }
-
-/// What a plan cannot know. It can be handed on; whoever looks inside ends the certain part of the plan.
-#[derive(Debug, Clone)]
-pub(super) struct Unknown(pub(super) String);
 
 /// The map behind `with`.
 #[derive(Deserialize)]
@@ -129,7 +126,7 @@ impl Session {
         match self.watch.away(|| self.conduct.call(asked)) {
             Ok(answer) => {
                 self.state().earlier.note(address, &answer);
-                Ok(given(answer))
+                Ok(answer.into_script())
             }
             Err(stop) => Err(stopped(stop, &place, position)),
         }
@@ -140,7 +137,7 @@ impl Session {
         let position = context.call_position();
         let found = self.state().earlier.get(address);
         found
-            .map(given)
+            .map(Answer::into_script)
             .map_err(|failure| throw(&failure, &self.place(context.call_source(), position), position))
     }
 
@@ -316,7 +313,7 @@ impl Session {
                 for (address, answer) in addresses.into_iter().zip(&answers) {
                     self.state().earlier.note(address, answer);
                 }
-                Ok(Dynamic::from_array(answers.into_iter().map(given).collect()))
+                Ok(Dynamic::from_array(answers.into_iter().map(Answer::into_script).collect()))
             }
             Err(stop) => Err(stopped(stop, place, position)),
         }
@@ -372,22 +369,6 @@ fn read_with(value: &Dynamic) -> Result<Budget, String> {
     let with: With = serde_json::from_value(to_json(value)?).map_err(|error| error.to_string())?;
     let timeout_ms = with.timeout.map(|time| u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX));
     Ok(Budget { timeout_ms, retries: with.retries })
-}
-
-fn given(answer: Answer) -> Dynamic {
-    match answer {
-        Answer::Known(value) => from_json(&value),
-        Answer::Estimated { value, fields, why } => {
-            let mut given = from_json(&value);
-            if let Some(mut map) = given.write_lock::<Map>() {
-                for (_, field) in map.iter_mut().filter(|(name, _)| fields.contains(&name.as_str())) {
-                    *field = Dynamic::from(Unknown(why.clone()));
-                }
-            }
-            given
-        }
-        Answer::Unknown { why } => Dynamic::from(Unknown(why)),
-    }
 }
 
 fn stopped(stop: Stop, place: &Place, position: Position) -> Box<EvalAltResult> {

@@ -29,6 +29,9 @@ pub struct Point {
     pub unread: Option<Unread>,
     /// From when on users could write with the new release, where it was tried in the dark first.
     pub reached: Option<Moment>,
+    /// What it also did that a return leaves as it is, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
 }
 
 /// What another uplift has written down and this one cannot read.

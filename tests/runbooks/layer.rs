@@ -71,6 +71,29 @@ async fn a_plan_does_not_decide_by_what_it_only_estimates() {
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
 }
 
+/// A return knows the product: it says what else there is to look at.
+#[tokio::test]
+async fn a_return_says_what_hooks_of_the_upgrade_have_left() {
+    let night = with(
+        HOOKS,
+        "fn before_stop() { env_set(#{ MAINTENANCE: \"on\" }); }\n\
+         fn after_verify() { file_put(#{ path: \"/srv/strata/released\", content: params::to }); }",
+    );
+    assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
+    let run = night.newest().await.0.id;
+    let told = night.try_return(&run, &[("restore_data", "always")]).await.unwrap();
+    assert_eq!(told.ending, Ending::Done);
+    let said = told.events.iter().filter_map(|event| match event {
+        Event::Warning { text, .. } if text.contains("leaves as it is") => Some(text.as_str()),
+        _ => None,
+    });
+    let said: Vec<_> = said.collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("`MAINTENANCE=on`") && said[0].contains("stop/before/env_set#1"), "{said:?}");
+    assert!(said[1].contains("/srv/strata/released"), "{said:?}");
+    assert!(night.world.file("/srv/strata/released").is_some(), "and so it is");
+}
+
 /// Whatever goes wrong later, what a hook has done goes back with the rest.
 #[tokio::test]
 async fn what_a_hook_has_done_is_taken_back() {
