@@ -2,6 +2,11 @@
 //!
 //! The reference page, the editor's definitions, the checker, the plan and the laws all read this list; there is no
 //! second one. [`contract`] says what a primitive must keep.
+//!
+//! Who adds one writes its file and its line, and runs the tests. `SNAPSHOTS=overwrite cargo test --locked -- guide
+//! laws::intents` makes anew what is generated (`docs/primitives.md`, `docs/editors`, `src/host/failures.txt`, a sample of its
+//! intent in `tests/laws/intents`); what a test asks for besides is written by hand: a code's line in `docs/reasons.md`, a
+//! reason why nothing is taken back in `tests/laws/nothing.txt`, a behaviour in `tests/contract` for what a port does anew.
 
 mod as_before;
 mod asking;

@@ -37,25 +37,72 @@ fn the_reference_is_what_the_primitives_say() {
     assert_data_eq!(page, Data::read_from(&kept, Some(DataFormat::Text)).raw());
 }
 
-/// The codes that stand in the file of each stock primitive.
+/// What stands in the file of a module of primitives, and in those below it.
+fn source(module: &str) -> String {
+    let folder = root().join("src/primitives");
+    let below = fs::read_dir(folder.join(module)).into_iter().flatten();
+    let files = below.map(|entry| entry.unwrap().path()).chain([folder.join(module).with_extension("rs")]);
+    files.map(|file| fs::read_to_string(file).unwrap()).collect()
+}
+
+/// The functions and `impl`s of a file, by the name of each, with its text.
+fn items(text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(end) = rest.find("\n}\n") {
+        let item = &rest[..end];
+        // What stands before it: constants, comments, other lines that end without a brace of their own.
+        let heads = ["fn ", "async fn ", "impl "]
+            .map(|head| ["", "pub(super) ", "pub(crate) "].map(|seen| [seen, head].concat()));
+        let head = item
+            .lines()
+            .find_map(|line| heads.iter().flatten().find_map(|head| line.strip_prefix(head.as_str())));
+        let name = head.map(|head| head.split(['(', '<', ' ']).next().unwrap_or_default());
+        found.extend(name.map(|name| (name, item)));
+        rest = &rest[end + 3..];
+    }
+    found
+}
+
+fn codes(text: &str) -> impl Iterator<Item = String> {
+    let after = text.split("Failure::new(").skip(1);
+    let code = |rest: &str| Some(rest.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned());
+    after.filter_map(code)
+}
+
+fn names(word: &str, text: &str) -> bool {
+    let apart = |letter: Option<char>| letter.is_none_or(|letter| !letter.is_alphanumeric() && letter != '_');
+    text.match_indices(word)
+        .any(|(at, _)| apart(text[..at].chars().next_back()) && apart(text[at + word.len()..].chars().next()))
+}
+
+/// Codes of a primitive's own file, and of what it uses of files that primitives share, directly or by another of them.
+fn fails_with(own: &str, shared: &[(String, String)]) -> std::collections::BTreeSet<String> {
+    // The file in which something is used, and what uses it there.
+    let mut users = vec![(own, own)];
+    let mut at = 0;
+    while let Some(&(file, user)) = users.get(at) {
+        let imported = shared.iter().filter(|(name, text)| text == file || file.contains(name.as_str()));
+        for (_, text) in imported {
+            let used = items(text).into_iter().filter(|(name, _)| names(name, user));
+            let new: Vec<_> = used.map(|(_, item)| (text.as_str(), item)).collect();
+            users.extend(new.into_iter().filter(|one| !users.contains(one)).collect::<Vec<_>>());
+        }
+        at += 1;
+    }
+    users.into_iter().flat_map(|(_, user)| codes(user)).collect()
+}
+
+/// The codes that stand in the file of each stock primitive, and in what it uses of files that primitives share.
 #[test]
 fn what_a_call_fails_with_is_what_stands_in_its_file() {
+    let list = fs::read_to_string(root().join("src/primitives.rs")).unwrap();
+    let shared = list.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let shared: Vec<_> = shared.map(|name| (format!("{name}::"), source(name))).collect();
     let mut lines = String::new();
     for verb in Catalogue::stock().iter() {
-        let folder = root().join("src/primitives");
-        let below = fs::read_dir(folder.join(verb.name)).into_iter().flatten();
-        let files =
-            below.map(|entry| entry.unwrap().path()).chain([folder.join(verb.name).with_extension("rs")]);
-        let mut codes = std::collections::BTreeSet::new();
-        for file in files {
-            let text = fs::read_to_string(file).unwrap();
-            for rest in text.split("Failure::new(").skip(1) {
-                let code = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
-                codes.extend(code.map(|(code, _)| code.to_owned()));
-            }
-        }
+        let codes: Vec<_> = fails_with(&source(verb.name), &shared).into_iter().collect();
         if !codes.is_empty() {
-            let codes: Vec<_> = codes.into_iter().collect();
             lines.extend([verb.name, ": ", &codes.join(", "), "\n"]);
         }
     }
