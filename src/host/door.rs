@@ -211,6 +211,7 @@ impl Host {
         let script = self.check(&bundle)?;
         let own = library::own_names(self.layer(), pack.as_ref()).await?;
         let given = self.with_settings(name, &library::known(&own), (script.header(), given))?;
+        self.settings_of_others(name, &library::known(&own), pack.as_ref()).await?;
         let params =
             script.header().validate(&given).map_err(|failure| HostError::Invalid(failure.as_failure()))?;
         let version = &self.0.site.version;

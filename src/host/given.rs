@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{door::Host, error::HostError};
+use super::{door::Host, error::HostError, library, vendor::Pack};
 use crate::{
     event::{Failure, suggest},
     script::Header,
@@ -50,4 +50,28 @@ impl Host {
         }
         Ok(all)
     }
+
+    /// What the settings file says for the other runbooks: a mistake is found before there is anything to go back from.
+    pub(super) async fn settings_of_others(
+        &self,
+        runbook: &str,
+        known: &[&str],
+        pack: Option<&Pack>,
+    ) -> Result<(), HostError> {
+        if GO_BACK.contains(&runbook) {
+            return Ok(());
+        }
+        let others =
+            self.0.site.params.keys().filter(|name| *name != runbook && known.contains(&name.as_str()));
+        for other in others {
+            // One that is not in order is told to whoever runs it.
+            let Ok(bundle) = library::find_with(other, self.layer(), pack).await else { continue };
+            let Ok(script) = self.check(&bundle) else { continue };
+            self.with_settings(other, known, (script.header(), &BTreeMap::new()))?;
+        }
+        Ok(())
+    }
 }
+
+/// Runbooks that no mistake about another one keeps from running.
+const GO_BACK: [&str; 2] = ["compose/restore", "compose/rollback"];

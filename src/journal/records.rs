@@ -174,10 +174,10 @@ impl Entry {
     /// What a person chose in answer to the latest attempt, also where another has begun since under the same taking of
     /// the lock.
     #[must_use]
-    pub fn chosen(&self) -> Option<&str> {
+    pub fn chosen(&self) -> Option<&Choosing> {
         let asked = self.attempts.iter().rev().find(|attempt| attempt.failure.is_some())?.epoch;
         let last = self.decisions.last().filter(|decided| decided.epoch > asked)?;
-        Some(&last.decision.choice)
+        Some(&last.decision)
     }
 
     /// When the next attempt is due, while it waits for one.

@@ -21,6 +21,7 @@ pub(super) struct Outcome {
 
 impl Read for CheckDatabase {
     const NAME: &'static str = "check_database";
+    const ADMITS: bool = true;
     type Outcome = Outcome;
 
     fn example() -> Self {

@@ -26,6 +26,7 @@ pub(super) struct Outcome {
 
 impl Read for CheckHealth {
     const NAME: &'static str = "check_health";
+    const ADMITS: bool = true;
     type Outcome = Outcome;
 
     fn example() -> Self {

@@ -26,6 +26,7 @@ pub(super) struct Outcome {
 
 impl Read for CheckHost {
     const NAME: &'static str = "check_host";
+    const ADMITS: bool = true;
     type Outcome = Outcome;
 
     fn example() -> Self {

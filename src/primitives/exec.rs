@@ -193,6 +193,14 @@ impl Effect for Exec {
         }
     }
 
+    fn only_adds(intent: &Intent) -> bool {
+        intent.leaves_nothing
+    }
+
+    fn unheard(intent: &Intent) -> Option<Outcome> {
+        Some(unheard(intent))
+    }
+
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
         let Some(probe) = &intent.probe else {
             return Ok(Found::CannotTell("the runbook names no `probe` that could tell".to_owned()));
@@ -200,13 +208,7 @@ impl Effect for Exec {
         let request = intent.request(probe, site).await?;
         let words = request.words();
         Ok(match site.programs.ask(&request).await {
-            Ok(Some(Ran { code: 0, .. })) => Found::Applied(Outcome {
-                command: line(&intent.command),
-                code: None,
-                stdout: String::new(),
-                stderr: String::new(),
-                took_ms: 0,
-            }),
+            Ok(Some(Ran { code: 0, .. })) => Found::Applied(unheard(intent)),
             Ok(Some(Ran { code: 1, .. })) => Found::NotApplied,
             Ok(Some(ran)) => {
                 Found::CannotTell(format!("`{words}` cannot tell: it ended with exit code {}", ran.code))
@@ -299,6 +301,12 @@ impl Intent {
             timeout: self.timeout.0,
         })
     }
+}
+
+/// Nobody has heard how it ended.
+fn unheard(intent: &Intent) -> Outcome {
+    let (command, said) = (line(&intent.command), String::new());
+    Outcome { command, code: None, stdout: said.clone(), stderr: said, took_ms: 0 }
 }
 
 async fn run(intent: &Intent, words: &[String], site: Operate<'_>) -> Result<Ran, Failure> {

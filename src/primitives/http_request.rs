@@ -164,6 +164,14 @@ impl Effect for HttpRequest {
         }
     }
 
+    fn only_adds(intent: &Intent) -> bool {
+        intent.leaves_nothing
+    }
+
+    fn unheard(intent: &Intent) -> Option<Outcome> {
+        Some(Outcome { request: intent.main.words(), ..Outcome::unseen() })
+    }
+
     async fn probe(intent: &Intent, site: Observe<'_>) -> Result<Found<Outcome>, Failure> {
         let Some(probe) = &intent.probe else {
             return Ok(Found::CannotTell("the runbook names no `probe` that could tell".to_owned()));

@@ -19,7 +19,7 @@ pub(super) const RESTORE_DATA: &str = "restore-data";
 pub(super) const RETURN_CODE: &str = "return-code";
 
 /// Effects after which still no user can reach the new release.
-const DARK: [&str; 12] = [
+const DARK: [&str; 16] = [
     "compose_create",
     "compose_release",
     "compose_trial",
@@ -28,11 +28,16 @@ const DARK: [&str; 12] = [
     "docker_remove",
     "docker_run",
     "env_set",
+    // Whatever these do, users write only where a container of the product runs: one that they start is found by its start.
+    "exec",
+    "file_put",
+    "http_request",
     "pg_return",
     "pg_savepoint",
     "pg_swap",
     "storage_return",
     "storage_swap",
+    "template",
 ];
 
 /// How far the new release has come.

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::contract::Read;
+use super::contract::{Decision, Read};
 use crate::{
     event::{Choice, Failure, Question},
     ports::Observe,
@@ -34,6 +34,12 @@ pub(super) struct Outcome {
     pub question: String,
     /// A person has said so while the run stood still.
     pub asked: bool,
+    /// Who that was, user and host; `()` where it was said in advance.
+    #[serde(default)]
+    pub by: Option<String>,
+    /// What that person gave as the reason.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// The answer with which the run goes on.
@@ -57,8 +63,12 @@ impl Read for Pause {
     }
 
     fn result(outcome: &Outcome) -> String {
-        let when = if outcome.asked { "a person said `go`" } else { "`go` was said in advance" };
-        format!("{} {when}", outcome.question)
+        let said = match (&outcome.by, &outcome.reason) {
+            (Some(by), Some(reason)) => format!("{by} said `go`: {reason}"),
+            _ if outcome.asked => "a person said `go`".to_owned(),
+            _ => "`go` was said in advance".to_owned(),
+        };
+        format!("{} {said}", outcome.question)
     }
 
     async fn look(&self, site: Observe<'_>) -> Result<Outcome, Failure> {
@@ -70,13 +80,19 @@ impl Read for Pause {
         if self.answer.as_deref() == Some(GO)
             || site.clock.takes_for_granted(&format!("a person says `go`: {}", self.question))
         {
-            return Ok(Outcome { question: self.question.clone(), asked: false });
+            let question = self.question.clone();
+            return Ok(Outcome { question, asked: false, by: None, reason: None });
         }
         Err(Failure::asks("pause", self.asked()))
     }
 
-    fn decided(&self, choice: &str) -> Option<Outcome> {
-        (choice == GO).then(|| Outcome { question: self.question.clone(), asked: true })
+    fn decided(&self, decision: &Decision) -> Option<Outcome> {
+        (decision.choice == GO).then(|| Outcome {
+            question: self.question.clone(),
+            asked: true,
+            by: Some(decision.by.clone()),
+            reason: Some(decision.reason.clone()),
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{contract::Read, return_point::Jobs as Decided};
+use super::{
+    contract::{Decision, Read},
+    return_point::Jobs as Decided,
+};
 use crate::{
     event::{Choice, Failure, Question},
     ports::{Observe, postgres::Jobs},
@@ -89,8 +92,8 @@ impl Read for ReturnedJobs {
         Ok(Outcome { start, waiting: Some(jobs.waiting) })
     }
 
-    fn decided(&self, choice: &str) -> Option<Outcome> {
-        let start = match choice {
+    fn decided(&self, decision: &Decision) -> Option<Outcome> {
+        let start = match decision.choice.as_str() {
             "run" => true,
             "hold" => false,
             _ => return None,

@@ -90,6 +90,7 @@ pub(super) struct Outcome {
 
 impl Read for WaitUntil {
     const NAME: &'static str = "wait_until";
+    const ADMITS: bool = true;
     type Outcome = Outcome;
 
     fn example() -> Self {

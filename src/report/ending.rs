@@ -231,7 +231,7 @@ fn on(paper: &mut Paper, page: &Page<'_>, failed: bool) {
         let (does, costs) = if failed {
             (
                 "mend the cause yourself, then go on from where it failed",
-                "the site stays as it is now until it is mended",
+                "the site stays as it is now until it is mended; an edit of a runbook or hook does not count in this run",
             )
         } else {
             ("do not go back, but on from where it stopped", "")

@@ -153,9 +153,9 @@ pub fn untouched(calls: &[Entry]) -> bool {
 #[must_use]
 pub(super) fn has_changed(catalogue: &Catalogue, calls: &[Entry]) -> bool {
     calls.iter().any(|call| {
-        call.kind == Kind::Effect
-            && call.intent.is_some()
-            && catalogue.get(&call.verb).is_none_or(|verb| !verb.adds_only)
+        let changes =
+            |intent| catalogue.get(&call.verb).is_none_or(|verb| !verb.only_adds(call.version, intent));
+        call.kind == Kind::Effect && call.intent.as_ref().is_some_and(changes)
     })
 }
 

@@ -64,9 +64,9 @@ pub(super) fn of_record(context: &Context, entries: &[Entry], words: Words) -> V
             verb: entry.verb.clone(),
             version: entry.version,
             summary: entry.summary.clone(),
+            adds_only: context.verb(&entry.verb).is_ok_and(|verb| verb.only_adds(entry.version, &intent)),
             intent,
             outcome: entry.attempts.last().and_then(|attempt| attempt.value.clone()),
-            adds_only: context.verb(&entry.verb).is_ok_and(|verb| verb.adds_only),
             decision: decision(entry, latest),
             over: !entry.state.to_take_back(),
         }))
@@ -83,8 +83,12 @@ fn latest_attempt(entries: &[Entry]) -> Option<i64> {
 /// before the run went on again (its attempts are of a later taking of the lock) does not count any more.
 fn decision(entry: &Entry, latest: Option<i64>) -> Option<Decision> {
     let decided = entry.decisions.last().filter(|decided| Some(decided.epoch) > latest)?;
-    let Choosing { choice, reason, by } = decided.decision.clone();
-    (!FORWARD.contains(&choice.as_str())).then_some(Decision { choice, reason, by })
+    (!FORWARD.contains(&decided.decision.choice.as_str())).then(|| as_decision(&decided.decision))
+}
+
+pub(super) fn as_decision(choosing: &Choosing) -> Decision {
+    let Choosing { choice, reason, by } = choosing.clone();
+    Decision { choice, reason, by }
 }
 
 /// Effects that are taken back one after the other, with what each has to know of those that came after it.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     away::has_changed,
     context::Context,
+    done::as_decision,
     execute::Record,
     held_to::within,
     position::{Halt, Recorded, new_entry},
@@ -186,15 +187,15 @@ impl Live {
         let seqs = self.written(self.journal.intend(&self.context.run, entries, self.context.now()))?;
         for ((one, seq), summary) in begun.iter_mut().zip(seqs).zip(summaries) {
             one.seq = seq;
-            self.begins(one.verb);
+            self.begins(one);
             self.told_start(&one.address, &summary);
         }
         Ok(begun)
     }
 
     /// From here on something may have been changed.
-    pub(super) fn begins(&self, verb: &Verb) {
-        self.state().changed |= !verb.adds_only;
+    pub(super) fn begins(&self, one: &Begun<'_>) {
+        self.state().changed |= !one.verb.only_adds(one.version, &one.intent);
     }
 
     /// A number that the calls of one block share: how many blocks came before.
@@ -256,7 +257,20 @@ impl Live {
                 replayed: true,
             });
         }
-        answer.cloned().map_err(|failure| Stop::Failed(failure.clone()))
+        let answer = answer.cloned().map_err(|failure| Stop::Failed(failure.clone()))?;
+        if verb.admits && !self.changed() {
+            self.holds_yet(&entry, verb, asked).await?;
+        }
+        Ok(answer)
+    }
+
+    /// What let the run begin may not be so any more, and as long as nothing was changed nobody has to go on.
+    async fn holds_yet(&self, entry: &Entry, verb: &Verb, asked: &Asked) -> Result<(), Stop> {
+        let tell = self.context.tell.at(&asked.address);
+        let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
+        let started = self.told_start(&asked.address, &entry.summary);
+        let answer = self.unless_stopped(call.look(self.context.observe(&tell))).await?;
+        self.told_look(&asked.address, started, answer).map(drop)
     }
 
     /// A look that failed before and was opened again, because a person wants to go on.
@@ -265,7 +279,7 @@ impl Live {
         let tell = self.context.tell.at(&asked.address);
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
         let started = self.told_start(&asked.address, &entry.summary);
-        let chosen = entry.chosen().and_then(|choice| call.decided(choice));
+        let chosen = entry.chosen().and_then(|choosing| call.decided(&as_decision(choosing)));
         let answer = if let Some(answer) = chosen {
             answer
         } else {

@@ -241,7 +241,11 @@ impl Live {
 
     async fn as_decided(&self, begun: Begun<'_>, choice: &str, started: Timestamp) -> Result<Value, Stop> {
         match choice {
-            "applied" => self.applied(&begun, Value::Null, started),
+            "applied" => {
+                let kept = begun.verb.kept();
+                let value = kept.and_then(|kept| kept.unheard(begun.version, begun.intent.clone()));
+                self.applied(&begun, value.unwrap_or(Value::Null), started)
+            }
             "not-applied" => {
                 let (now, why) = (self.context.now(), "a person said that it was not done");
                 self.written(self.journal.not_applied(&self.context.run, begun.seq, why, now))?;
@@ -282,8 +286,9 @@ impl Live {
                 self.locked(begun.verb.leaves_data).await?;
                 let now = self.context.now();
                 self.written(self.journal.attempt_anew(&self.context.run, begun.seq, &intent, now))?;
-                self.begins(begun.verb);
-                self.perform(Begun { intent, ..begun }).await
+                let begun = Begun { intent, ..begun };
+                self.begins(&begun);
+                self.perform(begun).await
             }
             Ok(_) => self.once_more(begun).await,
         }

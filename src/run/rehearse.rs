@@ -1,11 +1,17 @@
 //! A plan is the real runbook with the real primitives, on a twin of the site.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod conduct;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    away::has_changed,
     context::Context,
     done::{self, Done},
     downtime::Counting,
@@ -22,7 +28,7 @@ use crate::{
     event::{Failure, Planned, Question},
     ports::ends_a_plan,
     primitives::contract::{Call, Kind, Verb},
-    script::{self, Answer, Asked, Conduct, OnFailure, Place, Runbook, Stop},
+    script::{self, Answer, Asked, OnFailure, Runbook, Stop},
     sim::Twin,
 };
 
@@ -56,6 +62,8 @@ struct Rehearsal {
     /// What the run may do, if it is held to a plan.
     held_to: Option<Vec<String>>,
     bare: bool,
+    /// What is recorded of it has changed nothing yet.
+    untouched: bool,
     twin: Twin,
     state: Mutex<State>,
 }
@@ -69,6 +77,8 @@ struct State {
     unknown: Option<String>,
     away: Counting,
     notes: Vec<String>,
+    /// Paths of the steps that were come to.
+    begun: BTreeSet<String>,
     /// The effects that were planned, in order.
     done: Vec<Arc<Done>>,
     /// The call from which on a person would be asked before they are taken back, and what.
@@ -78,6 +88,7 @@ struct State {
 impl Rehearsal {
     async fn new(context: Context, twin: Twin, so_far: SoFar) -> Self {
         let SoFar { entries: recorded, held_to, bare } = so_far;
+        let untouched = !has_changed(&context.catalogue, &recorded);
         let (past, over) = Past::of(recorded);
         let done = done::of_record(&context, &over, done::Words::All);
         // What has come to this point already is told of the last call.
@@ -96,10 +107,11 @@ impl Rehearsal {
             unknown: None,
             away: Counting::of_down(down, context.now()),
             notes: Vec::new(),
+            begun: BTreeSet::new(),
             done,
             asks_from,
         };
-        Self { context, held_to, bare, twin, state: Mutex::new(state) }
+        Self { context, held_to, bare, untouched, twin, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -142,7 +154,10 @@ impl Rehearsal {
         let end = asked.map_or(end, |(address, failure)| PlanEnd::Fails { address, failure });
         let steps = std::mem::take(&mut state.steps);
         let downtime = std::mem::take(&mut state.away.found);
-        let notes = std::mem::take(&mut state.notes);
+        let mut notes = std::mem::take(&mut state.notes);
+        if end == PlanEnd::Complete {
+            notes.extend(runbook.passed_over(&state.begun));
+        }
         let site = &self.context.site;
         Plan {
             format: FORMAT,
@@ -194,9 +209,9 @@ impl Rehearsal {
                         verb: verb.name.to_owned(),
                         version: verb.version,
                         summary,
+                        adds_only: verb.only_adds(verb.version, &intent),
                         intent,
                         outcome: made_up.is_none().then(|| value.clone()),
-                        adds_only: verb.adds_only,
                         decision: None,
                         over: false,
                     })
@@ -211,7 +226,7 @@ impl Rehearsal {
             }
             Err(failure) if failure.question.is_some() => {
                 // Before anything is to be changed the person who plans is asked; later the one who watches the run.
-                let later = self.would_change();
+                let later = would_change(&self.state().steps);
                 self.planned(asked, summary, None, began);
                 if later {
                     self.state().unknown = failure.question.map(|question| question.text);
@@ -229,6 +244,11 @@ impl Rehearsal {
         let tell = self.context.tell.at(&asked.address);
         let replay = self.state().past.replay(asked, verb.version, verb.kind)?;
         let begun = match replay {
+            Replay::Answer(Ok(answer)) if self.untouched && verb.admits => {
+                let holds = call.look(self.context.observe(&tell)).await;
+                let failed = |failure| self.failed(asked, format!("`{}`", verb.name), failure);
+                return holds.map(|_| Decided::Known(answer)).map_err(failed);
+            }
             Replay::Answer(answer) => return answer.map(Decided::Known),
             Replay::Begun(begun) => begun,
             Replay::Nothing => {
@@ -302,11 +322,6 @@ impl Rehearsal {
         Some(GoingBack { by_itself, asks_from, question: None, ways })
     }
 
-    /// Something is to be changed by what was planned so far.
-    fn would_change(&self) -> bool {
-        would_change(&self.state().steps)
-    }
-
     fn failed(&self, asked: &Asked, summary: String, failure: Failure) -> Stop {
         let now = self.context.now();
         self.planned(asked, summary, None, now);
@@ -332,62 +347,9 @@ impl Rehearsal {
             _ => state.steps.push(PlannedStep { path: asked.path.clone(), calls: vec![call] }),
         }
     }
-
-    async fn side_by_side(&self, asked: &[Asked]) -> Result<Vec<Answer>, Stop> {
-        if let Some(refusal) = self.state().past.refusal(asked) {
-            return Err(Stop::Failed(refusal));
-        }
-        // One refusal and none starts: the run decides all before it begins any, so the rehearsal does too. What is
-        // recorded was decided then.
-        let is_new = self.state().past.is_used_up();
-        let undecided = if is_new { asked } else { &[] };
-        for one in undecided {
-            let verb = self.context.verb(one.verb).map_err(Stop::Failed)?;
-            let tell = self.context.tell.at(&one.address);
-            let call = verb.parse(one.input.clone()).map_err(Stop::Failed)?;
-            if let Err(refusal) = call.intend(self.context.observe(&tell)).await {
-                return Err(self.failed(one, format!("`{}`", verb.name), refusal.0));
-            }
-        }
-        let mut answers = Vec::new();
-        for one in asked {
-            let answer = self.one(one).await;
-            if is_new || answer == Err(Stop::Ends) {
-                answers.push(Ok(answer?));
-            } else {
-                // All of a recorded block are taken from the record, whatever became of the first.
-                answers.push(answer);
-            }
-        }
-        answers.into_iter().collect()
-    }
 }
 
 /// Only effects can be taken back.
 fn would_change(steps: &[PlannedStep]) -> bool {
     steps.iter().flat_map(|step| &step.calls).any(|call| call.undo.is_some())
-}
-
-impl Conduct for Rehearsal {
-    fn call(&self, asked: Asked) -> Result<Answer, Stop> {
-        self.context.runtime.block_on(self.one(&asked))
-    }
-
-    fn together(&self, asked: Vec<Asked>) -> Result<Vec<Answer>, Stop> {
-        self.context.runtime.block_on(self.side_by_side(&asked))
-    }
-
-    fn step_started(&self, _path: &str) {}
-    fn step_ended(&self, _path: &str, _well: bool) {}
-
-    fn print(&self, text: &str, _place: Place) {
-        let mut state = self.state();
-        if !state.notes.iter().any(|known| known == text) {
-            state.notes.push(text.to_owned());
-        }
-    }
-
-    fn cancelled(&self) -> bool {
-        self.context.cancel.is_cancelled()
-    }
 }

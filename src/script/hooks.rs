@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Position, Scope, Stmt};
 use serde::Serialize;
 
-use super::{checker, error::ScriptError, names, outcome::place, session::Res};
+use super::{checker, error::ScriptError, limits::Watch, names, outcome::place, session::Res};
 use crate::primitives::contract::suggest;
 
 /// Where in a step a hook stands.
@@ -75,7 +75,7 @@ impl Hooks {
     }
 
     /// Calls one of them. Its file's imports are brought anew: they are few, and each call stands for itself.
-    pub(super) fn call(&self, engine: &Engine, function: &str, at: Position) -> Res<Dynamic> {
+    pub(super) fn call(&self, engine: &Engine, function: &str, at: Position, watch: &Watch) -> Res<Dynamic> {
         let missing = || {
             let text = format!("`{}` is not there", self.file);
             Box::new(EvalAltResult::ErrorRuntime(text.into(), at))
@@ -84,9 +84,17 @@ impl Hooks {
         let ast = ast.ok_or_else(missing)??;
         let options = CallFnOptions::new().eval_ast(true);
         let called = engine.call_fn_with_options(options, &mut Scope::new(), &ast, function, ());
-        // The step stands in another file than what went wrong.
+        let defined =
+            || own(&ast).into_iter().find(|(name, _)| name == function).map(|(_, position)| position);
+        // The step stands in another file than what went wrong. Of what used up too much the engine tells no line of a function.
+        let called = called.map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(defined().unwrap_or(Position::NONE));
+            }
+            error
+        });
         called.map_err(|error| match *error {
-            error @ EvalAltResult::ErrorTerminated(..) => Box::new(error),
+            error @ EvalAltResult::ErrorTerminated(..) if watch.over().is_none() => Box::new(error),
             error => Box::new(EvalAltResult::ErrorInFunctionCall(
                 function.to_owned(),
                 self.file.clone(),

@@ -21,6 +21,8 @@ use super::{conduct::Conduct, error::ScriptError};
 const TIME: Duration = Duration::from_secs(20);
 /// Bytes by which the process may grow while a script runs. The engine's own limits miss maps and captured values.
 const MEMORY: u64 = 256 << 20;
+/// Calls of primitives in one performance: a plan and a record hold each of them.
+pub(super) const CALLS: usize = 10_000;
 /// Operations between two looks at clock and memory.
 const EVERY: u64 = 512;
 /// Bytes of a script file.
@@ -97,7 +99,7 @@ impl Watch {
         }
         let spent = *lock(&self.used) + lock(&self.since).elapsed();
         let over = if spent > TIME {
-            Some("the script worked for more than 20 s without calling anything")
+            Some("the script worked for more than 20 s of its own")
         } else if resident().saturating_sub(self.memory.load(Ordering::Relaxed)) > MEMORY {
             Some("the script used more than 256 MiB of memory")
         } else {

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use rhai::Engine;
 
@@ -60,6 +60,15 @@ impl Runbook {
     #[must_use]
     pub fn hooks(&self) -> (&str, &[Hook]) {
         (&self.hooks.file, &self.hooks.all)
+    }
+
+    /// The hooks of steps that are none of these, by their paths: whoever relies on one has to know that it does not run.
+    #[must_use]
+    pub fn passed_over(&self, begun: &BTreeSet<String>) -> Vec<String> {
+        let came = |step: &str| begun.iter().any(|path| path.rsplit('/').next() == Some(step));
+        let passed = self.hooks.all.iter().filter(|hook| !came(&hook.step));
+        let text = |hook: &Hook| format!("`{}` is not called: `{}` is not come to", hook.function, hook.step);
+        passed.map(text).collect()
     }
 
     pub(super) fn hung(&self) -> &Arc<Hooks> {

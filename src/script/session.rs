@@ -16,7 +16,7 @@ use super::{
     earlier::Earlier,
     error::thrown,
     hooks::{Hooks, Part},
-    limits::Watch,
+    limits::{CALLS, Watch},
     unknown::Unknown,
     value::{from_json, to_json},
 };
@@ -55,6 +55,8 @@ struct State {
     earlier: Earlier,
     /// Why a script ended that tried to look into what a plan cannot know.
     unknown: Option<String>,
+    /// How many calls it has made.
+    calls: usize,
 }
 
 /// What a step is made of.
@@ -118,6 +120,11 @@ impl Session {
                     .hint("use texts, numbers, `true`, `false`, lists and maps only"),
             )
         })?;
+        if self.state().calls >= CALLS {
+            let text = format!("the script has called something {CALLS} times, and calls `{name}` once more");
+            return Err(fail(Failure::new("too_many_calls", text).hint("look for a loop that never stops")));
+        }
+        self.state().calls += 1;
         // Understood here, so that a wrong option stops the script where it stands.
         verb.parse(input.clone()).map_err(fail)?;
         let asked = self.asked(verb.name, input, verb.kind, place.clone()).map_err(fail)?;

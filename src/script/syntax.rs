@@ -32,21 +32,22 @@ fn step(engine: &mut Engine, session: Arc<Session>) {
             }
         })
     };
-    let run =
-        move |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>, inputs: &[Expression<'_>], _: &Dynamic| {
-            let position = inputs[0].position();
-            let place = session.place(context.source(), position);
-            let name = inputs[0].get_string_value().unwrap_or_default().to_owned();
-            let (with, body) = match inputs {
-                [_, with, body] => (Some(context.eval_expression_tree(with)?), body),
-                [_, body] => (None, body),
-                _ => return Ok(Dynamic::UNIT),
-            };
-            session.step(&name, with.as_ref(), &place, position, &mut |run| match run {
-                Run::Body => context.eval_expression_tree(body),
-                Run::Hook(function) => session.hooks.call(context.engine(), function, position),
-            })
+    let run = move |context: &mut EvalContext<'_, '_, '_, '_, '_, '_>,
+                    inputs: &[Expression<'_>],
+                    _: &Dynamic| {
+        let position = inputs[0].position();
+        let place = session.place(context.source(), position);
+        let name = inputs[0].get_string_value().unwrap_or_default().to_owned();
+        let (with, body) = match inputs {
+            [_, with, body] => (Some(context.eval_expression_tree(with)?), body),
+            [_, body] => (None, body),
+            _ => return Ok(Dynamic::UNIT),
         };
+        session.step(&name, with.as_ref(), &place, position, &mut |run| match run {
+            Run::Body => context.eval_expression_tree(body),
+            Run::Hook(function) => session.hooks.call(context.engine(), function, position, &session.watch),
+        })
+    };
     engine.register_custom_syntax_with_state_raw("step", parse, false, run);
 }
 

@@ -105,10 +105,16 @@ type Wrong = (String, String);
 pub(super) fn read(text: &str) -> Result<Own, Wrong> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        (
-            format!("line {line}: {}", error.message().trim()),
-            "mend that line, e.g. `host = \"10.0.0.5\"`".to_owned(),
-        )
+        let bare = text
+            .lines()
+            .nth(line - 1)
+            .is_some_and(|line| line.trim_start().starts_with("[params.") && !line.contains('"'));
+        let hint = if bare {
+            "a name with `/` stands in quotes: `[params.\"compose/upgrade\"]`"
+        } else {
+            "mend that line, e.g. `host = \"10.0.0.5\"`"
+        };
+        (format!("line {line}: {}", error.message().trim()), hint.to_owned())
     })?;
     let sections =
         ["backup", "database", "grants", "notify", "params", "rollback", "services", "site", "trust"];

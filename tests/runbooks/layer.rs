@@ -71,6 +71,78 @@ async fn a_plan_does_not_decide_by_what_it_only_estimates() {
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
 }
 
+/// Web stands still until it is switched: what a hook does before that lets nobody in, so nobody has to be asked.
+#[tokio::test]
+async fn what_decides_before_web_is_switched_takes_the_release_back_by_itself() {
+    for smoke in [
+        "exec(#{ command: [\"/usr/local/bin/smoke\"], leaves_nothing: true });",
+        "exec(#{ command: [\"/usr/local/bin/smoke\"] });",
+        "file_put(#{ path: \"/srv/strata/dark\", content: params::to }); fail(\"no\", \"not this one\");",
+    ] {
+        let night = with(HOOKS, &format!("fn before_switch_web() {{ {smoke} }}"));
+        night.settings("[grants]\nexec = [\"/usr/local/bin/smoke\"]\n");
+        let fails = uplift::sim::Does { code: 1, ..Default::default() };
+        night.world.put_program("/usr/local/bin/smoke", &[fails]);
+        let before = night.world.running();
+        let plan = night.plan("1.1.0").await;
+        let asks_from = plan.going_back.and_then(|back| back.asks_from);
+        assert!(asks_from.is_none_or(|from| from == "switch web/compose_up#1"), "{smoke}");
+        let told = night.upgrade("1.1.0").await;
+        assert!(matches!(told.ending, Ending::TakenBack { .. }), "{smoke}: {:?}", told.ending);
+        assert_eq!((night.world.running(), night.world.lost_orders()), (before, 0), "{smoke}");
+    }
+}
+
+/// A night lies between: what was checked when it began is checked again, as long as nothing was changed.
+#[tokio::test]
+async fn a_run_that_goes_on_asks_again_what_let_it_begin() {
+    let night = Night::of(World::strata());
+    assert_eq!(night.run("compose/backup", &[]).await.ending, Ending::Done);
+    // As if it had been killed while it made the backup.
+    night.edit_record("UPDATE run SET state = 'running', ended_at = NULL, ending = NULL");
+    night.edit_record(
+        "UPDATE attempt SET state = 'started', value = NULL, ended_at = NULL WHERE rowid = (SELECT max(rowid) FROM attempt)",
+    );
+    let other = night.fork();
+    assert_eq!(other.resume(None).await.ending, Ending::Done, "all is as it was");
+    night.world.set("DB_NAME", "another");
+    let host = night.host().await;
+    let open = night.unfinished().await.unwrap().id;
+    let plan = host.plan_on(&open).await.unwrap();
+    let PlanEnd::Fails { failure, .. } = &plan.end else { panic!("{:?}", plan.end) };
+    assert_eq!(failure.code, "drift");
+    let told = night.resume(None).await;
+    assert_eq!(told.ending.exit(), uplift::event::ExitClass::Refused, "{:?}", told.ending);
+    assert!(night.unfinished().await.is_none(), "and it is over");
+}
+
+/// Found by day: in the night in which one has to go back it would stand in the way.
+#[tokio::test]
+async fn a_mistake_about_the_way_back_is_found_before_an_upgrade() {
+    let night = Night::of(World::strata());
+    night.settings("[params.\"compose/rollback\"]\npatiense = \"20m\"\n");
+    let error = night.host().await.runbook("compose/upgrade", &given("1.1.0")).await.err().unwrap();
+    let failure = error.failure();
+    assert!(failure.message.contains("`[params.\"compose/rollback\"]`"), "{failure:?}");
+    assert_eq!(failure.hint.as_deref(), Some("did you mean `patience`?"));
+    night.settings("[params.\"compose/upgrade\"]\npatiense = \"20m\"\n");
+    let run = [("run".to_owned(), "20261124-031500-0001".to_owned())].into();
+    assert!(night.host().await.runbook("compose/rollback", &run).await.is_ok(), "who goes back is not kept");
+}
+
+/// Whoever hangs an approval on a step that is passed over has to see it in the plan.
+#[tokio::test]
+async fn a_hook_that_does_not_run_is_named_in_the_plan() {
+    let night = Night::at_1_1_0().await;
+    night.world.put_file(HOOKS, "fn after_migrate_in_the_dark() { print(\"approved\"); }", 0o644);
+    night.world.pulled("1.1.1");
+    let plan = night.plan("1.1.1").await;
+    let text = "`after_migrate_in_the_dark` is not called: `migrate in the dark` is not come to";
+    assert!(plan.notes.iter().any(|note| note == text), "{:?}", plan.notes);
+    let other = with(HOOKS, "fn after_migrate_in_the_dark() { print(\"approved\"); }");
+    assert!(other.plan("1.1.0").await.notes.iter().all(|note| !note.contains("is not called")));
+}
+
 /// A return knows the product: it says what else there is to look at.
 #[tokio::test]
 async fn a_return_says_what_hooks_of_the_upgrade_have_left() {

@@ -1,6 +1,6 @@
 //! Runbooks that stand still until a person lets them go on.
 
-use uplift::{Ending, World, run::PlanEnd};
+use uplift::{Ending, Event, World, run::PlanEnd};
 
 use super::night::Night;
 
@@ -36,7 +36,10 @@ async fn a_run_stands_still_until_a_person_says_go() {
         ("is it green?", &["look at the page".to_owned()][..])
     );
     assert_eq!((told.ending.exit().code(), night.runs().as_str()), (7, "1.0.0 "));
-    assert_eq!(night.resume(Some("go")).await.ending, Ending::Done);
+    let told = night.resume(Some("go")).await;
+    assert_eq!(told.ending, Ending::Done);
+    let said = |event: &Event| matches!(event, Event::CallEnded { result, .. } if result.starts_with("is it green? alice@app1 said `go`: "));
+    assert!(told.events.iter().any(said), "who, and why: {:?}", told.events);
     assert_eq!(night.runs(), "1.0.0 1.0.0");
     let (_, calls) = night.newest().await;
     let pause = calls.iter().find(|call| call.verb == "pause").unwrap();

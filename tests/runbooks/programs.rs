@@ -4,6 +4,7 @@ use std::path::Path;
 
 use uplift::{
     Ending, Event, Plan, World,
+    event::ExitClass,
     journal::State,
     run::PlanEnd,
     sim::{Does, Fault},
@@ -256,7 +257,29 @@ async fn whoever_cannot_be_taken_back_is_left_by_a_persons_word() {
 async fn whoever_leaves_nothing_and_hangs_has_failed() {
     let night = night("exec(#{ command: [LB, \"hang\", \"web\"], timeout: \"10s\", leaves_nothing: true });");
     let told = run(&night).await;
-    assert!(matches!(told.ending, Ending::TakenBack { .. }), "{:?}", told.ending);
+    assert_eq!(told.ending.exit(), ExitClass::Refused, "and nothing was changed: {:?}", told.ending);
+}
+
+/// A look is no change, whatever it finds: exit code 1, and there is nothing to take back.
+#[tokio::test]
+async fn whoever_leaves_nothing_and_fails_has_changed_nothing() {
+    for (leaves_nothing, exit) in [(true, ExitClass::Refused), (false, ExitClass::TakenBack)] {
+        let night = night(&format!(
+            "exec(#{{ command: [LB, \"fail\", \"web\"], leaves_nothing: {leaves_nothing} }});"
+        ));
+        assert_eq!(run(&night).await.ending.exit(), exit, "{leaves_nothing}");
+    }
+}
+
+/// Whoever says that it was done has not seen how: the runbook gets the map that its page promises.
+#[tokio::test]
+async fn what_a_person_says_was_done_gives_what_is_known_of_it() {
+    let night = night(
+        "let hung = exec(#{ command: [LB, \"hang\", \"web\"], timeout: \"10s\" });\n\
+         if hung.code != () || hung.stdout != \"\" { fail(\"heard\", hung.command); }",
+    );
+    assert_eq!(run(&night).await.ending.exit().code(), 9);
+    assert_eq!(night.answer("applied").await.ending, Ending::Done);
 }
 
 /// A secret of several lines would be heard line by line, and known by none of them; a setting that is none is no secret.

@@ -180,6 +180,23 @@ fn a_hook_looks_at_what_earlier_calls_have_given() {
     );
 }
 
+/// The engine tells no line of a function that uses up too much: the hook is shown, and the step that it belongs to.
+#[test]
+fn a_hook_without_an_end_is_shown_and_not_only_its_step() {
+    for (body, code) in [
+        ("loop { }", "too_many_operations"),
+        ("let s = \"x\"; loop { s += s; }", "too_large"),
+        ("deep(1);", "too_deep"),
+        ("loop { look(); }", "too_many_calls"),
+    ] {
+        let played = play(&format!("fn deep(n) {{ deep(n + 1) }}\n\nfn before_verify() {{\n    {body}\n}}"));
+        let error = played.error();
+        assert_eq!(error.code, code, "{error:?}");
+        assert!(error.places[0].file.contains("hooks") && error.places[0].line >= 3, "{body}: {error:?}");
+        assert!(error.places.iter().any(|place| !place.file.contains("hooks")), "{body}: {error:?}");
+    }
+}
+
 #[test]
 fn what_was_given_side_by_side_is_there_by_address_too() {
     let steps = r#"step "a" { together { switch_on(#{ services: ["x"] }); switch_on(#{ services: ["y"] }); } }

@@ -295,7 +295,7 @@ fn what_is_not_known_is_not_said() {
     assert!(shown.contains("compose/prune") && shown.contains("runbook check broken` says why"), "{shown}");
     assert_eq!(exit, Some(2), "{shown}");
     put("uplift/broken.rhai", "const RUNBOOK = #{ api: 1, summary: \"whole\" };");
-    let looks = "fn before_check() { if exec(#{ command: [\"/bin/ask\"], leaves_nothing: true }).stdout == \"no\" { fail(\"no\", \"no\"); } }";
+    let looks = "fn before_check() { if exec(#{ command: [\"/bin/ask\"] }).stdout == \"no\" { fail(\"no\", \"no\"); } }";
     put("uplift/hooks/compose/upgrade.rhai", looks);
     let words = ["--simulate", "mine.toml", "upgrade", "--to", "1.1.0", "--dry-run"];
     let (shown, _) = types(folder.path(), &words);

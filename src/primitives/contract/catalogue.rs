@@ -31,6 +31,8 @@ pub struct Verb {
     pub moves_data: bool,
     /// See [`Effect::LEAVES_DATA`]; true for reads.
     pub leaves_data: bool,
+    /// See [`Read::ADMITS`]; false for effects.
+    pub admits: bool,
     /// See [`Effect::ESTIMATED`]; none for reads.
     pub estimated: &'static [&'static str],
     /// Schema of the options, with their doc comments.
@@ -48,6 +50,12 @@ impl Verb {
     pub fn parse(&self, options: Value) -> Result<Box<dyn Call>, Failure> {
         self.check_names(&options)?;
         (self.parse)(options)
+    }
+
+    /// Whether a call with this intent, as `version` wrote it, changes nothing that is there.
+    #[must_use]
+    pub fn only_adds(&self, version: u32, intent: &Value) -> bool {
+        self.adds_only || self.kept.as_ref().is_some_and(|kept| kept.only_adds(version, intent.clone()))
     }
 
     /// `None` for reads.
@@ -98,6 +106,7 @@ impl Catalogue {
             adds_only: P::ADDS_ONLY,
             moves_data: P::MOVES_DATA,
             leaves_data: P::LEAVES_DATA,
+            admits: false,
             estimated: P::ESTIMATED,
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),
@@ -116,6 +125,7 @@ impl Catalogue {
             adds_only: true,
             moves_data: false,
             leaves_data: true,
+            admits: P::ADMITS,
             estimated: &[],
             options: schema_for!(P),
             outcome: schema_for!(P::Outcome),

@@ -250,6 +250,16 @@ pub trait Effect: Record {
     /// What taking it back would do, in a sentence, for the plan.
     fn undo_summary(intent: &Self::Intent) -> String;
 
+    /// Whether this call only adds something, or nothing at all: [`Effect::ADDS_ONLY`], where that is not for each call to say.
+    fn only_adds(_intent: &Self::Intent) -> bool {
+        Self::ADDS_ONLY
+    }
+
+    /// What a script gets where a person, and nothing else, says that it was done. Without it that is `()`.
+    fn unheard(_intent: &Self::Intent) -> Option<Self::Outcome> {
+        None
+    }
+
     /// Reads an intent that `version` of this primitive wrote.
     fn read_intent(version: u32, value: Value) -> Result<Self::Intent, Failure> {
         if version == Self::VERSION { from_value(value) } else { Err(unknown_version::<Self>(version)) }
@@ -283,6 +293,9 @@ pub fn unknown_version<E: Effect>(version: u32) -> Failure {
 pub trait Read: Record {
     const NAME: &'static str;
     const VERSION: u32 = 1;
+    /// It says whether the run may begin: where one that was interrupted goes on and has changed nothing yet, it is looked at
+    /// again, because what was so then need not be so now. The script keeps the answer of then.
+    const ADMITS: bool = false;
     type Outcome: Record;
 
     fn example() -> Self;
@@ -297,7 +310,7 @@ pub trait Read: Record {
     fn look(&self, site: Observe<'_>) -> impl Future<Output = Result<Self::Outcome, Failure>> + Send;
 
     /// The outcome that a person's choice makes, where `look` has asked for one.
-    fn decided(&self, _choice: &str) -> Option<Self::Outcome> {
+    fn decided(&self, _decision: &Decision) -> Option<Self::Outcome> {
         None
     }
 }

@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use serde_json::Value;
 
 use super::{
-    effect::{Back, Effect, Found, Read, Undone, WhenUnknown},
+    effect::{Back, Decision, Effect, Found, Read, Undone, WhenUnknown},
     record::{from_value, to_value},
 };
 use crate::{
@@ -26,13 +26,17 @@ pub trait Call: Send + Sync {
     /// Reads: the answer with its summary. Effects: a failure (`not_a_read`).
     fn look<'a>(&'a self, site: Observe<'a>) -> Fut<'a, Result<(Value, String), Failure>>;
     /// Reads: the answer that a person's choice makes, with its summary.
-    fn decided(&self, choice: &str) -> Option<Result<(Value, String), Failure>>;
+    fn decided(&self, decision: &Decision) -> Option<Result<(Value, String), Failure>>;
 }
 
 /// An effect known by name and version alone: all that resume, probe and undo need.
 pub trait UndoCall: Send + Sync {
     fn summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
     fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure>;
+    /// See [`Effect::only_adds`]; false of an intent that cannot be read.
+    fn only_adds(&self, version: u32, intent: Value) -> bool;
+    /// See [`Effect::unheard`].
+    fn unheard(&self, version: u32, intent: Value) -> Option<Value>;
     /// The outcome in a few words; `None` if it is not one that this version writes.
     fn result(&self, outcome: &Value) -> Option<String>;
     fn probe<'a>(
@@ -82,8 +86,8 @@ impl<P: Read> Call for ReadCall<P> {
         })
     }
 
-    fn decided(&self, choice: &str) -> Option<Result<(Value, String), Failure>> {
-        let outcome = self.0.decided(choice)?;
+    fn decided(&self, decision: &Decision) -> Option<Result<(Value, String), Failure>> {
+        let outcome = self.0.decided(decision)?;
         Some(to_value(&outcome).map(|value| (value, P::result(&outcome))))
     }
 }
@@ -104,7 +108,7 @@ impl<P: Effect> Call for EffectCall<P> {
         Box::pin(async { Err(Failure::inside("not_a_read", format!("`{}` changes the site", P::NAME))) })
     }
 
-    fn decided(&self, _: &str) -> Option<Result<(Value, String), Failure>> {
+    fn decided(&self, _: &Decision) -> Option<Result<(Value, String), Failure>> {
         None
     }
 }
@@ -116,6 +120,14 @@ impl<P: Effect> UndoCall for Kept<P> {
 
     fn undo_summary(&self, version: u32, intent: Value) -> Result<String, Failure> {
         Ok(P::undo_summary(&P::read_intent(version, intent)?))
+    }
+
+    fn only_adds(&self, version: u32, intent: Value) -> bool {
+        P::ADDS_ONLY || P::read_intent(version, intent).is_ok_and(|intent| P::only_adds(&intent))
+    }
+
+    fn unheard(&self, version: u32, intent: Value) -> Option<Value> {
+        to_value(&P::unheard(&P::read_intent(version, intent).ok()?)?).ok()
     }
 
     fn result(&self, outcome: &Value) -> Option<String> {

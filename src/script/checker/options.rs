@@ -14,6 +14,16 @@ use crate::{
     script::error::ScriptError,
 };
 
+/// The names that a map of this schema may have, where they are given; also where it may be left out.
+fn keys_of<'a>(root: &'a Value, schema: &'a Value) -> Option<Vec<&'a str>> {
+    let either = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let map = [schema].into_iter().chain(either).map(|one| resolved(root, one));
+    let map = map.into_iter().find(|one| one.get("properties").is_some())?;
+    let open = map.get("additionalProperties").is_none_or(|more| *more != json!(false));
+    let names = map.get("properties").and_then(Value::as_object)?;
+    (!open).then(|| names.keys().map(String::as_str).collect())
+}
+
 /// The value of what is written out in full; otherwise where it stops being so.
 pub(in crate::script) fn literal(expr: &Expr) -> Result<Value, Position> {
     Ok(match expr {
@@ -125,6 +135,9 @@ impl Check<'_> {
     /// Of what is computed the kind may be certain: of a text with values in it, of a list.
     fn computed(&mut self, verb: &Verb, name: &str, schema: &Value, value: &Expr) {
         let root = verb.options.as_value();
+        if let Expr::Map(map, _) = value {
+            self.keys(verb, (name, schema), map.0.iter().map(|(key, _)| (key.name.as_str(), key.pos)));
+        }
         let stands_for = match value {
             Expr::Array(..) => json!([]),
             Expr::Map(..) => json!({}),
@@ -140,6 +153,20 @@ impl Check<'_> {
             let text = format!("`{}`: option `{name}` cannot be {what}", verb.name);
             let error = ScriptError::new("bad_option", text).hint(wanted(root, schema));
             self.error(error, value.start_position());
+        }
+    }
+
+    /// Of a map that is computed in part its keys are certain.
+    fn keys<'k>(
+        &mut self,
+        verb: &Verb,
+        (name, schema): (&str, &Value),
+        keys: impl Iterator<Item = (&'k str, Position)>,
+    ) {
+        let Some(known) = keys_of(verb.options.as_value(), schema) else { return };
+        for (key, position) in keys.filter(|(key, _)| !known.contains(key)) {
+            let text = format!("`{}`: option `{name}` has no `{key}`", verb.name);
+            self.error(ScriptError::new("bad_option", text).hint(suggest(key, &known)), position);
         }
     }
 
