@@ -6,12 +6,14 @@
 mod change;
 mod ending;
 mod failure;
+mod letters;
 mod moment;
 mod progress;
 
 pub use change::{Change, Planned, Sureness, Write};
 pub use ending::{Choice, Ending, ExitClass, Question};
 pub use failure::{Failure, Refusal, suggest};
+pub use letters::is_turning;
 pub use moment::{moment, moment_of, span};
 pub use progress::{Progress, Teller, Unit, pace};
 

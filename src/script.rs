@@ -8,6 +8,7 @@ mod error;
 mod examine;
 mod finding;
 mod header;
+mod hidden;
 mod hooks;
 mod limits;
 mod names;

@@ -19,7 +19,7 @@ pub use before::{Before, ContainerThen, but_databases, differences, keep, look a
 pub use find::{Start, find};
 pub use footprint::{Footprint, footprint};
 pub use gathered::{Gathered, gathered};
-pub use own::{said, trusted};
+pub use own::{params, said, trusted};
 pub use platform::{MINIMUM_COMPOSE, MINIMUM_ENGINE, supported};
 pub use route::way;
 pub use status::{KEEPS_DYING, KeptStatus, ServiceStatus, Status, TrialStatus, status};

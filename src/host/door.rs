@@ -255,6 +255,10 @@ impl Host {
         let tell = Teller::silent();
         let site = self.0.ports.observe(&self.0.site, "status", &tell);
         let mut status = survey::status(site).await;
+        match self.layer().shipped().await {
+            Ok(pack) => status.bundle = pack.map(|pack| pack.shipped.to_string()),
+            Err(failure) => status.unread.push(failure),
+        }
         if let Ok(Some(open)) = self.unfinished() {
             // The way back of that run needs them, or its way on.
             let name = format!("_{}", open.id.replace('-', "_"));

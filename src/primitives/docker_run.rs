@@ -207,7 +207,8 @@ impl Effect for DockerRun {
         if *stays {
             format!("run `{name}` from `{image}`{first} until it is taken away")
         } else {
-            format!("run `{}` in a container of `{image}`{first}", words(&intent.spec))
+            let beside = intent.spec.beside_the_service();
+            format!("run `{}` in a container of `{image}`{first}{beside}", words(&intent.spec))
         }
     }
 

@@ -183,6 +183,10 @@ fn check(name: &str, value: &str) -> Result<(), Refusal> {
         let failure = Failure::new("bad_option", format!("`{name}` cannot be the name of a variable"));
         return Err(Refusal(failure.hint("use letters, digits and `_`")));
     }
+    if ["COMPOSE_", "DOCKER_"].iter().any(|own| name.starts_with(own)) {
+        let text = format!("`{name}` says what compose itself does, which no runbook changes");
+        return Err(Refusal(Failure::new("bad_option", text).hint("set it by hand, if it is to be so")));
+    }
     if value.contains(['\n', '\r', '\'', '\0']) {
         let text = format!(
             "the value of `{name}` holds a line end or a single quote, which an env file cannot hold"

@@ -94,12 +94,59 @@ pub(super) async fn file(path: &Path, site: Observe<'_>) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Files by which whoever writes them starts something: granted programs, who is told of runs, the compose files.
+/// Refuses a folder or file that a container is not to have: what [`file`] refuses, what holds uplift's own, and, where it may
+/// write there, what holds something that is started on this host.
+pub(super) async fn mount(path: &Path, read_only: bool, site: Observe<'_>) -> Result<(), Refusal> {
+    file(path, site).await?;
+    let dir = site.files.real(&site.site.project.dir).await?;
+    let real = site.files.real(path).await?;
+    let refused = |text: String, hint: &str| Refusal(Failure::new("not_granted", text).hint(hint.to_owned()));
+    let own = [site.files.real(&site.site.state).await?, dir.join("uplift.toml")];
+    if own.iter().any(|own| own.starts_with(&real)) {
+        let text =
+            format!("`{}` holds what is uplift's own: no container of a runbook sees it", path.display());
+        return Err(refused(text, "mount a folder below it"));
+    }
+    if read_only {
+        return Ok(());
+    }
+    let scripts = dir.join("uplift");
+    let granted = &site.site.grants.files;
+    let mut acting =
+        acting(site).await?.into_iter().filter(|one| !granted.contains(one)).chain([scripts.clone()]);
+    let holds = acting.find(|one| one.starts_with(&real) || one.starts_with(path));
+    let holds =
+        holds.or_else(|| [&real, path].into_iter().any(|one| one.starts_with(&scripts)).then_some(scripts));
+    let Some(holds) = holds else { return Ok(()) };
+    let text = format!(
+        "a container that may write to `{}` could change `{}`, which says what is started on this host",
+        path.display(),
+        holds.display()
+    );
+    Err(refused(text, "mount it with `read_only: true`, or a folder that holds nothing of that"))
+}
+
+/// What compose reads in a folder where nobody names its files.
+const COMPOSE: [&str; 8] = [
+    "compose.override.yaml",
+    "compose.override.yml",
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+];
+
+/// Files by which whoever writes them starts something, there or not: granted programs, who is told of runs, compose files and
+/// env files.
 async fn acting(site: Observe<'_>) -> Result<Vec<PathBuf>, Failure> {
     let Observe { site: own, files, .. } = site;
-    let told = own.notify.as_ref().map(|notify| own.project.dir.join(notify.program()));
-    let mut acting: Vec<_> =
-        own.grants.exec.iter().cloned().chain(told).chain(own.project.files.clone()).collect();
+    let dir = &own.project.dir;
+    let told = own.notify.as_ref().map(|notify| dir.join(notify.program()));
+    let compose = COMPOSE.iter().map(|name| dir.join(name)).chain(own.project.files.clone());
+    let env = own.project.env_files.iter().cloned().chain([own.project.env_file()]);
+    let mut acting: Vec<_> = own.grants.exec.iter().cloned().chain(told).chain(compose).chain(env).collect();
     for path in acting.clone() {
         acting.push(files.real(&path).await?);
     }

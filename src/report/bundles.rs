@@ -118,8 +118,8 @@ fn files(paper: &mut Paper, files: &[FileChange]) {
         };
         paper.blank();
         paper.heading(&format!("{}: {word}", file.name));
-        // A runbook in the place of none is all of it new: its steps tell more than its lines.
-        if file.is == FileIs::Changed {
+        // Of what goes nothing runs any more.
+        if file.is != FileIs::Gone {
             file.diff.lines().for_each(|line| paper.line(&format!("  {line}")));
         }
         let list =

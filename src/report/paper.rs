@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use super::words::wrapped;
-use crate::site::Scrubber;
+use crate::{event::is_turning, site::Scrubber};
 
 /// What stands at the beginning of a line, so that it is understood without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,8 @@ impl Paper {
     }
 
     pub(super) fn heading(&mut self, text: &str) {
-        let text = self.said(text);
+        // One that begins anew would look like a line of ours.
+        let text = self.said(&text.replace('\n', " "));
         for line in wrapped(&text, self.width) {
             let line = self.painted(&line, "1");
             self.raw(&line);
@@ -184,7 +185,8 @@ impl Paper {
 
 /// A log's lines may hold anything; on a terminal, its control characters would act.
 fn clean(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect()
+    let acts = |letter: char| is_turning(letter) || letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.chars().filter(|letter| !acts(*letter)).collect()
 }
 
 /// Whoever writes a hint far below does not know how the site is named here: taken word for word the command would be

@@ -92,6 +92,9 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         Some(Err(failure)) => unread(paper, failure),
         None => {}
     }
+    if let Some(bundle) = known.site.ok().and_then(|status| status.bundle.as_ref()) {
+        paper.labelled("runbooks", &format!("of the bundle {bundle}"));
+    }
     if let Ok(status) = known.site {
         all_kept(paper, &gathered(&status.kept), known);
     }

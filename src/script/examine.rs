@@ -9,6 +9,7 @@ use super::{
     engine::engine,
     error::ScriptError,
     finding::Finding,
+    hidden::hidden,
     hooks::Hooks,
     limits, read_header,
     resolver::{self, Compiled},
@@ -116,6 +117,10 @@ pub(super) fn opened(
         .collect();
     if !too_large.is_empty() {
         return Err(too_large);
+    }
+    let hidden: Vec<_> = bundle.sources().filter_map(hidden).collect();
+    if !hidden.is_empty() {
+        return Err(hidden);
     }
     let mute = Arc::new(Session::new(
         Arc::new(Nobody),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+pub use params::params;
 pub use said::said;
 pub(super) use services::Named;
 pub use trust::trusted;
@@ -125,7 +126,7 @@ pub(super) fn read(text: &str) -> Result<Own, Wrong> {
         services: services::named(&table)?,
         grants: grants::grants(&table)?,
         notify: notify::notify(&table)?,
-        params: params::params(&table)?,
+        params: params::read(&table)?,
         trust: trust::keys(&table)?,
         site: site(&table)?,
         has_site: table.contains_key("site"),

@@ -39,6 +39,8 @@ pub struct Status {
     pub free: Option<u64>,
     /// Databases on the server, and folders of uploaded files, that uplift has made and keeps for a while.
     pub kept: Vec<KeptStatus>,
+    /// The vendor's bundle by whose runbooks it is upgraded, if one is installed; filled in by whoever knows where that lies.
+    pub bundle: Option<String>,
     pub unread: Vec<Failure>,
 }
 
@@ -137,6 +139,7 @@ pub async fn status(site: Observe<'_>) -> Status {
         storage,
         free: free.map_err(|failure| unread.push(failure)).ok(),
         kept: all_kept,
+        bundle: None,
         unread,
     }
 }

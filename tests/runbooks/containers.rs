@@ -271,6 +271,31 @@ async fn what_cannot_be_run_is_refused_while_it_is_planned() {
     assert_eq!(night.world.writes(), 0);
 }
 
+/// A container writes where it may: what is started on the host lies in no such place. The plan names what a task has.
+#[tokio::test]
+async fn no_container_writes_where_something_is_started() {
+    let night = night("");
+    night.settings("[grants]\nimages = [\"caddy:2\"]\nexec = [\"bin/smoke\"]\n");
+    for path in ["bin/smoke", "uplift/page/index.html", "page/index.html"] {
+        night.world.put_file(format!("/srv/strata/{path}"), "x", 0o755);
+    }
+    let mount = async |source: &str, read_only: bool| {
+        let mounts = format!("[#{{ source: \"{source}\", target: \"/x\", read_only: {read_only} }}]");
+        write(&night, &format!("docker_run(#{{ service: site::web, command: [\"x\"], mounts: {mounts} }});"));
+        plan(&night).await
+    };
+    for source in ["./bin", "./uplift", "./uplift/page"] {
+        let PlanEnd::Fails { failure, .. } = mount(source, false).await.end else { panic!("{source}") };
+        assert_eq!(failure.code, "not_granted", "{source}");
+        assert!(failure.hint.as_ref().unwrap().contains("read_only: true"), "{failure:?}");
+        assert_eq!(mount(source, true).await.end, PlanEnd::Complete, "{source}");
+    }
+    let plan = mount("./page", false).await;
+    assert_eq!(plan.end, PlanEnd::Complete);
+    let summary = &plan.steps[0].calls[0].summary;
+    assert!(summary.ends_with(", with `/srv/strata/./page` at `/x` to be written"), "{summary}");
+}
+
 /// Another run's container is somebody else's.
 #[tokio::test]
 async fn only_what_this_run_has_made_is_removed() {

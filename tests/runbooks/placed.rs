@@ -190,9 +190,21 @@ async fn what_says_what_is_started_is_not_put_by_a_runbook() {
         "bin/smoke",
         "bin/tell",
         "docker-compose.yml",
+        // Not there, and compose would read it.
+        "docker-compose.override.yml",
+        ".env",
     ] {
         assert_eq!(put(path).await, "not_granted", "{path}");
     }
+    write(&night, "file_put(#{ path: \"leak.txt\", copy: \".env\", mode: \"0644\" });");
+    let end = plan(&night).await.end;
+    assert!(matches!(&end, PlanEnd::Fails { failure, .. } if failure.code == "not_granted"), "{end:?}");
+    write(&night, "env_set(#{ COMPOSE_FILE: \"other.yml\" });");
+    let end = plan(&night).await.end;
+    assert!(
+        matches!(&end, PlanEnd::Fails { failure, .. } if failure.message.contains("COMPOSE_FILE")),
+        "{end:?}"
+    );
     assert_eq!(put("bin/other").await, "Complete");
     // Who wants it all the same says so by the very file.
     night.settings("[grants]\nfiles = [\"docker-compose.yml\"]\n");

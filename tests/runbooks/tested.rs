@@ -250,6 +250,7 @@ async fn what_a_test_fails_with_is_told() {
             "nothing_asked",
             "`choose: \"x\"`",
         ),
+        ("loop { simulated(\"plain\"); }", "too_many_calls", "makes 100 sites"),
         ("let a = 0; loop { a += 1; } expect(a, 1);", "too_many_operations", "does not come to an end"),
         ("let a = [1]; expect(a[3], 1);", "script_error", "list.len()"),
         ("throw \"gave up\"; expect(true);", "thrown", "gave up"),

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::{Map, Value, json};
@@ -33,8 +36,15 @@ pub(super) struct Stand {
     pub(super) cancel: CancellationToken,
     pub(super) runtime: Handle,
     pub(super) sites: Mutex<Vec<Arc<Played>>>,
+    /// How often it was asked for something that takes time or memory.
+    pub(super) asked: AtomicUsize,
     pub(super) heard: Mutex<Heard>,
 }
+
+/// Simulated sites of one test. Each has all of its files and databases in memory.
+const SITES: usize = 100;
+/// Plans, runs and the like in one test.
+const RUNS: usize = 1_000;
 
 /// What somebody wants to know of a test that failed.
 #[derive(Default)]
@@ -72,6 +82,10 @@ impl Stand {
     async fn answer(&self, call: TestCall) -> Result<Value, Failure> {
         let TestCall { name, site, given } = call;
         let given = Given { name, all: given };
+        let takes_time = site.is_none() || ["plan", "run", "resume", "rollback"].contains(&name);
+        if takes_time && self.asked.fetch_add(1, Ordering::Relaxed) >= RUNS {
+            return Err(without_end(&format!("plans and runs something {RUNS} times")));
+        }
         let Some(site) = site else { return self.simulated(&given).await };
         let site = lock(&self.sites).get(site).cloned();
         let site = site.ok_or_else(|| Failure::inside("no_such_site", "a site of another test was asked"))?;
@@ -117,6 +131,9 @@ impl Stand {
         if !says.is_object() {
             return Err(given.wrong("what is said of the site is a map: `simulated(\"plain\", #{ users: #{ orders_per_second: 5 } })`"));
         }
+        if lock(&self.sites).len() >= SITES {
+            return Err(without_end(&format!("makes {SITES} sites")));
+        }
         let world = World::written_with(&text, &says)?;
         // What its test has put there stays.
         self.ground.own.put(&world, &world.site().project.dir, |path| world.file(path).is_none());
@@ -128,6 +145,11 @@ impl Stand {
         sites.push(Arc::new(played));
         Ok(json!(sites.len() - 1))
     }
+}
+
+fn without_end(what: &str) -> Failure {
+    let text = format!("this test {what}, and goes on");
+    Failure::new("too_many_calls", text).hint("look for a loop that never stops; or make several tests of it")
 }
 
 /// What comes from elsewhere: somebody edits a file, something breaks, time passes.

@@ -1,6 +1,6 @@
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
 };
 
 use serde::Serialize;
@@ -185,6 +185,7 @@ impl Group {
             cancel: cancel.clone(),
             runtime: Handle::current(),
             sites: Mutex::default(),
+            asked: AtomicUsize::default(),
             heard: Mutex::default(),
         });
         let (tests, test, catalogue) =

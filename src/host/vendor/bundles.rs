@@ -192,6 +192,11 @@ impl Bundles {
                 None => previous.clone_from(&seen.previous),
             }
         }
+        let known = (seen.newest.get(&pack.shipped.name), seen.contents.get(&pack.shipped.name));
+        if matches!(known, (Some(version), Some(content)) if *version == pack.shipped.version && *content != pack.hash)
+        {
+            return Err(other_content(&pack.shipped).into());
+        }
         if let Some(newest) =
             seen.newest.get(&pack.shipped.name).filter(|newest| pack.shipped.version < **newest)
         {

@@ -1,6 +1,6 @@
 //! Whether all that would run on a site passes the checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Pack;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     },
     primitives::contract::Catalogue,
     script::{Bundle, Runbook, Source, examine_tests, holds_tests},
+    survey,
 };
 
 /// Names of all runbooks that a site has with this bundle: those that ship with uplift, the bundle's and its own.
@@ -90,6 +91,16 @@ pub(super) fn whole(pack: &Pack, catalogue: &Catalogue) -> Result<(), Failure> {
     Err(Failure::new("bundle_invalid", text).evidence(problems).hint("mend these lines; nothing was written"))
 }
 
+/// What `uplift.toml` says of parameters of a runbook that it does not have, or not so.
+fn unfit(name: &str, said: &BTreeMap<String, String>, runbook: &Runbook) -> Vec<String> {
+    let wrong = |(param, value): (&String, &String)| match runbook.header().params.get(param) {
+        None => Some("there is no such parameter".to_owned()),
+        Some(known) => known.read(param, value).err().map(|error| error.as_failure().message),
+    };
+    let line = |(param, why)| format!("`{param}` under `[params.\"{name}\"]` in `uplift.toml`: {why}");
+    said.iter().filter_map(|one| Some(line((one.0, wrong(one)?)))).collect()
+}
+
 /// Names of library files that a script imports, or mentions.
 pub(super) fn mentioned(source: &Source) -> Vec<String> {
     source.text.split('"').filter(|text| text.starts_with("lib/")).map(str::to_owned).collect()
@@ -102,8 +113,15 @@ pub(super) async fn stays_whole(
     catalogue: &Catalogue,
 ) -> Result<Vec<String>, Failure> {
     let (mut problems, mut notes) = (Vec::new(), Vec::new());
+    let said = survey::params(layer.site, layer.files).await?;
     for name in names(layer, to).await? {
-        let Err(wrong) = load(&name, layer, to, catalogue).await else { continue };
+        let wrong = match load(&name, layer, to, catalogue).await {
+            Ok(runbook) => said.get(&name).map(|said| unfit(&name, said, &runbook)).unwrap_or_default(),
+            Err(wrong) => wrong,
+        };
+        if wrong.is_empty() {
+            continue;
+        }
         if load(&name, layer, from, catalogue).await.is_err() {
             notes.push(format!("`{name}` does not pass the checks, neither now nor with this change"));
             continue;

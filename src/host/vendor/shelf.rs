@@ -35,6 +35,9 @@ pub(super) struct Note {
     /// The newest version that was ever installed, by name: also what was gone back from is never followed by an older one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) newest: BTreeMap<String, Version>,
+    /// What was signed in that one, by name: another content never has the same version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) contents: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,18 +57,20 @@ struct Versioned {
 
 impl Note {
     pub(super) fn of(installed: Option<Slot>, previous: Option<Slot>) -> Self {
-        Self { format: FORMAT, installed, previous, newest: BTreeMap::new() }
+        Self { format: FORMAT, installed, previous, newest: BTreeMap::new(), contents: BTreeMap::new() }
     }
 
     /// It in the place of `before`: what was ever installed is known on.
     pub(super) fn after(mut self, before: &Self) -> Self {
         self.newest.clone_from(&before.newest);
-        for Shipped { name, version, .. } in
-            before.installed.iter().chain(&self.installed).map(|slot| &slot.shipped)
+        self.contents.clone_from(&before.contents);
+        for Slot { shipped: Shipped { name, version, .. }, content, .. } in
+            before.installed.iter().chain(&self.installed)
         {
             let newest = self.newest.entry(name.clone()).or_insert_with(|| version.clone());
-            if *newest < *version {
+            if *newest <= *version {
                 newest.clone_from(version);
+                self.contents.insert(name.clone(), content.clone());
             }
         }
         self
@@ -114,7 +119,19 @@ impl Shelf<'_> {
 
     pub(super) async fn note(&self) -> Result<Note, Failure> {
         let path = self.folder().join(NOTE);
-        let Some(file) = self.files.read(&path).await? else { return Ok(Note::of(None, None)) };
+        let Some(file) = self.files.read(&path).await? else {
+            let bundles = self.files.list(&self.folder()).await?;
+            if !bundles.iter().any(|name| name.ends_with(".bundle")) {
+                return Ok(Note::of(None, None));
+            }
+            let text = format!(
+                "`{}`, which says what bundle is installed, is gone, and bundles are there",
+                path.display()
+            );
+            return Err(Failure::new("bundle_damaged", text).hint(
+                "go back to what ships with uplift: `uplift runbook revert --stock`, then install the bundle again",
+            ));
+        };
         let damaged = |why: String| {
             let text =
                 format!("`{}`, which says what bundle is installed, cannot be read: {why}", path.display());

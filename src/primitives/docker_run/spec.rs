@@ -38,6 +38,13 @@ pub(in crate::primitives) struct Spec {
     pub networks: Vec<String>,
     #[schemars(with = "serde_json::Value")]
     pub mounts: Vec<RunMount>,
+    /// Those of them that the service does not have.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub beside: Vec<RunMount>,
+    /// The network that the runbook names.
+    #[serde(default)]
+    pub network: Option<String>,
     #[schemars(with = "serde_json::Value")]
     pub publish: Vec<PublishedPort>,
     pub user: Option<String>,
@@ -68,6 +75,20 @@ impl Spec {
         let since: Option<Timestamp> = self.since.parse().ok();
         let same = one.image == self.image || one.image.starts_with("sha256:");
         same && since.is_some_and(|since| one.created >= since)
+    }
+
+    /// What a task has that its service does not: the command that a person would type for the service does not show it.
+    pub(in crate::primitives) fn beside_the_service(&self) -> String {
+        if self.service.is_none() {
+            return String::new();
+        }
+        let mount = |one: &RunMount| {
+            let how = if one.read_only { "to be read" } else { "to be written" };
+            format!("`{}` at `{}` {how}", one.source, one.target)
+        };
+        let network = self.network.iter().map(|name| format!("the network `{name}`"));
+        let all: Vec<_> = self.beside.iter().map(mount).chain(network).collect();
+        if all.is_empty() { String::new() } else { format!(", with {}", all.join(", ")) }
     }
 
     pub(in crate::primitives) fn taken(&self) -> Failure {

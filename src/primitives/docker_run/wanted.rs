@@ -57,6 +57,7 @@ impl DockerRun {
         }
         let mark = blake3::hash(site.tell.address().unwrap_or_default().as_bytes()).to_hex();
         let name = self.name.clone();
+        let mounts = self.mounts(&files, service.as_ref(), site).await?;
         let spec = Spec {
             name: name.unwrap_or_else(|| task_name(&site.site.project, site.run, &mark[..8])),
             digest: self.digest(&image, site).await?,
@@ -69,7 +70,13 @@ impl DockerRun {
             service: self.service.clone(),
             tag: self.tag.clone(),
             networks: self.networks(&files, service.as_ref(), site).await?,
-            mounts: self.mounts(&files, service.as_ref(), site).await?,
+            beside: mounts
+                .iter()
+                .filter(|one| self.mounts.iter().any(|own| own.target == one.target))
+                .cloned()
+                .collect(),
+            mounts,
+            network: self.network.clone(),
             publish: self.ports(site).await?,
             user: self.user.clone(),
             workdir: self.workdir.clone(),
@@ -212,7 +219,7 @@ impl DockerRun {
                 )));
             }
             let source = if source.contains('/') {
-                folder(source, site).await?
+                folder(source, *read_only, site).await?
             } else {
                 let real = files.volumes.get(source).unwrap_or(source);
                 if site.docker.volume(real).await?.is_none() {
@@ -251,17 +258,9 @@ impl DockerRun {
 const IMAGE_OR_SERVICE: &str = "e.g. `image: \"caddy:2\"`, or `service: site::web` for a task of the product";
 
 /// A folder or file of the host: of the site folder, or granted, and none that holds uplift's own.
-async fn folder(source: &str, site: Observe<'_>) -> Result<String, Refusal> {
+async fn folder(source: &str, read_only: bool, site: Observe<'_>) -> Result<String, Refusal> {
     let path = site.site.project.dir.join(source);
-    granted::file(&path, site).await?;
-    let real = site.files.real(&path).await?;
-    let (own, dir) =
-        (site.files.real(&site.site.state).await?, site.files.real(&site.site.project.dir).await?);
-    if own.starts_with(&real) || dir.join("uplift.toml").starts_with(&real) {
-        let text =
-            format!("`{}` holds what is uplift's own: no container of a runbook sees it", path.display());
-        return Err(Refusal(Failure::new("not_granted", text).hint("mount a folder below it")));
-    }
+    granted::mount(&path, read_only, site).await?;
     if site.files.lies(&path).await?.is_none() {
         let text = format!("there is no `{}` that could be mounted", path.display());
         return Err(Refusal(

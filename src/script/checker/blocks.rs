@@ -48,7 +48,7 @@ impl<'a> Check<'a> {
     }
 
     fn step(&mut self, name: &str, position: Position, around: &Around<'a>) {
-        if name.trim().is_empty() || name.contains(['/', '#']) {
+        if name.trim().is_empty() || name.contains(|one: char| one == '/' || one == '#' || one.is_control()) {
             let text = format!("`{}` cannot be the name of a step", quoted(name));
             let error = ScriptError::new("bad_step_name", text).hint("use words, without `/` and `#`");
             self.error(error, position);

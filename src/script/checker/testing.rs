@@ -55,8 +55,8 @@ impl Made {
 
 impl<'a> Check<'a> {
     pub(super) fn test(&mut self, name: &str, position: Position, around: &Around<'a>) {
-        if name.trim().is_empty() {
-            let error = ScriptError::new("bad_test_name", "a test needs a name");
+        if name.trim().is_empty() || name.contains(char::is_control) {
+            let error = ScriptError::new("bad_test_name", "a test needs a name of one line");
             return self.error(
                 error.hint("say what is promised: `test \"a release that dies is taken back\" { ... }`"),
                 position,

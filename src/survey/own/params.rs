@@ -1,15 +1,16 @@
 //! `[params]`: what parameters of runbooks are at this site where nobody says otherwise.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Wrong, kind, section};
+use super::{Own, Wrong, kind, own, section};
+use crate::{event::Failure, ports::files::FilesRead};
 
 /// By runbook, then by parameter; the values as they would be typed. Whether there is such a parameter only the runbook knows.
-pub(super) type Params = BTreeMap<String, BTreeMap<String, String>>;
+pub(in crate::survey) type Params = BTreeMap<String, BTreeMap<String, String>>;
 
-pub(super) fn params(table: &Table) -> Result<Params, Wrong> {
+pub(super) fn read(table: &Table) -> Result<Params, Wrong> {
     let Some(section) = section(table, "params")? else { return Ok(Params::new()) };
     let mut all = Params::new();
     for (runbook, values) in section {
@@ -21,6 +22,15 @@ pub(super) fn params(table: &Table) -> Result<Params, Wrong> {
         all.insert(runbook.clone(), values.iter().map(value).collect::<Result<_, Wrong>>()?);
     }
     Ok(all)
+}
+
+/// The same of the site in this folder.
+pub async fn params(
+    dir: &Path,
+    files: &dyn FilesRead,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+    let Own { params, .. } = own(dir, files).await?;
+    Ok(params)
 }
 
 fn text(runbook: &str, name: &str, value: &Value) -> Result<String, Wrong> {
@@ -38,7 +48,7 @@ mod tests {
 
     #[test]
     fn values_are_as_they_would_be_typed() {
-        let read = |text: &str| params(&text.parse().unwrap());
+        let read = |text: &str| read(&text.parse().unwrap());
         let all = read(
             "[params.\"compose/prune\"]\nkeep = 5\n[params.\"compose/backup\"]\npin = true\nstorage = \"none\"",
         );

@@ -84,6 +84,11 @@ async fn a_note_that_cannot_be_read_leads_to_what_ships() {
         assert!(why_not(&night).await.contains("installed.json"));
         assert_eq!(revert(&night, false).await.unwrap_err().code, "bundle_damaged");
     }
+    // Nobody goes back to what ships because a file is gone.
+    night.world.remove_file(&note);
+    assert!(why_not(&night).await.contains("is gone, and bundles are there"));
+    let told = night.host().await.status().await;
+    assert!(told.unread.iter().any(|failure| failure.code == "bundle_damaged"), "{:?}", told.unread);
     // What a newer uplift wrote is whole, and not ours to throw away.
     let whole = "{\"format\":2}";
     night.world.put_file(&note, whole, 0o600);

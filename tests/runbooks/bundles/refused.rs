@@ -18,6 +18,21 @@ fn with(key: &str, value: Value) -> Value {
     manifest
 }
 
+/// What the site says of a parameter must have one with the bundle too: every later upgrade would be refused.
+#[tokio::test]
+async fn a_bundle_without_a_parameter_that_the_site_relies_on_is_refused() {
+    let vendor = Vendor::new();
+    let night = site(&vendor);
+    let settings = night.world.file("/srv/strata/uplift.toml").unwrap();
+    let settings = String::from_utf8(settings.bytes).unwrap();
+    night.settings(&format!("{settings}\n[params.\"compose/upgrade\"]\nsettle = \"20s\"\n"));
+    let text = patched().replace("settle", "quiet");
+    let bundle = vendor.pack(&night.world, "1.1.0", &[("compose/upgrade.rhai", &text)]).await;
+    let (code, said) = refused(&night, &bundle).await;
+    assert_eq!(code, "bundle_unfit", "{said}");
+    assert!(said.contains("`settle` under") && said.contains("there is no such parameter"), "{said}");
+}
+
 /// The code, with all that is said.
 async fn refused(night: &Night, bytes: &[u8]) -> (String, String) {
     let before = version(night).await;
@@ -152,6 +167,10 @@ async fn nothing_older_and_nothing_else_takes_the_place_of_what_is_installed() {
     let (code, said) = refused(&night, &older).await;
     assert_eq!(code, "bundle_older");
     assert!(said.contains("was installed here before"), "{said}");
+    assert_eq!(
+        refused(&night, &pack("1.1.0", &format!("{text}// more\n")).await).await.0,
+        "bundle_same_version"
+    );
     install(&night, &now).await.unwrap();
     // The same once more is no change, also if it was signed once more.
     put(&night, &pack("1.1.0", &text).await);
