@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use minisign::{PublicKey as Key, SecretKey, SecretKeyBox, SignatureBox};
 
 use crate::{
@@ -21,11 +22,14 @@ pub(super) fn proved(content: &[u8], signature: &str, trusted: &[PublicKey]) -> 
     };
     let signature_box = SignatureBox::from_string(signature).map_err(|_| unsigned())?;
     let comment = signature_box.untrusted_comment().unwrap_or_default();
+    let usual = [COMMENT, COMMENT_OF_OTHERS].contains(&comment.as_str());
+    if !usual || !signature_box.is_prehashed() {
+        let text = "the bundle is signed in a way in which not every byte of it is covered";
+        return Err(Failure::new("bundle_unsigned", text)
+            .hint("who has made it signs it with `minisign -S` alone, without `-c` and `-l`"));
+    }
     // The same bytes again: nothing that is not signed can hide in spaces or in the ends of base64.
-    if ![COMMENT, COMMENT_OF_OTHERS].contains(&comment.as_str())
-        || !signature_box.is_prehashed()
-        || signature_box.to_string() != signature
-    {
+    if signature_box.to_string() != signature {
         return Err(unsigned());
     }
     let id = key_id(signature_box.keynum()).ok_or_else(unsigned)?;
@@ -69,7 +73,8 @@ impl KeyFile {
     /// The key, where no password protects it.
     #[must_use]
     pub fn open(&self) -> Option<SigningKey> {
-        self.0.clone().into_unencrypted_secret_key().ok().map(SigningKey)
+        let whole = self.0.clone().into_unencrypted_secret_key().ok();
+        whole.or_else(|| without_checksum(&self.0)).map(SigningKey)
     }
 
     /// The key that `password` protects. Takes a second of work.
@@ -86,6 +91,18 @@ impl KeyFile {
         })
     }
 }
+
+/// What `minisign -G -W` writes: a key without a password, and zeros where its checksum would be.
+fn without_checksum(file: &SecretKeyBox) -> Option<SecretKey> {
+    let text = file.clone().into_string();
+    let bytes = BASE64_STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
+    let (derivation, checksum) = (bytes.get(2..4)?, bytes.get(bytes.len() - CHECKSUM..)?);
+    let plain = derivation == [0; 2] && checksum == [0; CHECKSUM];
+    SecretKey::from_bytes(&bytes).ok().filter(|_| plain)
+}
+
+/// Bytes at the end of a secret key.
+const CHECKSUM: usize = 32;
 
 impl SigningKey {
     /// The id, as `minisign` names it.

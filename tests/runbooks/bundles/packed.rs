@@ -1,3 +1,4 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use minisign::KeyPair;
 use uplift::{Host, HostBuilder, Start, World, site::Secret};
 
@@ -87,6 +88,25 @@ async fn a_key_with_a_password_signs_once_that_is_given() {
     let none = host(&world).key("/vendor/none".as_ref()).await.unwrap();
     assert!(none.open().is_none());
     assert_eq!(none.unlock(&Secret::new("x")).err().unwrap().code, "key_unusable");
+}
+
+/// The program `minisign` writes no checksum into a key that has no password.
+#[tokio::test]
+async fn a_key_without_a_password_signs_as_minisign_has_made_it() {
+    let world = World::strata();
+    let pair = KeyPair::generate_unencrypted_keypair().unwrap();
+    let text = pair.sk.to_box(None).unwrap().into_string();
+    let (comment, key) = text.trim_end().split_once('\n').unwrap();
+    let mut bytes = BASE64_STANDARD.decode(key).unwrap();
+    let end = bytes.len() - 32;
+    bytes[end..].fill(0);
+    let opened = async |bytes: &[u8]| {
+        world.put_file("/vendor/key", format!("{comment}\n{}\n", BASE64_STANDARD.encode(bytes)), 0o600);
+        host(&world).key("/vendor/key".as_ref()).await.unwrap().open()
+    };
+    assert_eq!(opened(&bytes).await.unwrap().public().unwrap(), pair.pk.to_base64());
+    bytes[end] = 1;
+    assert!(opened(&bytes).await.is_none(), "a checksum that is wrong is no missing one");
 }
 
 /// Every bundle that was ever published must stay readable. This one the program `minisign` has signed.
