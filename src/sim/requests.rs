@@ -124,7 +124,7 @@ impl State {
                 return Err(request.late());
             }
             self.leave(&answer.makes, &answer.removes)?;
-            let led_on = answer.location.clone().filter(|to| {
+            let led_on = answer.location.as_ref().map(|to| joined(&url, to)).filter(|to| {
                 request.is_safe() && Host::of(to).is_some_and(|host| host.is_granted(&request.grants))
             });
             match led_on {
@@ -151,4 +151,11 @@ impl Requests for World {
     async fn send(&self, request: &SendRequest) -> Result<Reply, Failure> {
         self.act(&format!("ask {}", request.words()), |state| state.ask(request))
     }
+}
+
+/// Where an answer leads on to: a path is one of the same host.
+fn joined(url: &str, to: &str) -> String {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    if to.starts_with('/') && !to.starts_with("//") { format!("{}{to}", &url[..end]) } else { to.to_owned() }
 }

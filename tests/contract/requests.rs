@@ -40,11 +40,7 @@ struct Heard {
 pub(super) fn simulated(world: &World, answers: &[Answers]) -> Service {
     let url = "http://lb.internal:8080".to_owned();
     let whole = |path: &String| if path.starts_with('/') { format!("{url}{path}") } else { path.clone() };
-    let answers = answers.iter().map(|one| Answers {
-        url: whole(&one.url),
-        location: one.location.as_ref().map(whole),
-        ..one.clone()
-    });
+    let answers = answers.iter().map(|one| Answers { url: whole(&one.url), ..one.clone() });
     world.put_answers(&answers.collect::<Vec<_>>());
     let (world, base) = (world.clone(), url.clone());
     let heard = move || {
