@@ -4,7 +4,7 @@ use super::{
     paper::{Mark, Paper},
     words::{between, step_of},
 };
-use crate::journal::{Entry, Kind, State};
+use crate::journal::{Choosing, Entry, Kind, State};
 
 /// Every call with how it ended, under its step. `alive`: somebody works on them.
 pub(super) fn all(paper: &mut Paper, calls: &[Entry], alive: bool) {
@@ -39,7 +39,16 @@ pub(super) fn one(paper: &mut Paper, call: &Entry) {
     let last = call.attempts.last();
     let time = last.and_then(|last| Some(between(last.started, last.ended?)));
     let time = time.filter(|_| call.kind == Kind::Effect);
-    paper.marked(mark(call.state), &words(call), time.as_deref());
+    let asks = asks(call);
+    let mark = if asks.is_some() { Mark::Unknown } else { mark(call.state) };
+    paper.marked(mark, &asks.map_or_else(|| words(call), str::to_owned), time.as_deref());
+}
+
+/// What a look at the site waits for a person to say: nothing has failed there.
+fn asks(call: &Entry) -> Option<&str> {
+    let failure = call.attempts.last()?.failure.as_ref()?;
+    let stands = call.kind == Kind::Read && call.state == State::Failed;
+    failure.question.as_ref().filter(|_| stands).map(|question| question.text.as_str())
 }
 
 fn mark(state: State) -> Mark {
@@ -67,7 +76,11 @@ fn words(call: &Entry) -> String {
             failure.map(|failure| format!("could not be taken back: {}", failure.message))
         }
         State::Undone => undo.and_then(|undo| undone(undo.value.as_ref()?)),
-        State::Succeeded | State::Absent => None,
+        State::Succeeded => call.decisions.last().map(|decided| {
+            let Choosing { choice, reason, by } = &decided.decision;
+            format!("{by} said `{choice}`: {reason}")
+        }),
+        State::Absent => None,
     };
     match more {
         Some(more) => format!("{}: {more}", call.summary),

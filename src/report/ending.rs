@@ -195,8 +195,9 @@ fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, q
     }
     paper.labelled("question", &question.text);
     list(paper, "found", &question.found);
-    // Whoever looks at it later.
-    then(paper, page.run.ended.filter(|_| page.now.is_none()));
+    // Whoever looks later at what was counted.
+    let has_figures = question.choices.iter().any(|choice| !choice.costs.is_empty());
+    then(paper, page.run.ended.filter(|_| page.now.is_none() && has_figures));
     now(paper, page);
     cost(paper, page);
     kept(paper, page);
