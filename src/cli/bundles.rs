@@ -182,7 +182,8 @@ async fn carry_out(
     } else if !only_look && !session.common.quiet {
         report::exchanged(&mut session.paper(), exchange, &session.typed);
     }
-    Ok(ExitClass::Done)
+    // What would be refused is no good end of a look either.
+    Ok(if only_look && failed > 0 { ExitClass::Refused } else { ExitClass::Done })
 }
 
 /// `uplift runbook delta`.

@@ -82,7 +82,9 @@ pub fn exchange_tests(paper: &mut Paper, summary: Option<(usize, usize)>, failin
         Some((0, 0)) => "neither the bundle nor this site has any".to_owned(),
         Some((passed, 0)) => format!("all {passed} passed: the bundle's, and the site's own with it"),
         Some((passed, failed)) => {
-            format!("{failed} FAILED, {passed} passed: the bundle's, and the site's own with it")
+            format!(
+                "{failed} FAILED, {passed} passed: the bundle's, and the site's own with it; `-y` does not install it"
+            )
         }
     };
     paper.labelled("tests", &text);

@@ -144,8 +144,12 @@ fn contents(paper: &mut Paper, set: &Listed, manifest: &Manifest) {
     for database in &manifest.databases {
         let rows: u64 = database.tables.iter().map(|table| table.rows).sum();
         let tables = count(database.tables.len(), "table");
-        let rows = if database.rows_left_out { "rows left out".to_owned() } else { format!("{rows} rows") };
-        let text = format!("`{}`: {tables}, {rows}, {}", database.facts.name, size(database.bytes));
+        let held = if database.rows_left_out {
+            "its structure, rows left out".to_owned()
+        } else {
+            format!("{tables}, {rows} rows")
+        };
+        let text = format!("`{}`: {held}, {}", database.facts.name, size(database.bytes));
         paper.labelled(&database.role, &text);
     }
     if let Some(storage) = &manifest.storage {

@@ -14,6 +14,8 @@ use crate::{
 const MAGIC: &str = "PGDMP simulated dump of ";
 const COPY: &str = "COPY ";
 const END: &str = "\\.";
+/// A table whose rows were left out.
+const BARE: &str = "TABLE ";
 
 /// All but the rows.
 #[derive(Serialize, Deserialize)]
@@ -25,7 +27,8 @@ struct Header {
     extensions: Vec<Extension>,
 }
 
-pub(super) fn write(db: &Db) -> Result<Vec<u8>, Failure> {
+/// `is_bare`: of these only the structure is written.
+pub(super) fn write(db: &Db, is_bare: impl Fn(&Table) -> bool) -> Result<Vec<u8>, Failure> {
     let header = Header {
         versions: db.versions.clone(),
         blobs: db.blobs.clone(),
@@ -37,6 +40,10 @@ pub(super) fn write(db: &Db) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new("dump_failed", format!("cannot be written: {error}")))?;
     let mut lines = vec![format!("{MAGIC}{}", db.facts.name), header];
     for table in &db.tables {
+        if is_bare(table) {
+            lines.push(format!("{BARE}{}.{}", table.schema, table.name));
+            continue;
+        }
         lines.push(format!("{COPY}{}.{}", table.schema, table.name));
         for (first, count, edition) in table.runs() {
             lines.extend((first..first + count).map(|row| format!("{row}\t{edition}\t{} {row}", table.name)));
@@ -46,8 +53,15 @@ pub(super) fn write(db: &Db) -> Result<Vec<u8>, Failure> {
     Ok(lines.join("\n").into_bytes())
 }
 
+/// What a dump holds.
+pub(super) struct Dumped {
+    pub db: Db,
+    /// Names of its tables whose rows were left out.
+    pub bare: Vec<String>,
+}
+
 /// The database that a dump is of, its rows written by `transaction`; what is wrong with it, if it cannot be read.
-pub(super) fn read(plain: &[u8], transaction: u64) -> Result<Db, String> {
+pub(super) fn read(plain: &[u8], transaction: u64) -> Result<Dumped, String> {
     let text = std::str::from_utf8(plain).map_err(|_| "not a dump".to_owned())?;
     let mut lines = text.lines();
     let name = lines.next().and_then(|line| line.strip_prefix(MAGIC)).ok_or("not a dump")?;
@@ -55,7 +69,13 @@ pub(super) fn read(plain: &[u8], transaction: u64) -> Result<Db, String> {
         .map_err(|error| format!("the header cannot be read: {error}"))?;
     let versions = header.versions.as_ref().map_or(0, Vec::len) as u64;
     let mut db = Db::new(name, "", &[], &[]);
+    let mut bare = Vec::new();
     while let Some(line) = lines.next() {
+        if let Some((schema, name)) = line.strip_prefix(BARE).and_then(|table| table.split_once('.')) {
+            db.tables.push(Table { schema: schema.to_owned(), name: name.to_owned(), rows: Vec::new() });
+            bare.push(name.to_owned());
+            continue;
+        }
         let table = line.strip_prefix(COPY).and_then(|table| table.split_once('.'));
         let (schema, name) = table.ok_or_else(|| format!("`{line}` is no table"))?;
         let rows = rows(&mut lines, transaction).ok_or_else(|| format!("rows of `{name}` end too early"))?;
@@ -63,13 +83,14 @@ pub(super) fn read(plain: &[u8], transaction: u64) -> Result<Db, String> {
     }
     db.facts.extensions = header.extensions;
     db.migrated = vec![Rows { transaction, first: 1, count: versions, edition: 0 }];
-    Ok(Db {
+    let db = Db {
         versions: header.versions,
         blobs: header.blobs,
         jobs: header.jobs,
         large_objects: header.large_objects,
         ..db
-    })
+    };
+    Ok(Dumped { db, bare })
 }
 
 /// `None` where a line is no row, or the last one is missing.
@@ -107,12 +128,16 @@ mod tests {
         let mut db = Db::new("strata", "strata", &["1", "2"], &[("orders", 40), ("none", 0)]);
         db.large_objects = 3;
         db.tables[0].rows.push(Rows { transaction: 9, first: 90, count: 2, edition: 7 });
-        let plain = write(&db).expect("it is written");
-        let back = read(&plain, 12).expect("it is read");
+        let plain = write(&db, |_| false).expect("it is written");
+        let Dumped { db: back, bare } = read(&plain, 12).expect("it is read");
+        assert!(bare.is_empty());
         assert_eq!(back.contents(), db.contents());
         assert_eq!((&back.versions, back.tables[0].hash()), (&db.versions, db.tables[0].hash()));
         assert!(back.tables[0].rows.iter().all(|rows| rows.transaction == 12));
         let cut = plain.len() - 4;
         assert!(read(&plain[..cut], 12).is_err());
+        let bare = write(&db, |table| table.name == "orders").expect("it is written");
+        let Dumped { db: back, bare } = read(&bare, 12).expect("it is read");
+        assert_eq!((bare.as_slice(), back.tables[0].rows.len()), (&["orders".to_owned()][..], 0));
     }
 }

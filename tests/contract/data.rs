@@ -8,13 +8,16 @@ use uplift::{
         docker::{Start, Stop},
         files::WriteFile,
         postgres::{
-            Admit, CopyDatabase, DatabaseFacts, DropDatabase, EndSessions, Equip, Kept, LoadDump, LockSite,
-            Mark, Renaming, Swap,
+            Admit, CopyDatabase, DatabaseFacts, DropDatabase, Dump, DumpReport, EndSessions, Equip, Kept,
+            LoadDump, LockSite, Mark, Renaming, Swap,
         },
     },
 };
 
-use super::{Fixture, code, container, postgres::dump};
+use super::{
+    Fixture, code, container,
+    postgres::{dump, dump_without},
+};
 
 const RUN: &str = "20260101-000000-c0de";
 
@@ -256,6 +259,32 @@ pub(super) async fn a_loaded_dump_counts_what_was_dumped(fixture: &dyn Fixture) 
     let loaded = versions(request.to.clone()).await;
     assert!(loaded.is_none() || loaded == versions(name).await, "{loaded:?}");
     dropped(fixture, &request.to, made.oid).await;
+}
+
+/// Its structure is there, and what tells which migrations it has had.
+pub(super) async fn rows_are_left_out_of_a_dump(fixture: &dyn Fixture) {
+    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
+    let (whole, _) = dump(fixture).await;
+    let (bare, folder) = dump_without(fixture, &[databases.primary()]).await;
+    let always = |whole: &DumpReport| -> Vec<_> {
+        let of = whole.databases[0].tables.iter();
+        of.filter(|table| Dump::ALWAYS.contains(&table.name.as_str())).cloned().collect()
+    };
+    assert_eq!(bare.databases[0].tables, always(&whole), "nothing else has rows in it");
+    assert!(bare.databases[0].uncompressed_bytes < whole.databases[0].uncompressed_bytes);
+    assert!(whole.databases[0].tables.iter().any(|table| table.rows > 0));
+    let rows = |one: &DumpReport| -> Vec<_> {
+        one.databases[1..].iter().map(|one| (one.name.clone(), one.tables.clone())).collect()
+    };
+    assert_eq!(rows(&bare), rows(&whole), "nothing is left out of the others");
+    let major = postgres.server(&databases.endpoint, databases.primary()).await.unwrap().major();
+    let read =
+        postgres.decode(major, &folder.join(&bare.databases[0].file), &Teller::silent()).await.unwrap();
+    assert_eq!(
+        read.contents.unwrap().tables,
+        bare.databases[0].tables,
+        "it is in the dump as it was counted"
+    );
 }
 
 pub(super) async fn a_dump_is_read_to_its_end(fixture: &dyn Fixture) {

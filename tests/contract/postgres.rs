@@ -66,7 +66,10 @@ pub(super) async fn dump(fixture: &dyn Fixture) -> (DumpReport, std::path::PathB
 }
 
 /// The same without the rows of these.
-async fn dump_without(fixture: &dyn Fixture, left_out: &[&str]) -> (DumpReport, std::path::PathBuf) {
+pub(super) async fn dump_without(
+    fixture: &dyn Fixture,
+    left_out: &[&str],
+) -> (DumpReport, std::path::PathBuf) {
     let (ports, databases) = (fixture.ports(), fixture.site().databases);
     let folder = fixture.scratch().join("dumps");
     let what = "dumps".to_owned();
@@ -113,35 +116,6 @@ pub(super) async fn dumps_count_rows(fixture: &dyn Fixture) {
         assert_eq!(blake3::hash(&plain).to_hex().to_string(), one.uncompressed_blake3);
         assert_eq!(file.mode, 0o600);
     }
-}
-
-/// Its structure is there, and what tells which migrations it has had.
-pub(super) async fn rows_are_left_out_of_a_dump(fixture: &dyn Fixture) {
-    let (postgres, databases) = (fixture.ports().postgres, fixture.site().databases);
-    let (whole, _) = dump(fixture).await;
-    let (bare, folder) = dump_without(fixture, &[databases.primary()]).await;
-    let names = |one: &DumpReport| -> Vec<_> {
-        one.databases[0].tables.iter().map(|table| table.name.clone()).collect()
-    };
-    assert_eq!(names(&bare), names(&whole));
-    assert!(bare.databases[0].uncompressed_bytes < whole.databases[0].uncompressed_bytes);
-    for (with, without) in whole.databases[0].tables.iter().zip(&bare.databases[0].tables) {
-        let stays = Dump::ALWAYS.contains(&with.name.as_str());
-        assert_eq!(without.rows, if stays { with.rows } else { 0 }, "{}", with.name);
-    }
-    assert!(whole.databases[0].tables.iter().any(|table| table.rows > 0));
-    let rows = |one: &DumpReport| -> Vec<_> {
-        one.databases[1..].iter().map(|one| (one.name.clone(), one.tables.clone())).collect()
-    };
-    assert_eq!(rows(&bare), rows(&whole), "nothing is left out of the others");
-    let major = postgres.server(&databases.endpoint, databases.primary()).await.unwrap().major();
-    let read =
-        postgres.decode(major, &folder.join(&bare.databases[0].file), &Teller::silent()).await.unwrap();
-    assert_eq!(
-        read.contents.unwrap().tables,
-        bare.databases[0].tables,
-        "it is in the dump as it was counted"
-    );
 }
 
 pub(super) async fn a_wrong_password_is_refused(fixture: &dyn Fixture) {

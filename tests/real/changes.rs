@@ -157,7 +157,7 @@ fn copy(field: &Field) {
     field.uplift(&format!("backup verify {}", sets[0].display())).ends(0);
     back(field);
     change(field, "offsite-copy", &[("backup@nas.internal:/strata/", "/proc/nowhere/")]);
-    field.uplift("upgrade --to 1.1.0 -y").ends(1).shows(&["rsync", "nothing was changed"]);
+    field.uplift("upgrade --to 1.1.0 -y").ends(1).shows(&["rsync", "REFUSED: nothing of"]);
     field.assert_runs("1.0.0");
 }
 

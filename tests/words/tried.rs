@@ -127,7 +127,7 @@ async fn a_bundle_that_fails_the_sites_tests_is_not_installed_unseen() {
     test("compose/nothing");
     let install = "uplift runbook install /vendor/golden-1.2.3.bundle";
     let looked = desk.types(&format!("{install} --dry-run")).await;
-    assert!(looked.exit.code() == 0 && looked.out.contains("1 FAILED, 0 passed"), "{}", looked.page());
+    assert!(looked.exit.code() == 1 && looked.out.contains("1 FAILED, 0 passed"), "{}", looked.page());
     assert!(looked.out.contains("there is no runbook `compose/nothing`"), "{}", looked.page());
     let refused = desk.types(&format!("{install} -y")).await;
     assert!(

@@ -4,11 +4,11 @@ use super::session::Session;
 use crate::{event::Failure, ports::postgres::TableRows};
 
 /// Rows of every table that a dump holds the data of, and the number of large objects, as this session sees them.
-/// Extensions bring their own tables: those are not in a dump. Tables in `left_out` count as empty, and are not looked into.
+/// Extensions bring their own tables: those are not in a dump. Of tables in `left_out` it holds no data.
 pub(super) async fn all(session: &Session, left_out: &[Table]) -> Result<(Vec<TableRows>, u64), Failure> {
     let mut rows = Vec::new();
-    for table in tables(session).await? {
-        let count = if left_out.contains(&table) { 0 } else { number(session, &table.count).await? };
+    for table in tables(session).await?.into_iter().filter(|table| !left_out.contains(table)) {
+        let count = number(session, &table.count).await?;
         rows.push(TableRows { schema: table.schema, name: table.name, rows: count });
     }
     let objects = number(session, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;

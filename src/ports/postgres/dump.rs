@@ -37,7 +37,7 @@ pub struct Dump {
     /// Bytes that the dump of a database takes, as far as an earlier one tells.
     #[serde(default)]
     pub expected: BTreeMap<String, u64>,
-    /// Those of the databases whose rows are left out, and not counted: all but of the tables in [`Dump::ALWAYS`].
+    /// Those of the databases whose rows are left out: all but of the tables in [`Dump::ALWAYS`]. The report has only these.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without_rows: BTreeSet<String>,
 }

@@ -7,8 +7,8 @@ use crate::{
         postgres::{BlobList, Decoded, Dump, DumpReport, DumpedDatabase},
     },
     sim::{
-        archive::{self, compress},
-        server::Db,
+        archive::{self, Dumped, compress},
+        server::{Db, Table},
         state::State,
     },
 };
@@ -44,23 +44,21 @@ impl State {
 
     fn dump_one(&mut self, request: &Dump, db: &Db) -> Result<DumpedDatabase, Failure> {
         let name = &db.facts.name;
+        let without_rows = request.without_rows.contains(name);
+        let is_bare = |one: &Table| without_rows && !Dump::ALWAYS.contains(&one.name.as_str());
         let mut counted = db.clone();
-        if request.without_rows.contains(name) {
-            for table in counted.tables.iter_mut().filter(|one| !Dump::ALWAYS.contains(&one.name.as_str())) {
-                table.rows.clear();
-            }
-        }
+        counted.tables.retain(|table| !is_bare(table));
         if let Some(table) = db.unreadable.first() {
             let message = format!("`pg_dump` of `{name}` failed: permission denied for `{table}`");
             return Err(Failure::new("dump_failed", message));
         }
-        let mut dumped = counted.clone();
+        let mut dumped = db.clone();
         for table in &mut dumped.tables {
             if db.lost_by_dumps.as_ref() == Some(&table.name) {
                 table.rows.clear();
             }
         }
-        let plain = archive::write(&dumped)?;
+        let plain = archive::write(&dumped, is_bare)?;
         let bytes = compress(&plain)?;
         self.pass(Duration::from_secs(1 + db.facts.size / DUMP));
         let file = format!("{name}.dump.zst");
@@ -96,7 +94,10 @@ impl State {
 
     pub(super) fn decode(&self, major: u32, path: &Path) -> Result<Decoded, Failure> {
         let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
-        let (plain, db) = self.undumped(path)?;
+        let (plain, Dumped { db, bare }) = self.undumped(path)?;
+        let mut contents = db.contents();
+        // A dump says nothing of the rows of a table that it has none of.
+        contents.tables.retain(|table| !bare.contains(&table.name));
         // Only a client of that major reads rows out of it.
         let reads = self.server.clients.iter().any(|client| client.major == major);
         Ok(Decoded {
@@ -104,17 +105,17 @@ impl State {
             blake3: blake3::hash(&file.bytes).to_hex().to_string(),
             uncompressed_bytes: plain.len() as u64,
             uncompressed_blake3: blake3::hash(&plain).to_hex().to_string(),
-            contents: reads.then(|| db.contents()),
+            contents: reads.then_some(contents),
         })
     }
 
     /// What a dump holds, with its plain text.
-    pub(super) fn undumped(&self, path: &Path) -> Result<(Vec<u8>, Db), Failure> {
+    pub(super) fn undumped(&self, path: &Path) -> Result<(Vec<u8>, Dumped), Failure> {
         let file = self.disk.readable(path)?.ok_or_else(|| damaged(path, "it is missing"))?;
         let plain =
             zstd::decode_all(file.bytes.as_slice()).map_err(|error| damaged(path, &not_unpacked(&error)))?;
-        let db = archive::read(&plain, self.server.transaction).map_err(|why| damaged(path, &why))?;
-        Ok((plain, db))
+        let dumped = archive::read(&plain, self.server.transaction).map_err(|why| damaged(path, &why))?;
+        Ok((plain, dumped))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
         Kept, LoadDump, LockSite, Mark, Postgres, Renaming, SiteLock, Swap,
     },
     sim::{
+        archive::Dumped,
         server::{Db, Server},
         state::State,
         world::World,
@@ -210,7 +211,7 @@ impl State {
     }
 
     fn load(&mut self, request: &LoadDump) -> Result<(), Failure> {
-        let (_, dumped) = self.undumped(&request.file)?;
+        let (_, Dumped { db: dumped, .. }) = self.undumped(&request.file)?;
         let grows = request.facts.size.saturating_sub(self.server.get(&request.to)?.facts.size);
         self.server.take(&request.to, grows)?;
         self.pass(Duration::from_millis(200 + request.facts.size * 1_000 / LOAD));
