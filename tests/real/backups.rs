@@ -39,7 +39,28 @@ fn a_backup_is_proved_and_damage_is_found() {
     field.uplift(&format!("backup verify {older}")).ends(0);
     assert_eq!(listed(&field)[0]["standing"], "damaged");
     field.uplift("backup prune -y").ends(0).shows(&["NOTHING NEEDED"]);
+    without_rows(&field);
     field.end();
+}
+
+/// Rows that the product fills again are left out: it says so, it is proved all the same, and the site comes back from it.
+fn without_rows(field: &Field) {
+    let cached =
+        || field.stack.psql("strata_production_cache", "SELECT count(*) FROM solid_cache_entries").unwrap();
+    let fill = "INSERT INTO solid_cache_entries (key, value) VALUES ('a', 'b'), ('c', 'd') RETURNING 1";
+    field.stack.psql("strata_production_cache", fill).unwrap();
+    assert_ne!(cached(), "0");
+    fs::write(field.dir().join("uplift.toml"), "[backup]\nleave_out = [\"cache\"]\n").unwrap();
+    let planned = field.uplift("backup create --dry-run").ends(0);
+    planned.shows(&["no rows of `strata_production_cache`", "--exclude-table-data"]);
+    field.uplift("backup create -y").ends(0).shows(&["rows, as in the databases"]);
+    let set = listed(field)[0]["set"].as_str().unwrap().to_owned();
+    field.uplift(&format!("backup show {set}")).ends(0).shows(&["its structure, rows left out"]);
+    field.uplift(&format!("backup verify {set} --restore")).ends(0).shows(&["dropped again"]);
+    let restore = field.uplift(&format!("restore {set} --restore-data always --jobs run -y")).ends(0);
+    restore.shows(&["the set has no rows of `strata_production_cache`"]);
+    assert_eq!(cached(), "0");
+    field.assert_runs("1.0.0");
 }
 
 fn listed(field: &Field) -> Vec<Value> {
