@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::set_fits::{bare, decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers};
+use self::set_fits::{bare, decide_jobs, jobs_found, jobs_to_decide, of_this_site, onlookers, tell_bare};
 use super::{
     contract::Read,
     return_point::{Jobs, RestoreData},
@@ -117,9 +117,7 @@ impl Read for RestoreSet {
             return Err(Failure::asks("choice_needed", question));
         }
         decide_jobs(&manifest, self.jobs, values, site)?;
-        if let Some(text) = bare(&manifest) {
-            site.tell.warn(text);
-        }
+        tell_bare(&manifest, site);
         if !live.is_empty() {
             site.tell.warn(put_aside(&manifest, site).await);
         }

@@ -92,10 +92,8 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
         Some(Err(failure)) => unread(paper, failure),
         None => {}
     }
-    if let Some(bundle) = known.site.ok().and_then(|status| status.bundle.as_ref()) {
-        paper.labelled("runbooks", &format!("of the bundle {bundle}"));
-    }
     if let Ok(status) = known.site {
+        bundle(paper, status);
         all_kept(paper, &gathered(&status.kept), known);
     }
     if let Some(own) = known.own.filter(|own| own.old == Some(true)) {
@@ -121,6 +119,13 @@ pub fn status(paper: &mut Paper, known: &Known<'_>) {
     }
     if let Some(failure) = known.unread {
         unread(paper, failure);
+    }
+}
+
+/// By whose runbooks the site is upgraded, where it is not those that ship with uplift.
+fn bundle(paper: &mut Paper, status: &Status) {
+    if let Some(bundle) = &status.bundle {
+        paper.labelled("runbooks", &format!("of the bundle {bundle}"));
     }
 }
 

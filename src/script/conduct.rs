@@ -53,6 +53,7 @@ pub enum Answer {
 
 impl Answer {
     /// Of a call that was rehearsed; `made_up` says why nothing of it is known.
+    #[must_use]
     pub fn rehearsed(verb: &Verb, value: Value, made_up: Option<String>) -> Self {
         if let Some(why) = made_up {
             return Self::Unknown { why };

@@ -42,21 +42,21 @@ fn called<'a>(config: &'a Config, role: &str, name: &str) -> Result<Entry<'a>, F
     let found = config.services.get_key_value(name).ok_or_else(|| {
         let known: Vec<_> = config.services.keys().map(String::as_str).collect();
         let text = format!("`services.{role}` is `{name}`, and the compose files have no such service");
-        not_there(text, suggest(name, &known))
+        not_there(&text, suggest(name, &known))
     })?;
     if found.1.image.is_none() {
         let text = format!("`services.{role}` is `{name}`, which has no `image`");
-        return Err(not_there(text, "name the service that runs the product's image".to_owned()));
+        return Err(not_there(&text, "name the service that runs the product's image"));
     }
     Ok(found)
 }
 
 fn no_worker(name: &str, web: &str) -> Failure {
     let text = format!("`services.job` is `{name}`, which does not run the image of `{web}` beside it");
-    not_there(text, "name the service that works on the product's jobs, or leave the line out".to_owned())
+    not_there(&text, "name the service that works on the product's jobs, or leave the line out")
 }
 
-fn not_there(text: String, hint: String) -> Failure {
+fn not_there(text: &str, hint: impl Into<String>) -> Failure {
     Failure::new("settings_invalid", format!("`uplift.toml`: {text}")).hint(hint)
 }
 

@@ -191,72 +191,71 @@ async fn a_file_is_tried_where_it_lies() {
     assert_eq!((summary.passed, summary.failed), (1, 0), "{proofs:?}");
 }
 
+/// What stands in a test, the code that it fails with, and words of it.
+const FAILS: &[(&str, &str, &str)] = &[
+    ("expect(1, 2);", "not_as_expected", "this is 1, and 2 was expected"),
+    ("expect(#{ a: 1 }, #{ a: 1, b: 2 });", "not_as_expected", "this is #{ a: 1 }, and #{ a: 1, b: 2 } was"),
+    ("expect(1 == 2);", "not_as_expected", "this does not hold"),
+    (
+        "expect_in(\"nothing of it\", simulated(\"plain\").file(\".env\"));",
+        "not_as_expected",
+        "STRATA_VERSION=1.0.0",
+    ),
+    ("let own = || 1; own.call();", "nothing_expected", "it cannot fail"),
+    ("expect(simulated(\"plain\"), 1);", "not_comparable", "a site cannot be compared"),
+    ("expect(simulated(\"plian\").version, 1);", "no_such_site", "did you mean `plain`?"),
+    (
+        "expect(simulated(\"./none.toml\").version, 1);",
+        "no_such_site",
+        "/srv/strata/uplift/tests/./none.toml",
+    ),
+    ("expect(simulated(\"plain\", #{ user: 1 }).version, 1);", "world_invalid", "did you mean `users`?"),
+    (
+        "expect(simulated(\"plain\", #{ release: [#{ tag: \"2.0.0\", bot: \"1s\" }] }).version, 1);",
+        "world_invalid",
+        "release[0].bot",
+    ),
+    (
+        "expect(simulated(\"plain\").run(\"compose/upgrad\").code, 0);",
+        "runbook_not_found",
+        "`compose/upgrade`",
+    ),
+    (
+        "expect(simulated(\"plain\").run(\"compose/upgrade\", #{ too: \"1\" }).code, 0);",
+        "unknown_parameter",
+        "`to`",
+    ),
+    (
+        "expect(simulated(\"plain\").run(\"compose/upgrade\", 1).code, 0);",
+        "bad_option",
+        "parameters are a map",
+    ),
+    ("simulated(\"plain\").fault(\"up web\", \"explode\"); expect(true);", "bad_option", "fail_before"),
+    (
+        "let site = simulated(\"plain\"); site.fault(\"up wbe\", \"fail_before\"); \
+             expect(site.run(\"compose/backup\").ending, \"done\");",
+        "fault_unmet",
+        "nothing went wrong at `up wbe`",
+    ),
+    ("simulated(\"plain\").wait(\"soon\"); expect(true);", "bad_option", "`wait`"),
+    ("expect(simulated(\"plain\").resume().code, 0);", "no_run", "there is no run to resume"),
+    (
+        "expect(simulated(\"plain\").rollback(#{ choose: \"x\" }).code, 0);",
+        "nothing_asked",
+        "`choose: \"x\"`",
+    ),
+    ("loop { simulated(\"plain\"); }", "too_many_calls", "makes 100 sites"),
+    ("let a = 0; loop { a += 1; } expect(a, 1);", "too_many_operations", "does not come to an end"),
+    ("let a = [1]; expect(a[3], 1);", "script_error", "list.len()"),
+    ("throw \"gave up\"; expect(true);", "thrown", "gave up"),
+];
+
 /// A test that fails says where, with both values; and one that cannot fail does.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_test_fails_with_is_told() {
-    for (body, code, words) in [
-        ("expect(1, 2);", "not_as_expected", "this is 1, and 2 was expected"),
-        (
-            "expect(#{ a: 1 }, #{ a: 1, b: 2 });",
-            "not_as_expected",
-            "this is #{ a: 1 }, and #{ a: 1, b: 2 } was",
-        ),
-        ("expect(1 == 2);", "not_as_expected", "this does not hold"),
-        (
-            "expect_in(\"nothing of it\", simulated(\"plain\").file(\".env\"));",
-            "not_as_expected",
-            "STRATA_VERSION=1.0.0",
-        ),
-        ("let own = || 1; own.call();", "nothing_expected", "it cannot fail"),
-        ("expect(simulated(\"plain\"), 1);", "not_comparable", "a site cannot be compared"),
-        ("expect(simulated(\"plian\").version, 1);", "no_such_site", "did you mean `plain`?"),
-        (
-            "expect(simulated(\"./none.toml\").version, 1);",
-            "no_such_site",
-            "/srv/strata/uplift/tests/./none.toml",
-        ),
-        ("expect(simulated(\"plain\", #{ user: 1 }).version, 1);", "world_invalid", "did you mean `users`?"),
-        (
-            "expect(simulated(\"plain\", #{ release: [#{ tag: \"2.0.0\", bot: \"1s\" }] }).version, 1);",
-            "world_invalid",
-            "release[0].bot",
-        ),
-        (
-            "expect(simulated(\"plain\").run(\"compose/upgrad\").code, 0);",
-            "runbook_not_found",
-            "`compose/upgrade`",
-        ),
-        (
-            "expect(simulated(\"plain\").run(\"compose/upgrade\", #{ too: \"1\" }).code, 0);",
-            "unknown_parameter",
-            "`to`",
-        ),
-        (
-            "expect(simulated(\"plain\").run(\"compose/upgrade\", 1).code, 0);",
-            "bad_option",
-            "parameters are a map",
-        ),
-        ("simulated(\"plain\").fault(\"up web\", \"explode\"); expect(true);", "bad_option", "fail_before"),
-        (
-            "let site = simulated(\"plain\"); site.fault(\"up wbe\", \"fail_before\"); \
-             expect(site.run(\"compose/backup\").ending, \"done\");",
-            "fault_unmet",
-            "nothing went wrong at `up wbe`",
-        ),
-        ("simulated(\"plain\").wait(\"soon\"); expect(true);", "bad_option", "`wait`"),
-        ("expect(simulated(\"plain\").resume().code, 0);", "no_run", "there is no run to resume"),
-        (
-            "expect(simulated(\"plain\").rollback(#{ choose: \"x\" }).code, 0);",
-            "nothing_asked",
-            "`choose: \"x\"`",
-        ),
-        ("loop { simulated(\"plain\"); }", "too_many_calls", "makes 100 sites"),
-        ("let a = 0; loop { a += 1; } expect(a, 1);", "too_many_operations", "does not come to an end"),
-        ("let a = [1]; expect(a[3], 1);", "script_error", "list.len()"),
-        ("throw \"gave up\"; expect(true);", "thrown", "gave up"),
-    ] {
+    for (body, code, words) in FAILS {
         let (found, told) = fails(body).await;
-        assert_eq!(found, code, "{body}: {told}");
+        assert_eq!(found, *code, "{body}: {told}");
         assert!(told.contains(words), "{body}: {told}");
         assert!(told.contains("uplift/tests/balancer:1:"), "no place: {told}");
     }

@@ -26,6 +26,13 @@ pub(super) fn of_this_site(manifest: &Manifest, site: Observe<'_>) {
     }
 }
 
+/// Whoever restores it has to know what comes back without its rows.
+pub(super) fn tell_bare(manifest: &Manifest, site: Observe<'_>) {
+    if let Some(text) = bare(manifest) {
+        site.tell.warn(text);
+    }
+}
+
 /// Databases that come back without their rows.
 pub(super) fn bare(manifest: &Manifest) -> Option<String> {
     let bare = manifest.databases.iter().filter(|one| one.rows_left_out);

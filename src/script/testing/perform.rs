@@ -39,7 +39,7 @@ pub struct Tested {
 #[must_use]
 pub fn perform_test(tests: &Tests, name: &str, catalogue: &Arc<Catalogue>, bench: Arc<dyn Bench>) -> Tested {
     let (tests, name, catalogue) = (tests.clone(), name.to_owned(), Arc::clone(catalogue));
-    let (done, took) = timed(|| on_its_thread("test", move || Ok(run(&tests, name, catalogue, bench))));
+    let (done, took) = timed(|| on_its_thread("test", move || Ok(run(&tests, name, catalogue, &bench))));
     match done {
         Ok((result, sites)) => Tested { problem: result.err(), sites, took },
         Err(error) => Tested { problem: Some(error), sites: 0, took },
@@ -48,10 +48,10 @@ pub fn perform_test(tests: &Tests, name: &str, catalogue: &Arc<Catalogue>, bench
 
 type Ran = (Result<Value, ScriptError>, usize);
 
-fn run(tests: &Tests, name: String, catalogue: Arc<Catalogue>, bench: Arc<dyn Bench>) -> Ran {
-    let (conduct, file) = (Arc::new(OfTest(Arc::clone(&bench))), tests.name());
+fn run(tests: &Tests, name: String, catalogue: Arc<Catalogue>, bench: &Arc<dyn Bench>) -> Ran {
+    let (conduct, file) = (Arc::new(OfTest(Arc::clone(bench))), tests.name());
     let session = Arc::new(Session::new(conduct, catalogue, file, &Value::Null, Arc::default()));
-    let trial = Arc::new(Trial::new(Arc::clone(&session), Arc::clone(&bench), name));
+    let trial = Arc::new(Trial::new(Arc::clone(&session), Arc::clone(bench), name));
     let mut engine = engine(&session, &json!({}), &json!({}));
     register(&mut engine, Some(&trial));
     let result = evaluated(&mut engine, &session, tests.bundle());
