@@ -96,7 +96,7 @@ impl KeyFile {
 fn without_checksum(file: &SecretKeyBox) -> Option<SecretKey> {
     let text = file.clone().into_string();
     let bytes = BASE64_STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
-    let (derivation, checksum) = (bytes.get(2..4)?, bytes.get(bytes.len() - CHECKSUM..)?);
+    let (derivation, checksum) = (bytes.get(2..4)?, bytes.get(bytes.len().checked_sub(CHECKSUM)?..)?);
     let plain = derivation == [0; 2] && checksum == [0; CHECKSUM];
     SecretKey::from_bytes(&bytes).ok().filter(|_| plain)
 }

@@ -107,6 +107,7 @@ async fn a_key_without_a_password_signs_as_minisign_has_made_it() {
     assert_eq!(opened(&bytes).await.unwrap().public().unwrap(), pair.pk.to_base64());
     bytes[end] = 1;
     assert!(opened(&bytes).await.is_none(), "a checksum that is wrong is no missing one");
+    assert!(opened(&[0; 8]).await.is_none(), "nor is half a key one");
 }
 
 /// Every bundle that was ever published must stay readable. This one the program `minisign` has signed.
