@@ -126,7 +126,13 @@ fn drawn(settings: &mut Value) {
 
 impl Drop for Rich {
     fn drop(&mut self) {
+        // What was made again has its anonymous volume by a name: it does not go with the container.
+        let mounted = self.tools.docker().args("inspect -f").arg("{{range .Mounts}}{{.Name}} {{end}}");
+        let volumes = mounted.arg(&self.name).output().unwrap_or_default();
         let _removed = self.tools.docker().args("rm -f -v").arg(&self.name).output();
+        for volume in volumes.split_whitespace().filter(|name| name.len() == 64) {
+            let _removed = self.tools.docker().args("volume rm -f").arg(volume).output();
+        }
     }
 }
 
