@@ -191,7 +191,11 @@ fn beside(entries: &[Entry]) -> Vec<String> {
         other => BESIDE.contains(&other) || stock.get(other).is_none(),
     };
     let done = entries.iter().filter(|one| one.kind == Kind::Effect && one.state == State::Succeeded);
-    let leaves = done.filter(|one| one.input.get("leaves_nothing") != Some(&Value::Bool(true)));
+    let adds = |one: &Entry| {
+        let only = |intent| stock.get(&one.verb).is_some_and(|verb| verb.only_adds(one.version, intent));
+        one.intent.as_ref().is_some_and(only)
+    };
+    let leaves = done.filter(|one| !adds(one));
     leaves.filter(stays).map(|one| format!("{} (`{}`)", one.summary, one.address)).collect()
 }
 

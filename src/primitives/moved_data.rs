@@ -40,6 +40,9 @@ const DARK: [&str; 16] = [
     "template",
 ];
 
+/// Those of them that may have written to the databases.
+const TASKS: [&str; 3] = ["docker_run", "exec", "http_request"];
+
 /// How far the new release has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reached {
@@ -79,8 +82,9 @@ impl Reached {
             let since = tried.and_then(|one| Since::deserialize(one.outcome.as_ref()?).ok());
             return Self::Users { since };
         }
-        // A task of the product writes as a trial does: what it has made of the databases goes back with them.
-        let by_task = back.later.iter().any(|one| one.verb == "docker_run");
+        // A task writes as a trial does: what it has made of the databases goes back with them.
+        let is_task = |one: &Later| TASKS.contains(&one.verb.as_str()) && !one.adds_only;
+        let by_task = back.later.iter().any(is_task);
         if tried.is_some() || by_task { Self::Nobody } else { Self::NotEvenTried }
     }
 

@@ -76,8 +76,9 @@ fn words(call: &Entry) -> String {
             failure.map(|failure| format!("could not be taken back: {}", failure.message))
         }
         State::Undone => undo.and_then(|undo| undone(undo.value.as_ref()?)),
-        State::Succeeded => call.decisions.last().map(|decided| {
-            let Choosing { choice, reason, by } = &decided.decision;
+        // What somebody has answered a look with; a choice for the way back says nothing of how a call went.
+        State::Succeeded => call.chosen().filter(|_| call.kind == Kind::Read).map(|chosen| {
+            let Choosing { choice, reason, by } = chosen;
             format!("{by} said `{choice}`: {reason}")
         }),
         State::Absent => None,

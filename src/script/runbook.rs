@@ -67,7 +67,9 @@ impl Runbook {
     pub fn passed_over(&self, begun: &BTreeSet<String>) -> Vec<String> {
         let came = |step: &str| begun.iter().any(|path| path.rsplit('/').next() == Some(step));
         let passed = self.hooks.all.iter().filter(|hook| !came(&hook.step));
-        let text = |hook: &Hook| format!("`{}` is not called: `{}` is not come to", hook.function, hook.step);
+        let text = |hook: &Hook| {
+            format!("`{}` is not called: this run does not come to `{}`", hook.function, hook.step)
+        };
         passed.map(text).collect()
     }
 

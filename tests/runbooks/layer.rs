@@ -137,7 +137,7 @@ async fn a_hook_that_does_not_run_is_named_in_the_plan() {
     night.world.put_file(HOOKS, "fn after_migrate_in_the_dark() { print(\"approved\"); }", 0o644);
     night.world.pulled("1.1.1");
     let plan = night.plan("1.1.1").await;
-    let text = "`after_migrate_in_the_dark` is not called: `migrate in the dark` is not come to";
+    let text = "`after_migrate_in_the_dark` is not called: this run does not come to `migrate in the dark`";
     assert!(plan.notes.iter().any(|note| note == text), "{:?}", plan.notes);
     let other = with(HOOKS, "fn after_migrate_in_the_dark() { print(\"approved\"); }");
     assert!(other.plan("1.1.0").await.notes.iter().all(|note| !note.contains("is not called")));
@@ -148,9 +148,12 @@ async fn a_hook_that_does_not_run_is_named_in_the_plan() {
 async fn a_return_says_what_hooks_of_the_upgrade_have_left() {
     let night = with(
         HOOKS,
-        "fn before_stop() { env_set(#{ MAINTENANCE: \"on\" }); }\n\
+        "fn before_check() { exec(#{ command: [\"/usr/local/bin/smoke\"], leaves_nothing: true }); }\n\
+         fn before_stop() { env_set(#{ MAINTENANCE: \"on\" }); }\n\
          fn after_verify() { file_put(#{ path: \"/srv/strata/released\", content: params::to }); }",
     );
+    night.settings("[grants]\nexec = [\"/usr/local/bin/smoke\"]\n");
+    night.world.put_program("/usr/local/bin/smoke", &[]);
     assert_eq!(night.upgrade("1.1.0").await.ending, Ending::Done);
     let run = night.newest().await.0.id;
     let told = night.try_return(&run, &[("restore_data", "always")]).await.unwrap();

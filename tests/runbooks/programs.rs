@@ -271,6 +271,23 @@ async fn whoever_leaves_nothing_and_fails_has_changed_nothing() {
     }
 }
 
+/// What a program has done to the databases nobody knows: the savepoint before it is what the site goes on with.
+#[tokio::test]
+async fn what_a_program_may_have_written_goes_back_by_the_savepoint_before_it() {
+    for (leaves_nothing, swapped) in [(false, true), (true, false)] {
+        let night = night(&format!(
+            "compose_stop(#{{ services: [site::job, site::web] }}); pg_savepoint(#{{ mode: \"always\" }});\n\
+             exec(#{{ command: [LB, \"note\"], leaves_nothing: {leaves_nothing} }}); fail(\"own\", \"here\");"
+        ));
+        let before = night.world.running();
+        let ending = run(&night).await.ending;
+        assert!(matches!(ending, Ending::TakenBack { .. }), "{ending:?}");
+        let aside = "rename strata_production to strata_production__failed_";
+        let back = night.world.log().iter().any(|line| line.starts_with(aside));
+        assert_eq!((back, night.world.running()), (swapped, before), "{leaves_nothing}");
+    }
+}
+
 /// Whoever says that it was done has not seen how: the runbook gets the map that its page promises.
 #[tokio::test]
 async fn what_a_person_says_was_done_gives_what_is_known_of_it() {

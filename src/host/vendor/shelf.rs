@@ -202,6 +202,12 @@ impl Shelf<'_> {
             let file = File { bytes, mode: 0o600, uid, gid: OWN_GROUP };
             WriteFile { path: folder.join(name), file, what: what.clone() }
         };
+        // A bundle without a note is one whose note is gone. Whoever is killed in the middle leaves none such.
+        if files.size(&folder.join(NOTE)).await?.is_none() {
+            let nothing = serde_json::to_vec_pretty(&Note::of(None, None))
+                .map_err(|error| Failure::inside("bundle_damaged", error.to_string()))?;
+            files.write(&write(NOTE.to_owned(), nothing)).await?;
+        }
         if let Some((slot, bytes)) = new {
             files.write(&write(slot.file(), bytes.to_vec())).await?;
         }

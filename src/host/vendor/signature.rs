@@ -24,9 +24,9 @@ pub(super) fn proved(content: &[u8], signature: &str, trusted: &[PublicKey]) -> 
     let comment = signature_box.untrusted_comment().unwrap_or_default();
     let usual = [COMMENT, COMMENT_OF_OTHERS].contains(&comment.as_str());
     if !usual || !signature_box.is_prehashed() {
-        let text = "the bundle is signed in a way in which not every byte of it is covered";
+        let text = "the signature of the bundle is none that covers every byte of it: it was made in another way, or changed on its way";
         return Err(Failure::new("bundle_unsigned", text)
-            .hint("who has made it signs it with `minisign -S` alone, without `-c` and `-l`"));
+            .hint("get it anew; who has made it signs it with `minisign -S` alone, without `-c` and `-l`"));
     }
     // The same bytes again: nothing that is not signed can hide in spaces or in the ends of base64.
     if signature_box.to_string() != signature {
