@@ -36,15 +36,8 @@ impl Host {
         }
         let mut all = given.clone();
         for (name, value) in self.0.site.params.get(runbook).into_iter().flatten() {
-            let wrong =
-                |why: &str, hint| invalid(format!("`{name}` under `[params.\"{runbook}\"]`: {why}"), hint);
-            let Some(param) = header.params.get(name) else {
-                let known: Vec<_> = header.params.keys().map(String::as_str).collect();
-                return Err(wrong("there is no such parameter", suggest(name, &known)));
-            };
-            if let Err(error) = param.read(name, value) {
-                let Failure { message, hint, .. } = error.as_failure();
-                return Err(wrong(&message, hint.unwrap_or_default()));
+            if let Err((why, hint)) = fits(header, name, value) {
+                return Err(invalid(format!("`{name}` under `[params.\"{runbook}\"]`: {why}"), hint));
             }
             all.entry(name.clone()).or_insert_with(|| value.clone());
         }
@@ -71,6 +64,18 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// Whether a runbook has this parameter and it can be this; else why not, and what to write.
+pub(super) fn fits(header: &Header, name: &str, value: &str) -> Result<(), (String, String)> {
+    let Some(param) = header.params.get(name) else {
+        let known: Vec<_> = header.params.keys().map(String::as_str).collect();
+        return Err(("there is no such parameter".to_owned(), suggest(name, &known)));
+    };
+    param.read(name, value).map(drop).map_err(|error| {
+        let Failure { message, hint, .. } = error.as_failure();
+        (message, hint.unwrap_or_default())
+    })
 }
 
 /// Runbooks that no mistake about another one keeps from running.

@@ -110,14 +110,15 @@ pub(super) async fn mount(path: &Path, read_only: bool, site: Observe<'_>) -> Re
     if read_only {
         return Ok(());
     }
-    let scripts = dir.join("uplift");
+    // Wherever the folder with the scripts leads.
+    let scripts = [dir.join("uplift"), site.files.real(&dir.join("uplift")).await?];
     let granted = &site.site.grants.files;
     let mut acting =
-        acting(site).await?.into_iter().filter(|one| !granted.contains(one)).chain([scripts.clone()]);
+        acting(site).await?.into_iter().filter(|one| !granted.contains(one)).chain(scripts.clone());
     let holds = acting.find(|one| one.starts_with(&real) || one.starts_with(path));
-    let holds =
-        holds.or_else(|| [&real, path].into_iter().any(|one| one.starts_with(&scripts)).then_some(scripts));
-    let Some(holds) = holds else { return Ok(()) };
+    let within =
+        scripts.into_iter().find(|scripts| [&real, path].into_iter().any(|one| one.starts_with(scripts)));
+    let Some(holds) = holds.or(within) else { return Ok(()) };
     let text = format!(
         "a container that may write to `{}` could change `{}`, which says what is started on this host",
         path.display(),

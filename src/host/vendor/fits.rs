@@ -8,6 +8,7 @@ use crate::{
     host::{
         door::SITE,
         error::HostError,
+        given,
         layer::Layer,
         library::{self, stock},
     },
@@ -93,12 +94,11 @@ pub(super) fn whole(pack: &Pack, catalogue: &Catalogue) -> Result<(), Failure> {
 
 /// What `uplift.toml` says of parameters of a runbook that it does not have, or not so.
 fn unfit(name: &str, said: &BTreeMap<String, String>, runbook: &Runbook) -> Vec<String> {
-    let wrong = |(param, value): (&String, &String)| match runbook.header().params.get(param) {
-        None => Some("there is no such parameter".to_owned()),
-        Some(known) => known.read(param, value).err().map(|error| error.as_failure().message),
+    let wrong = |(param, value): (&String, &String)| {
+        let (why, hint) = given::fits(runbook.header(), param, value).err()?;
+        Some(format!("`{param}` under `[params.\"{name}\"]` in `uplift.toml`: {why} ({hint})"))
     };
-    let line = |(param, why)| format!("`{param}` under `[params.\"{name}\"]` in `uplift.toml`: {why}");
-    said.iter().filter_map(|one| Some(line((one.0, wrong(one)?)))).collect()
+    said.iter().filter_map(wrong).collect()
 }
 
 /// Names of library files that a script imports, or mentions.

@@ -24,6 +24,9 @@ const FOLDER: &str = "vendor";
 const NOTE: &str = "installed.json";
 const FORMAT: u32 = 1;
 
+const ANEW: &str =
+    "go back to what ships with uplift: `uplift runbook revert --stock`, then install the bundle again";
+
 /// What is installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,16 +131,12 @@ impl Shelf<'_> {
                 "`{}`, which says what bundle is installed, is gone, and bundles are there",
                 path.display()
             );
-            return Err(Failure::new("bundle_damaged", text).hint(
-                "go back to what ships with uplift: `uplift runbook revert --stock`, then install the bundle again",
-            ));
+            return Err(Failure::new("bundle_damaged", text).hint(ANEW));
         };
         let damaged = |why: String| {
             let text =
                 format!("`{}`, which says what bundle is installed, cannot be read: {why}", path.display());
-            Failure::new("bundle_damaged", text).hint(
-                "go back to what ships with uplift: `uplift runbook revert --stock`, then install the bundle again",
-            )
+            Failure::new("bundle_damaged", text).hint(ANEW)
         };
         let read = serde_json::from_slice(&file.bytes);
         let Versioned { format } = read.map_err(|error| damaged(error.to_string()))?;

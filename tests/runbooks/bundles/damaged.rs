@@ -1,4 +1,6 @@
-use super::maker::{Vendor, bundles, install, patched, revert, site, version};
+use uplift::{run::PlanEnd, sim::Fault};
+
+use super::maker::{Vendor, bundles, install, patched, put, revert, site, version};
 use crate::runbooks::night::{Night, given};
 
 async fn with_two(vendor: &Vendor) -> (Night, Vec<u8>) {
@@ -39,6 +41,31 @@ async fn it_lies_where_only_its_owner_reads_it_and_what_nothing_names_goes() {
     assert_eq!(version(&night).await, None, "before the first one there was none");
     assert_eq!(night.world.files_in(&folder).len(), 1);
     assert_eq!(revert(&night, false).await.unwrap_err().code, "no_bundle");
+}
+
+/// Whoever is stopped in the middle of the first installation has a site that is as before, or has the bundle.
+#[tokio::test]
+async fn an_installation_that_fails_at_any_write_leaves_nothing_damaged() {
+    let vendor = Vendor::new();
+    let mut writes = 0;
+    for n in 1.. {
+        let night = site(&vendor);
+        let bundle = vendor.pack(&night.world, "1.1.0", &[("compose/upgrade.rhai", &patched())]).await;
+        put(&night, &bundle);
+        night.world.fault(night.world.writes() + n, Fault::FailAfter);
+        let failed = install(&night, &bundle).await.is_err();
+        assert_eq!(night.plan("1.1.0").await.end, PlanEnd::Complete, "write {n}");
+        assert!(night.host().await.status().await.unread.is_empty(), "write {n}");
+        if version(&night).await.is_none() {
+            install(&night, &bundle).await.unwrap();
+        }
+        assert_eq!(version(&night).await.as_deref(), Some("1.1.0"), "write {n}");
+        if !failed {
+            writes = n;
+            break;
+        }
+    }
+    assert!(writes > 3, "there was nothing to fail at: {writes}");
 }
 
 #[tokio::test]
