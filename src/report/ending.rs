@@ -133,7 +133,7 @@ fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
         return;
     }
     paper.heading(&format!("REFUSED: nothing of {} was changed", page.name()));
-    at(paper, page);
+    at(paper, page, failure);
     why(paper, failure);
     kept(paper, page);
     Next::new().then("mend the cause, then type it again", &page.run.command).print(paper);
@@ -141,7 +141,7 @@ fn refused(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
 
 fn taken_back(paper: &mut Paper, page: &Page<'_>, failure: &Failure, left: &[String]) {
     paper.heading(&format!("FAILED, TAKEN BACK: {}", back_where(page, left)));
-    at(paper, page);
+    at(paper, page, failure);
     why(paper, failure);
     as_before(paper, left);
     cost(paper, page);
@@ -190,7 +190,7 @@ fn back_where(page: &Page<'_>, left: &[String]) -> String {
 fn needs_person(paper: &mut Paper, page: &Page<'_>, failure: Option<&Failure>, question: &Question) {
     paper.heading("A PERSON MUST DECIDE: nothing more is done until you choose");
     if let Some(failure) = failure {
-        at(paper, page);
+        at(paper, page, failure);
         why(paper, failure);
     }
     paper.labelled("question", &question.text);
@@ -274,7 +274,7 @@ fn stuck(
 fn stopped(paper: &mut Paper, page: &Page<'_>, why: &str, cause: Option<&Failure>) {
     paper.heading(&format!("STOPPED IN THE MIDDLE: {why}"));
     if let Some(cause) = cause {
-        at(paper, page);
+        at(paper, page, cause);
         super::failure::why(paper, cause);
     }
     so_far(paper, page);
@@ -320,8 +320,13 @@ fn on_or_back(page: &Page<'_>) -> Next {
         .then("or go back to how the site was before", page.rollback())
 }
 
-fn at(paper: &mut Paper, page: &Page<'_>) {
-    if let Some((call, step)) = calls::stopped_at(page.calls) {
+/// The call that has failed, if it was a call: one that was interrupted earlier may be the last that did not end well.
+fn at(paper: &mut Paper, page: &Page<'_>, failure: &Failure) {
+    let of_this = |call: &Entry| {
+        let own = call.attempts.last().and_then(|last| last.failure.as_ref());
+        own.is_none_or(|own| own.code == failure.code)
+    };
+    if let Some((call, step)) = calls::stopped_at(page.calls).filter(|(call, _)| of_this(call)) {
         paper.labelled("failed", &format!("{step}: {}", call.summary));
     }
 }

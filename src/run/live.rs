@@ -12,6 +12,7 @@ use super::{
     done::as_decision,
     execute::Record,
     held_to::within,
+    past::no_more,
     position::{Halt, Recorded, new_entry},
     shared_lock::SharedLock,
 };
@@ -270,6 +271,7 @@ impl Live {
         let call = verb.parse(asked.input.clone()).map_err(Stop::Failed)?;
         let started = self.told_start(&asked.address, &entry.summary);
         let answer = self.unless_stopped(call.look(self.context.observe(&tell))).await?;
+        let answer = answer.map_err(|failure| no_more(&entry.summary, failure));
         self.told_look(&asked.address, started, answer).map(drop)
     }
 

@@ -120,6 +120,12 @@ impl Past {
     }
 }
 
+/// Why a run does not go on that has changed nothing yet: what is looked at by this has let it begin.
+pub(super) fn no_more(summary: &str, failure: Failure) -> Failure {
+    let message = format!("when this run began it was well, and is no more ({summary}): {}", failure.message);
+    Failure { message, ..failure }
+}
+
 /// As [`super::live::Live`] settles an effect that has no outcome, or that is tried once more.
 fn how(entry: &Entry, again: bool) -> How {
     match entry.answered().map(|answer| answer.choice.as_str()).filter(|word| FORWARD.contains(word)) {

@@ -19,7 +19,7 @@ use super::{
     going_back::{self, GoingBack},
     held_to::within,
     on_its_thread::perform,
-    past::{self, Decided, Past, Replay, Settled, SoFar},
+    past::{self, Decided, Past, Replay, Settled, SoFar, no_more},
     plan::{FORMAT, Plan, PlanEnd, PlannedStep},
     room,
     warned::Warned,
@@ -245,8 +245,9 @@ impl Rehearsal {
         let replay = self.state().past.replay(asked, verb.version, verb.kind)?;
         let begun = match replay {
             Replay::Answer(Ok(answer)) if self.untouched && verb.admits => {
-                let holds = call.look(self.context.observe(&tell)).await;
-                let failed = |failure| self.failed(asked, format!("`{}`", verb.name), failure);
+                let (holds, name) =
+                    (call.look(self.context.observe(&tell)).await, format!("`{}`", verb.name));
+                let failed = |failure| self.failed(asked, name.clone(), no_more(&name, failure));
                 return holds.map(|_| Decided::Known(answer)).map_err(failed);
             }
             Replay::Answer(answer) => return answer.map(Decided::Known),

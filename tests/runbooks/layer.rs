@@ -112,7 +112,11 @@ async fn a_run_that_goes_on_asks_again_what_let_it_begin() {
     let PlanEnd::Fails { failure, .. } = &plan.end else { panic!("{:?}", plan.end) };
     assert_eq!(failure.code, "drift");
     let told = night.resume(None).await;
-    assert_eq!(told.ending.exit(), uplift::event::ExitClass::Refused, "{:?}", told.ending);
+    let Ending::Refused { failure } = &told.ending else { panic!("{:?}", told.ending) };
+    assert!(
+        failure.message.starts_with("when this run began it was well, and is no more (compare "),
+        "{failure}"
+    );
     assert!(night.unfinished().await.is_none(), "and it is over");
 }
 

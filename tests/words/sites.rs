@@ -303,3 +303,53 @@ fn what_is_not_known_is_not_said() {
     assert!(shown.contains("way back    not known beyond the place where the plan ends"), "{shown}");
     assert!(!shown.contains("is taken back by itself"), "{shown}");
 }
+
+/// What was well when a run began is asked again, and the screen names that look and no other call.
+#[test]
+fn a_run_that_is_not_to_go_on_says_what_has_changed_since() {
+    let folder = folder();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let world =
+        "format = 1\n[[program]]\npath = \"/bin/quiet\"\n[[fault]]\nat = \"pull\"\nhow = \"kill_after\"\n";
+    put("mine.toml", world);
+    put("uplift.toml", "[grants]\nexec = [\"/bin/quiet\"]\n");
+    put(
+        "uplift/hooks/compose/upgrade.rhai",
+        "fn before_check() { wait_until(#{ exec: [\"/bin/quiet\"] }); }",
+    );
+    let types = |line: &str| {
+        let words: Vec<_> = ["--simulate", "mine.toml"].into_iter().chain(line.split(' ')).collect();
+        types(folder.path(), &words)
+    };
+    assert_eq!(types("upgrade --to 1.1.0 -y").1, None, "it is killed");
+    put("uplift.toml", "");
+    for line in ["resume --dry-run", "resume"] {
+        let (shown, exit) = types(line);
+        assert!(shown.contains("when this run began it was well, and is no more"), "{line}: {shown}");
+        assert!(!shown.contains("failed      prepare"), "{line}: nothing has failed there: {shown}");
+        assert_eq!(exit, Some(1), "{line}: {shown}");
+    }
+    assert!(types("status").0.contains("refused"), "and it is over");
+}
+
+/// Who let a run go on, and why, is what somebody asks a week later.
+#[test]
+fn a_pause_shows_a_question_and_then_who_has_answered_it() {
+    let folder = folder();
+    let file = folder.path().join("uplift/hooks/compose/upgrade.rhai");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "fn before_switch_web() { pause(#{ question: \"is it drained?\" }); }").unwrap();
+    fs::write(folder.path().join("mine.toml"), "format = 1\n").unwrap();
+    let types = |words: &[&str]| types(folder.path(), &[&["--simulate", "mine.toml"], words].concat());
+    assert_eq!(types(&["upgrade", "--to", "1.1.0", "-y"]).1, Some(7));
+    let (shown, _) = types(&["show"]);
+    assert!(shown.contains("  ?     is it drained?") && !shown.contains("FAIL"), "{shown}");
+    assert!(!shown.contains("counted"), "nothing was: {shown}");
+    assert_eq!(types(&["resume", "--choose", "go", "--reason", "OPS-12"]).1, Some(0));
+    let (shown, _) = types(&["show"]);
+    assert!(shown.contains("is it drained?:") && shown.contains("said `go`: OPS-12"), "{shown}");
+}
